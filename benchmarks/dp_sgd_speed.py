@@ -1,0 +1,179 @@
+"""Seconds per training step of every engine for clipped gradients, beside training without privacy.
+
+    python benchmarks/dp_sgd_speed.py [--repeats 15] [--networks default large] [--threads 1] [--json FILE]
+
+Two networks: the default one for a table of 15 columns in 600 codes at batch 2048, and one with 1.4 million parameters
+at batch 256. Every figure is the median over interleaved repetitions, the optimizer's step included. `ours, no noise`
+has everything but the noise; `secure noise alone` is what the mechanism takes to noise a sum of that many numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dpsynth.networks.masked import MaskedLinear
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.sampling import PoissonBatches
+
+ADULT_LIKE = (2, 66, 66, 66, 66, 10, 66, 17, 8, 16, 7, 6, 66, 66, 72)  # codes per column; 600 in all
+ROWS = 32_000
+SLOW = {"opacus hooks", "functorch"}
+
+
+class Autoregressive(nn.Module):
+    """Codes (rows, columns) -> negative log-likelihood (rows,): one-hot inputs, masked residual layers, softmax heads."""
+
+    def __init__(self, sizes: tuple[int, ...], hidden: int, blocks: int, layers_per_block: int) -> None:
+        super().__init__()
+        self.sizes = sizes
+        column = [j for j, size in enumerate(sizes) for _ in range(size)]
+        degrees = [unit * (len(sizes) - 1) // hidden for unit in range(hidden)]
+        self.first = MaskedLinear(column, degrees, strict=False)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(MaskedLinear(degrees, degrees, strict=False) for _ in range(layers_per_block))
+            for _ in range(blocks)
+        )
+        self.last = MaskedLinear(degrees, column, strict=True)
+        self.offsets = torch.tensor([sum(sizes[:j]) for j in range(len(sizes))])
+
+    def forward(self, codes: Tensor) -> Tensor:
+        x = torch.zeros(len(codes), sum(self.sizes)).scatter(1, codes + self.offsets, 1.0)
+        h = self.first(x)
+        for block in self.blocks:
+            residual = h
+            for layer in block:  # pyright: ignore[reportGeneralTypeIssues]
+                residual = layer(F.relu(residual))
+            h = h + residual
+        logits = self.last(F.relu(h)).split(self.sizes, 1)
+        heads = [F.cross_entropy(part, codes[:, j], reduction="none") for j, part in enumerate(logits)]
+        return torch.stack(heads).sum(0)
+
+
+NETWORKS: dict[str, tuple[str, Callable[[], nn.Module], int]] = {
+    "default": ("default network", lambda: Autoregressive(ADULT_LIKE, 256, 2, 1), 2048),
+    "large": ("1.4 million parameters", lambda: Autoregressive(ADULT_LIKE, 330, 5, 2), 256),
+}
+
+
+def steps_of(build: Callable[[], nn.Module], batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
+    """The number of parameters, and what to time: name -> a function that makes training step t."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.stack([torch.randint(0, size, (ROWS,), generator=generator) for size in ADULT_LIKE], 1)
+    numbers = sum(p.numel() for p in build().parameters())
+    steps: dict[str, Callable[[int], None]] = {}
+
+    def plain() -> Callable[[int], None]:
+        torch.manual_seed(0)
+        network = build()
+        adam = torch.optim.Adam(network.parameters(), 2e-3)
+
+        def step(t: int) -> None:
+            adam.zero_grad()
+            rows = torch.randint(0, ROWS, (batch_size,))
+            network(codes[rows]).mean().backward()
+            adam.step()
+
+        return step
+
+    def private(mode: Mode, noise_multiplier: float) -> Callable[[int], None]:
+        torch.manual_seed(0)
+        network = build()
+        adam = torch.optim.Adam(network.parameters(), 2e-3)
+        batches = PoissonBatches(rate=batch_size / ROWS, steps=10**6)
+        recipe = DPSGD(batches, 1.0, noise_multiplier, divisor=batch_size)
+        engine = clipped_gradients(mode, network, 1.0)
+        stream = PrivacyStream.fresh(infinite=noise_multiplier == 0)
+
+        def step(t: int) -> None:
+            recipe.step(t, engine, (codes,), stream)
+            adam.step()
+
+        return step
+
+    def noise() -> Callable[[int], None]:
+        network = build()
+        recipe = DPSGD(PoissonBatches(rate=batch_size / ROWS, steps=10**6), 1.0, 9.3, divisor=batch_size)
+        engine = clipped_gradients("fused", network, 1.0)
+        stream = PrivacyStream.fresh()
+        return lambda t: recipe.step(t, engine, (codes[:0],), stream)
+
+    steps["non-private"] = plain()
+    steps["ours, no noise"] = private("fused", 0.0)
+    steps["ours, secure noise"] = private("fused", 9.3)
+    steps["secure noise alone"] = noise()
+    steps["opacus ghost"] = private("ghost", 9.3)
+    steps["opacus hooks"] = private("hooks", 9.3)
+    steps["functorch"] = private("functorch", 9.3)
+    return numbers, steps
+
+
+def measure(steps: dict[str, Callable[[int], None]], repeats: int) -> dict[str, float]:
+    """Median seconds per step, one step of every kind in turn; the slow kinds take every fourth turn."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    counts = dict.fromkeys(steps, 0)
+    for turn in range(-2, repeats):  # two turns to warm up
+        for name, step in steps.items():
+            if name in SLOW and turn % 4 and turn > 0:
+                continue
+            start = time.perf_counter()
+            step(counts[name])
+            counts[name] += 1
+            if turn >= 0:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(console: Console, title: str, parameters: int, batch_size: int, seconds: dict[str, float]) -> None:
+    table = Table(
+        title=f"{title}: {parameters:,} parameters, batch {batch_size}, {torch.get_num_threads()} threads"
+    )
+    for heading in ("step", "ms", "x non-private", "x ours"):
+        table.add_column(heading, justify="left" if heading == "step" else "right")
+    plain, ours = seconds["non-private"], seconds["ours, secure noise"]
+    for name, value in seconds.items():
+        table.add_row(name, f"{value * 1e3:.1f}", f"{value / plain:.2f}", f"{value / ours:.2f}")
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Seconds per training step, with and without privacy.")
+    parser.add_argument(
+        "--repeats", type=int, default=15, help="interleaved repetitions of every kind of step"
+    )
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--only", nargs="+", help="kinds of step to time besides non-private and ours")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--threads", type=int, help="of torch; one is steadiest on a busy machine")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    console, figures = Console(), {}
+    for key in options.networks:
+        title, build, batch_size = NETWORKS[key]
+        parameters, steps = steps_of(build, batch_size)
+        if options.only is not None:
+            always = {"non-private", "ours, secure noise", *options.only}
+            steps = {name: step for name, step in steps.items() if name in always}
+        seconds = measure(steps, options.repeats)
+        report(console, title, parameters, batch_size, seconds)
+        figures[key] = {"parameters": parameters, "batch_size": batch_size, "seconds_per_step": seconds}
+    if options.json:
+        figures["threads"] = torch.get_num_threads()
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The `dpsynth` command: `dpsynth schema FILE`, and the three scripts under one name."""
+
+import sys
+
+from dpsynth.commands.launch import MISTAKES, tell
+
+USAGE = """usage: dpsynth COMMAND ...
+
+  schema FILE                draft a schema.yaml from a CSV or Parquet file
+  train model=... data=...   train a synthesizer and release a synthetic table
+  generate run=...           more synthetic rows from a finished run
+  evaluate run=...           score synthetic rows against real ones
+
+train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
+Add --help to a command to see its options."""
+
+
+def main() -> None:
+    command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    if command in ("-h", "--help"):
+        print(USAGE)
+    elif command == "schema":
+        from dpsynth.commands.schema import schema
+
+        try:
+            schema(arguments)
+        except MISTAKES as error:
+            tell(error)
+            sys.exit(2)
+    elif command in ("train", "generate", "evaluate"):
+        from importlib import import_module
+
+        sys.argv = [f"dpsynth {command}", *arguments]
+        import_module(f"dpsynth.commands.{command}").main()
+    else:
+        print(
+            f"error: no command {command!r}; there are schema, train, generate and evaluate", file=sys.stderr
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

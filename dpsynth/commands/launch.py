@@ -1,0 +1,96 @@
+"""How every Hydra command starts and how it ends when something is wrong.
+
+A mistake that its user can mend ends with one line on stderr and exit code 2; Ctrl-C with one line and 130;
+only errors in the program itself show a traceback.  Hydra writes no folders of its own.
+"""
+
+import functools
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from dpsynth.errors import DpsynthError
+
+MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
+
+
+def config_folder() -> Path:
+    """The folder of the YAML files: packaged in an installed wheel, at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "configs"
+    return packaged if packaged.is_dir() else package.parent / "configs"
+
+
+def launch(name: str, story: Callable[[DictConfig], None]) -> None:
+    """Compose `configs/<name>.yaml` with the overrides of the command line, run `story` on it, and exit.
+
+    With -m, `story` runs once for each combination; all run even if some fail.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
+    arguments = sys.argv
+    try:
+        with tempfile.TemporaryDirectory(prefix="dpsynth-") as scratch:
+            failed = Path(scratch) / "failed"
+            job = _telling(story, failed)
+            sys.argv = [*arguments, f"hydra.sweep.dir={scratch}"]  # Hydra insists on writing a multirun.yaml
+            hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
+            mistaken = failed.exists()
+    except KeyboardInterrupt as stop:
+        print(f"stopped: {stop or 'interrupted'}", file=sys.stderr)
+        sys.exit(130)
+    except MISTAKES as error:
+        tell(error)
+        sys.exit(2)
+    finally:
+        sys.argv = arguments
+    if mistaken:
+        sys.exit(2)
+
+
+def tell(error: BaseException) -> None:
+    """Print the one line of a mistake."""
+    print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+def one_line(error: BaseException) -> str:
+    """The message of `error` without line breaks, in the words of the command line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MissingConfigException):
+        choices = f"; there are {', '.join(error.options)}" if error.options else ""
+        return f"{error.missing_cfg_file}: no such choice{choices}"
+    if isinstance(error, OverrideParseException):
+        reason = re.sub(r" *See https?://.*", "", text)
+        return f"cannot read the option {error.override} ({reason}); quote it as in 'where={{sex: Female}}'"
+    if isinstance(error, HydraException):
+        unknown = re.search(r"Could not override '([^']+)'", text)
+        return f"unknown option {unknown[1]}; run with --help to see all options" if unknown else text
+    if isinstance(error, MemoryError):
+        return f"out of memory ({text or 'allocation failed'}); use fewer rows or a smaller model"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return text
+
+
+def _telling(story: Callable[[DictConfig], None], failed: Path) -> Callable[[DictConfig], None]:
+    """`story`, telling each job's own mistake when it happens and noting it in the file `failed`.
+
+    A file, because the jobs of a sweep may run in other processes.
+    """
+
+    @functools.wraps(story)
+    def job(config: DictConfig) -> None:
+        try:
+            story(config)
+        except MISTAKES as error:
+            tell(error)
+            failed.touch()
+
+    return job

@@ -1,0 +1,160 @@
+"""The options of the three commands as typed records: a key that nobody reads cannot be given.
+
+Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
+"""
+
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import hydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.models.synthesizer import Shares, Synthesizer
+from dpsynth.privacy.budget import Budget
+from dpsynth.training import TrainerSettings
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """configs/privacy: the guarantee, and how the budget is divided before the model gets the rest."""
+
+    epsilon: float
+    delta: float
+    neighbours: str = "add_remove"
+    noise: str = "secure"
+    dry_run: bool = False
+    discovery_share: float = 0.1
+    count_share: float = 0.01
+
+    def budget(self, rows_per_person: int) -> Budget:
+        if self.neighbours not in ("add_remove", "replace_one"):
+            raise ConfigError(f"privacy.neighbours={self.neighbours}: choose add_remove or replace_one")
+        return Budget(self.epsilon, self.delta, self.neighbours, rows_per_person)
+
+    def shares(self) -> Shares:
+        return Shares(count=self.count_share, discovery=self.discovery_share)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """configs/train.yaml"""
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    privacy: PrivacyOptions
+    trainer: TrainerSettings
+    seed: int = 0
+    n: int | None = None
+    run: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    def recipe(self) -> Synthesizer:
+        """The synthesizer that `model` describes."""
+        if "_target_" not in self.model:
+            raise ConfigError(
+                "model: its file in configs/model needs a _target_ that names the class of the method"
+            )
+        try:
+            recipe = hydra.utils.instantiate(self.model, _convert_="all")
+        except InstantiationException as error:
+            cause = error.__cause__
+            if isinstance(cause, DpsynthError):
+                raise cause from None
+            raise ConfigError(f"model: {cause or error}") from error
+        if not isinstance(recipe, Synthesizer):
+            raise ConfigError(f"model: {self.model['_target_']} is not a Synthesizer")
+        return recipe
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """configs/generate.yaml"""
+
+    run: str
+    n: int | None = None
+    seed: int | None = None
+    out: str | None = None
+    where: dict[str, Any] | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """configs/evaluate.yaml"""
+
+    metrics: dict[str, Any] = field(default_factory=dict)
+    run: str | None = None
+    real: str | None = None
+    holdout: str | None = None
+    synthetic: str | None = None
+    schema: str | None = None
+    out: str | None = None
+
+
+def typed(kind: type[Record], config: DictConfig) -> Record:
+    """`config` as the record `kind`: every key known, every value of its type.
+
+    Raises `ConfigError` naming the key.
+    """
+    try:
+        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "an option"
+        if isinstance(error, MissingMandatoryValue):
+            raise ConfigError(f"{key} is missing: say {key}=...") from None
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
+    return _record(kind, content, "")
+
+
+def _record(kind: type[Record], content: Any, where: str) -> Record:
+    hints = get_type_hints(kind)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where.rstrip('.')}: needs the keys {', '.join(hints)}")
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    for key in content:
+        if key not in known:
+            raise ConfigError(
+                f"unknown option {where}{key}; there are {', '.join(where + each for each in known)}"
+            )
+    needed = [
+        item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING
+    ]  # type: ignore[arg-type]
+    for key in needed:
+        if key not in content:
+            raise ConfigError(f"{where}{key} is missing")
+    return kind(**{key: _value(hints[key], value, where + key) for key, value in content.items()})
+
+
+def _value(hint: Any, value: Any, key: str) -> Any:
+    """`value` as the type `hint`: a record, a plain type of YAML, or None where that is allowed."""
+    if is_dataclass(hint):
+        return _record(hint, value, f"{key}.")  # type: ignore[arg-type]
+    allowed = [
+        get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))
+    ]
+    if float in allowed and isinstance(value, int | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            value = float(value)
+    if str in allowed and isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)  # a folder may be called 7
+    if (isinstance(value, bool) and bool not in allowed) or not isinstance(value, tuple(allowed)):
+        wanted = " or ".join("null" if each is type(None) else _WORDS[each] for each in allowed)
+        raise ConfigError(f"{key}={value}: must be {wanted}")
+    return value
+
+
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a mapping {key: value}",
+}

@@ -1,0 +1,127 @@
+"""train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from dpsynth.commands.budget_table import print_plan, print_statement
+from dpsynth.commands.declaration import declared_domain
+from dpsynth.commands.launch import launch
+from dpsynth.commands.options import TrainOptions, typed
+from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data import sources
+from dpsynth.errors import ConfigError
+from dpsynth.models import artifact
+from dpsynth.privacy.random import Streams
+from dpsynth.training import Checkpoint, listen
+
+
+def main() -> None:
+    launch("train", train)
+
+
+def train(config: DictConfig) -> None:
+    begun = time.monotonic()
+    console = Console()
+
+    # What is asked for, from public facts alone.
+    wanted = Path(config.run or "outputs/" + "-".join(chosen()[group] for group in ("model", "data")))
+    run = None
+    if config.resume:
+        run = RunFolder.to_resume(wanted)
+        config = resumed(config, run)
+    options = typed(TrainOptions, config)
+    recipe = options.recipe()
+    domain = declared_domain(options.data)
+    budget = options.privacy.budget(rows_per_person=options.data.get("max_rows_per_person") or 1)
+    plan = recipe.plan(domain, budget, options.privacy.shares())
+    print_plan(plan, domain, console)
+    if options.privacy.dry_run:
+        return
+
+    # The data are opened, and a folder is claimed for what comes of them.
+    table = sources.load(**options.data).train
+    if table.domain != domain:
+        table = table.redeclare(domain)
+    if run is None:
+        run = RunFolder.claim(wanted, options.overwrite)
+        if run.path != wanted:
+            console.print(f"{wanted} holds another run, so this one goes to {run.path}", highlight=False)
+        OmegaConf.save(
+            OmegaConf.merge(OmegaConf.to_container(config, resolve=True), {"chosen": chosen()}), run.config
+        )
+
+    checkpoint = Checkpoint(run.checkpoint)
+    with resumable(run, checkpoint):
+        # The model is fitted; only privacy mechanisms look at the data.
+        streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
+        progress = listen(options.trainer.progress, run.private, options.trainer.tensorboard)
+        fitted = recipe.fit(table, plan, streams, progress, checkpoint, options.trainer)
+
+        # Everything that may leave the house appears at once.
+        synthetic = fitted.sample(options.n, seed=options.seed)
+        with artifact.written_aside(run.release) as folder:
+            artifact.write(fitted, folder)
+            synthetic.to_csv(folder / "synthetic.csv")
+    checkpoint.delete()
+
+    print_statement(fitted.statement, console)
+    console.print(
+        f"{len(synthetic)} synthetic rows, the model and the statement may be handed out: {run.release}\n"
+        f"Settings and training curves stay in the house: {run.private}\n"
+        f"Took {time.monotonic() - begun:.0f} s. Judge it with: evaluate.py run={run.path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def chosen() -> dict[str, str]:
+    """The names chosen from the groups of configs/, for example {"model": "maf", "data": "adult"}."""
+    choices = HydraConfig.get().runtime.choices
+    return {group: choices[group] for group in ("model", "data")}
+
+
+@contextmanager
+def resumable(run: RunFolder, checkpoint: Checkpoint) -> Iterator[None]:
+    """Say how to go on after Ctrl-C; remove a run that failed before its training was worth keeping."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        done = str(stop) or "interrupted"
+        raise KeyboardInterrupt(f"{done}; go on with: train.py run={run.path} resume=true") from None
+    except Exception:
+        if not checkpoint.trained:
+            run.abandon()
+        raise
+
+
+def resumed(config: DictConfig, run: RunFolder) -> DictConfig:
+    """The options the run was started with.  How it is run (`trainer`) may change; what it is may not."""
+    kept = OmegaConf.load(run.config)
+    assert isinstance(kept, DictConfig), "config.yaml is a mapping"
+    names = kept.pop("chosen")
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+~").partition("=")[0].partition("@")[0]
+        if key in ("run", "resume", "overwrite"):
+            continue
+        if key in names:
+            same = names[key] == chosen()[key]
+        elif key.split(".")[0] == "trainer":
+            same = True
+            kept.trainer = config.trainer
+        else:
+            same = OmegaConf.select(kept, key) == OmegaConf.select(config, key)
+        if not same:
+            raise ConfigError(
+                f"{override}: the run in {run.path} was started otherwise; leave it out, or start anew"
+            )
+    return kept
+
+
+if __name__ == "__main__":
+    main()

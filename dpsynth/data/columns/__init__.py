@@ -1,0 +1,26 @@
+"""The kinds of column. A column is a public description; it never holds data."""
+
+from dpsynth.data.columns.category import Boolean, Category
+from dpsynth.data.columns.column import MISSING_VALUES, POLICIES, Column, Policy, Reading
+from dpsynth.data.columns.moment import Date, Datetime
+from dpsynth.data.columns.quantity import Integer, Number, Quantity
+
+KINDS: dict[str, type[Column]] = {
+    kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime)
+}
+
+__all__ = [
+    "KINDS",
+    "MISSING_VALUES",
+    "POLICIES",
+    "Boolean",
+    "Category",
+    "Column",
+    "Date",
+    "Datetime",
+    "Integer",
+    "Number",
+    "Policy",
+    "Quantity",
+    "Reading",
+]

@@ -1,0 +1,143 @@
+"""Columns of named values: categories and booleans. Values are texts, whatever type the file gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from dpsynth.data.columns.column import MISSING_VALUES, Column, Policy, Reading
+from dpsynth.data.columns.raw import as_text, factorize, first
+from dpsynth.errors import DataError, SchemaError
+
+_TRUE = ("true", "1", "yes", "t", "y", "on")
+_FALSE = ("false", "0", "no", "f", "n", "off")
+
+
+@dataclass(frozen=True)
+class Category(Column):
+    """A column of declared texts.
+
+    categories  the public list; None means it is still to be bought (`categories: private`)
+    other       the text that stands for every value outside the list; appended to the list unless already
+    in it
+    ordered     the list is in a meaningful order (low, middle, high)
+    """
+
+    categories: tuple[str, ...] | None = None
+    other: str | None = None
+    ordered: bool = False
+
+    kind = "category"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.categories is None:
+            return
+        object.__setattr__(self, "categories", tuple(as_text(value) for value in self.categories))
+        seen: set[str] = set()
+        for value in self.categories:
+            if not value:
+                raise SchemaError(
+                    f"column '{self.name}': a category is empty; use 'missing: true' for no value"
+                )
+            if value in seen:
+                raise SchemaError(f"column '{self.name}': category {value!r} is listed twice")
+            seen.add(value)
+        if not self.values:
+            raise SchemaError(f"column '{self.name}': list its categories, or say 'categories: private'")
+
+    @property
+    def undeclared(self) -> bool:
+        return self.categories is None
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """Every value the column can take, in code order: the categories, then `other` if it is not among
+        them.
+        """
+        listed = self.categories or ()
+        return listed if self.other is None or self.other in listed else (*listed, self.other)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {value: position for position, value in enumerate(self.values)}
+
+    @property
+    def _takes_all(self) -> bool:
+        return self.other is not None
+
+    def read(self, series: pd.Series, missing_values: Iterable[str] = MISSING_VALUES) -> Reading:
+        """Positions in `values`. Unknown values: `other`, else missing if allowed, else position 0 (and
+        invalid).
+        """
+        codes, uniques = factorize(series)
+        tokens = {token.casefold() for token in missing_values}
+        table = np.array([self._find(unique, tokens) for unique in uniques] + [-1], dtype=np.int64)
+        found = table[codes]  # -1 absent, -2 unknown; code -1 (absent) reads the last entry
+        missing = (found == -1) & self.missing
+        invalid = (found < 0) & ~missing
+        if self.other is not None:
+            found = np.where(invalid, self._position[self.other], found)
+        elif self.missing:
+            missing = missing | invalid
+        return Reading(np.maximum(found, 0), missing, invalid)
+
+    def _find(self, value: object, tokens: set[str]) -> int:
+        text = as_text(value)
+        position = self._position.get(text)
+        if position is not None:
+            return position
+        return -1 if text.casefold() in tokens else -2
+
+    def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
+        names = np.array([*self.values, None], dtype=object)
+        return pd.Series(names[np.where(missing, len(names) - 1, values)], name=self.name)
+
+    def parse(
+        self, series: pd.Series, invalid: Policy = "clamp", missing_values: Iterable[str] = MISSING_VALUES
+    ) -> tuple[pd.Series, int]:
+        if not self.undeclared:
+            return super().parse(series, invalid, missing_values)
+        codes, uniques = factorize(series)  # the list is still to be bought: only tidy the texts
+        tokens = {token.casefold() for token in missing_values}
+        texts = [as_text(unique) for unique in uniques]
+        names = np.array(
+            [None if text.casefold() in tokens else text for text in texts] + [None], dtype=object
+        )
+        return pd.Series(names[codes], name=self.name), 0
+
+    def _refuse(self, series: pd.Series, reading: Reading, invalid: Policy) -> None:
+        super()._refuse(series, reading, invalid)
+        if not self._takes_all and not self.missing and reading.invalid.any():
+            raise DataError(
+                f"column '{self.name}': {first(series, reading.invalid)} is no declared category; "
+                "add it to the schema, declare 'other: NAME' to take in such values, or allow 'missing: true'"
+            )
+
+
+@dataclass(frozen=True)
+class Boolean(Category):
+    """False or True. Reads true/false, yes/no, t/f, y/n, on/off, 1/0 in any case."""
+
+    categories: tuple[str, ...] | None = ("False", "True")
+
+    kind = "boolean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.categories != ("False", "True") or self.other is not None or self.ordered:
+            raise SchemaError(f"column '{self.name}': a boolean has no categories, other or order of its own")
+
+    def _find(self, value: object, tokens: set[str]) -> int:
+        text = as_text(value).casefold()
+        if text in _TRUE or text in _FALSE:
+            return int(text in _TRUE)
+        return -1 if text in tokens else -2
+
+    def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
+        truth = pd.Series(values == 1, name=self.name, dtype="boolean" if self.missing else "bool")
+        return truth.mask(missing, other=pd.NA) if self.missing else truth

@@ -1,0 +1,79 @@
+"""What every source hands out, and the steps all of them share: contribution bound, holdout, row limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dpsynth.data.domain import Domain
+from dpsynth.data.sources.lookup import PACKAGED
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to train on, rows to judge with (or None), and a text that says which files they came from.
+
+    `provenance` describes the file exactly (size, checksum), so it belongs with the private results.
+    """
+
+    train: Table
+    holdout: Table | None
+    provenance: str
+
+    @property
+    def domain(self) -> Domain:
+        return self.train.domain
+
+
+def declared(schema: str | Path | Domain | None, default: str) -> Domain:
+    """The user's domain, or one that comes with the package, by name."""
+    if isinstance(schema, Domain):
+        return schema
+    name = default if schema is None else str(schema)
+    packaged = PACKAGED / f"{name}.yaml"
+    return Domain.from_yaml(packaged if packaged.parent == PACKAGED and packaged.is_file() else Path(name))
+
+
+def bounded(table: Table, person: str | None, max_rows_per_person: int | None, seed: int) -> Table:
+    """At most `max_rows_per_person` (default 1) rows of each person; unchanged when no person column is
+    named.
+    """
+    if person is None:
+        if max_rows_per_person is not None:
+            raise ConfigError(
+                "data.max_rows_per_person needs data.person, the column that says whose row it is"
+            )
+        return table
+    most = 1 if max_rows_per_person is None else max_rows_per_person
+    return table.bound_contributions(person, most, np.random.default_rng([seed, 1]))
+
+
+def share(holdout: Any) -> float | None:
+    """The holdout as a share of the rows, or None when it is not a number."""
+    if holdout is None or isinstance(holdout, bool):
+        return None
+    try:
+        return float(holdout)
+    except (TypeError, ValueError):
+        return None
+
+
+def finish(
+    table: Table, holdout: Table | float | None, n_train: int | None, seed: int, provenance: str
+) -> Source:
+    """Split off the holdout (a share; 0 or None for none) and limit the training rows."""
+    held: Table | None
+    if isinstance(holdout, Table):
+        held = holdout
+    elif holdout:
+        table, held = table.split(holdout, seed)
+    else:
+        held = None
+    if n_train is not None:
+        table = table.subset(n_train, seed)
+    return Source(table, held, provenance)

@@ -1,0 +1,64 @@
+"""Anyone's table: CSV or Parquet files with a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dpsynth.data import tabular_files
+from dpsynth.data.domain import Domain
+from dpsynth.data.sources.lookup import provenance
+from dpsynth.data.sources.source import Source, bounded, declared, finish, share
+from dpsynth.data.table import Policies, Table
+from dpsynth.errors import ConfigError
+
+Paths = str | Path | Iterable[str | Path]
+
+
+def csv(
+    path: Paths | None = None,
+    schema: str | Path | Domain | None = None,
+    invalid: Policies = "clamp",
+    holdout: Any = 0.2,
+    n_train: int | None = None,
+    person: str | None = None,
+    max_rows_per_person: int | None = None,
+    delimiter: str = ",",
+    seed: int = 0,
+) -> Source:
+    """One or several CSV files, a folder or a glob; the holdout is a share of the rows or another file.
+
+    Raises `ConfigError` when path or schema are not given, `SchemaError` and `DataError` as `Table.read`.
+    """
+    if path is None:
+        raise ConfigError("data.path is not set: name your file, several files or a glob")
+    if schema is None:
+        raise ConfigError(
+            "data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv"
+        )
+    domain = declared(schema, "")
+    table = Table.read(path, domain, invalid=invalid, delimiter=delimiter, person=person)
+    table = bounded(table, person, max_rows_per_person, seed)
+    text = "; ".join(provenance(file) for file in tabular_files.find(path))
+    fraction = share(holdout)
+    if holdout is None or fraction is not None:
+        return finish(table, fraction, n_train, seed, text)
+    held = Table.read(holdout, domain, invalid=invalid, delimiter=delimiter, person=person)
+    held = bounded(held, person, max_rows_per_person, seed)
+    text += "; holdout " + "; ".join(provenance(file) for file in tabular_files.find(holdout))
+    return finish(table, held, n_train, seed, text)
+
+
+def parquet(
+    path: Paths | None = None,
+    schema: str | Path | Domain | None = None,
+    invalid: Policies = "clamp",
+    holdout: Any = 0.2,
+    n_train: int | None = None,
+    person: str | None = None,
+    max_rows_per_person: int | None = None,
+    seed: int = 0,
+) -> Source:
+    """As `csv`, for Parquet files."""
+    return csv(path, schema, invalid, holdout, n_train, person, max_rows_per_person, seed=seed)

@@ -1,0 +1,184 @@
+"""Tables on disk: raw frames from CSV and Parquet files, and files that appear whole or not at all.
+
+Nothing is guessed: texts of a CSV stay texts until the declared column reads them, and the delimiter is
+what was said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import secrets
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dpsynth.errors import ConfigError, DataError
+
+_OTHER_DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
+_WILD = "*?["
+
+
+def find(path: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The files that a path, a glob, a folder or a list of these names; `DataError` if one names none."""
+    if not isinstance(path, (str, Path)):
+        found = [file for one in path for file in find(one)]
+        if not found:
+            raise DataError("an empty list of files; name at least one")
+        return found
+    plain = Path(path).expanduser()
+    if plain.is_file():
+        return [plain]
+    if plain.is_dir():
+        files = sorted(file for file in plain.iterdir() if kind_of(file) and not file.name.startswith("."))
+    elif any(sign in str(path) for sign in _WILD):
+        files = sorted(file for file in map(Path, glob.glob(str(plain), recursive=True)) if file.is_file())
+    else:
+        raise DataError(f"no file '{path}' (looked in {plain.parent.absolute()}); check the path")
+    if not files:
+        raise DataError(f"'{path}' names no CSV or Parquet file; check the path or the pattern")
+    return files
+
+
+def kind_of(path: Path) -> str | None:
+    """'csv' or 'parquet' by the name of the file, also when compressed; None for other names."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+        suffixes.pop()
+    last = suffixes[-1] if suffixes else ""
+    if last in (".parquet", ".pq"):
+        return "parquet"
+    return "csv" if last in (".csv", ".tsv", ".txt", ".data", ".test") else None
+
+
+def read(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> pd.DataFrame:
+    """The raw frame of one or several files with the same columns. `DataError` in one line for whatever is
+    wrong.
+    """
+    frames: list[pd.DataFrame] = []
+    for file in find(path):
+        frame = read_parquet(file) if kind_of(file) == "parquet" else read_csv(file, delimiter)
+        if frames and list(frame.columns) != list(frames[0].columns):
+            if set(frame.columns) != set(frames[0].columns):
+                odd = ", ".join(sorted(set(frame.columns) ^ set(frames[0].columns)))
+                raise DataError(f"'{file}' has other columns than the first file; they differ in: {odd}")
+            frame = frame.reindex(columns=frames[0].columns)
+        frames.append(frame)
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
+    """All columns as texts; a header of distinct names is required."""
+    sep = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    if not isinstance(sep, str) or len(sep) != 1:
+        raise ConfigError(f"delimiter must be one character, or tab, got {delimiter!r}")
+    common = {"sep": sep, "dtype": "str", "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", pd.errors.ParserWarning
+            )  # rows longer than the header would be cut
+            first = pd.read_csv(file, header=None, nrows=1, **common)
+            header = [str(name).strip() for name in first.iloc[0]]
+            _check_header(file, header)
+            frame = pd.read_csv(
+                file,
+                header=0,
+                names=header,
+                index_col=False,
+                skip_blank_lines=len(header) > 1,
+                **common,
+            )
+    except pd.errors.EmptyDataError:
+        raise DataError(f"'{file}' is empty; it needs a header line and rows") from None
+    except UnicodeDecodeError:
+        raise DataError(f"'{file}' is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"'{file}': rows do not fit the header ({reason}); check the delimiter {sep!r}"
+        ) from None
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"'{file}' cannot be read: {' '.join(str(error).split())}") from None
+    return frame
+
+
+def read_parquet(file: Path) -> pd.DataFrame:
+    """The columns as stored; names must be distinct."""
+    try:
+        stored = pq.ParquetFile(file)
+        _check_header(file, [str(name) for name in stored.schema_arrow.names])
+        return stored.read().to_pandas(ignore_metadata=True)
+    except DataError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        if file.stat().st_size == 0:
+            reason = "it is empty"
+        raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
+
+
+def _check_header(file: Path, header: Sequence[str]) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        names = ", ".join(repr(name) for name in twice)
+        raise DataError(f"'{file}' has several columns named {names}; give every column its own name")
+
+
+def match(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    person: str | None = None,
+    delimiter: str = ",",
+    where: str = "table",
+) -> None:
+    """`DataError` unless the frame has exactly the declared columns (and the person column)."""
+    absent = [name for name in (*names, *((person,) if person else ())) if name not in frame.columns]
+    extra = [str(name) for name in frame.columns if name not in names and name != person]
+    if absent:
+        hint = ""
+        if len(frame.columns) == 1:
+            only = str(frame.columns[0])
+            seen = [said for sign, said in _OTHER_DELIMITERS.items() if sign in only and sign != delimiter]
+            if seen:
+                hint = f"; the header is a single column, try the delimiter {' or '.join(seen)}"
+        raise DataError(f"{where}: column{_names(absent)} of the schema not found{hint or _found(extra)}")
+    if extra:
+        raise DataError(
+            f"{where}: column{_names(extra)} not in the schema; declare it there, drop it from the file, "
+            "or name it as the person column"
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    listed = ", ".join(f"'{name}'" for name in names[:8]) + (", ..." if len(names) > 8 else "")
+    return f" {listed}" if len(names) == 1 else f"s {listed}"
+
+
+def _found(extra: Sequence[str]) -> str:
+    return f"; found column{_names(extra)} instead" if extra else "; check the file or the schema"
+
+
+def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Let `write` fill a file beside `path`, then move it there in one step. `DataError` leaves nothing
+    behind.
+    """
+    target = Path(path).expanduser()
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(aside)
+        aside.replace(target)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(
+            f"cannot write '{target}': {reason}; choose another folder or free some space"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,219 @@
+"""Every column's histogram, real against synthetic, as one picture.
+
+Bars of declared spikes and of missing values stand apart from the bins, so a pile of zeros neither hides
+the tail nor is hidden by it. A panel turns to a log axis by itself when one cell would flatten the others.
+The picture reads real rows: it is private output.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.dates
+import matplotlib.ticker
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from dpsynth.data.columns import Category, Date, Datetime, Integer, Quantity
+from dpsynth.data.domain import Domain
+from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, house_style, note
+from dpsynth.metrics.binned import BinnedView, check, numbers, positions
+from dpsynth.metrics.marginals import Workload, total_variations
+
+BINS = 40  # of a column with more distinct values than this
+MOST_BARS = 10  # categories shown by name in a panel
+FLATTENED = 10.0  # highest over 90th-percentile occupied cell, beyond which a panel turns to a log axis
+
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"fill": True, "facecolor": REAL, "edgecolor": REAL, "linewidth": 0.0},
+    {"fill": False, "edgecolor": SYNTHETIC, "linewidth": 1.0},
+)
+
+
+def histograms(
+    real: pd.DataFrame, synthetic: pd.DataFrame, domain: Domain, *, across: int = 4, most: int = 60
+) -> Figure:
+    """A grid of panels, `across` per row, one for each of the first `most` columns of the domain.
+
+    Beside a column's name stands the total variation of its 1-way marginal (32 bins): 0 equal, 1 disjoint.
+    """
+    check(real, domain)
+    check(synthetic, domain)
+    view = BinnedView(domain)
+    distances = total_variations(
+        view.codes(real), view.codes(synthetic), view.sizes, Workload.draw(len(view.sizes), 1)
+    )
+    columns = domain.columns[:most]
+    across = min(across, len(columns))
+    down = math.ceil(len(columns) / across)
+    with house_style():
+        picture = figure(3.1 * across, 2.05 * down + 0.45)
+        grid = picture.subplots(down, across, squeeze=False)
+        for axes in grid.flat[len(columns) :]:
+            axes.set_axis_off()
+        for axes, column, distance in zip(grid.flat, columns, distances, strict=False):
+            if isinstance(column, Category):
+                logarithmic = _draw_bars(axes, column, real, synthetic)
+            else:
+                assert isinstance(column, Quantity)
+                logarithmic = _draw_bins(axes, column, real, synthetic)
+            axes.set_title(_short(column.name, 24))
+            note(axes, ("log, " if logarithmic else "") + f"TV {distance:.3f}")
+        left_out = len(domain.columns) - len(columns)
+        title = "share of rows in each cell"
+        if left_out:
+            title += f" (the first {most} columns; {left_out} more are not shown)"
+        outline: dict[str, Any] = {"facecolor": "none", "edgecolor": SYNTHETIC, "linewidth": 1.2}
+        handles = [
+            Patch(color=REAL, label=f"real, {len(real):,} rows"),
+            Patch(**outline, label=f"synthetic, {len(synthetic):,} rows"),
+        ]
+        place: dict[str, Any] = {"loc": "outside upper left", "ncols": 2, "alignment": "left"}
+        legend = picture.legend(handles=handles, title=title, **place)
+        legend.get_title().set_fontsize(8)
+        legend.get_title().set_color(INK)
+    return picture
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """How a quantity is cut for one panel: bin edges on its value axis, spikes, and the missing cell."""
+
+    edges: np.ndarray
+    spikes: tuple[float, ...]
+    missing: bool
+
+    @classmethod
+    def of(cls, column: Quantity) -> _Cells:
+        low, high = column.start, column.stop
+        if isinstance(column, Integer):  # the same number of values in every bin, but perhaps in the last
+            width = math.ceil((high - low + 1) / BINS)
+            edges = np.arange(low, high + 1 + width, width) - 0.5
+        else:
+            edges = np.linspace(low, high, BINS + 1)
+        return cls(edges, tuple(sorted(column.spike_values)), column.missing)
+
+    def shares(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Share of rows in each bin, and in each of [spikes..., missing]."""
+        apart = [values == spike for spike in self.spikes]
+        apart += [np.isnan(values)] if self.missing else []
+        inside = ~np.isnan(values) & ~np.isin(values, self.spikes)
+        binned, _ = np.histogram(values[inside], self.edges)
+        return binned / len(values), np.array([mask.mean() for mask in apart])
+
+
+def _draw_bins(axes: Axes, column: Quantity, real: pd.DataFrame, synthetic: pd.DataFrame) -> bool:
+    cells = _Cells.of(column)
+    sides = [cells.shares(numbers(column, frame)) for frame in (real, synthetic)]
+    low, high = float(cells.edges[0]), float(cells.edges[-1])
+    span = high - low
+    logarithmic = _flattened(np.concatenate(sides[0])) or _flattened(np.concatenate(sides[1]))
+    ground = min(0.5 / len(real), 0.5 / len(synthetic)) if logarithmic else 0.0
+
+    # spikes stand to the left of the bins, missing to the right
+    step = span / 9
+    places = [low - step * (len(cells.spikes) - k) for k in range(len(cells.spikes))]
+    places += [high + step] if cells.missing else []
+    for (binned, apart), look in zip(sides, _LOOKS, strict=True):
+        axes.stairs(np.maximum(binned, ground), cells.edges, baseline=ground, **look)
+        if places:
+            axes.bar(places, np.maximum(apart - ground, 0.0), width=step * 0.6, bottom=ground, **look)
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=ground)
+    axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(_percent))
+    if not logarithmic:
+        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+
+    ticks, labels = _ticks(column)
+    dated = isinstance(column, Date | Datetime)
+    names = ["spike" if dated else _compact(spike) for spike in cells.spikes]
+    names += ["missing"] if cells.missing else []
+    # ticks of the bins must not run into the labels of the bars beside them
+    least, most = low + span * 0.07 * bool(cells.spikes), high - span * 0.2 * cells.missing
+    kept = [k for k, tick in enumerate(ticks) if least <= tick <= most]
+    ticks, labels = [ticks[k] for k in kept], [labels[k] for k in kept]
+    axes.set_xticks([*ticks, *places], [*labels, *names])
+    for text in axes.get_xticklabels()[len(ticks) :]:
+        text.set_color(INK)
+    axes.set_xlim(
+        min([low, *[p - step * 0.5 for p in places]]), max([high, *[p + step * 0.5 for p in places]])
+    )
+    return logarithmic
+
+
+def _draw_bars(axes: Axes, column: Category, real: pd.DataFrame, synthetic: pd.DataFrame) -> bool:
+    names = column.values
+    sides = []
+    for frame in (real, synthetic):
+        codes = positions(column, frame)
+        counts = np.bincount(np.where(codes < 0, len(names), codes), minlength=len(names) + 1)
+        sides.append(counts / len(codes))
+    ranked = np.argsort(-sides[0][:-1], kind="stable")
+    shown = ranked[: MOST_BARS if len(names) <= MOST_BARS else MOST_BARS - 1]
+    if column.ordered:
+        shown = np.sort(shown)
+    rest = np.setdiff1d(ranked, shown)
+    labels = [_short(names[j], 16) for j in shown]
+    rows = [[side[j] for j in shown] for side in sides]
+    if len(rest):
+        labels.append(f"{len(rest)} others")
+        rows = [[*row, side[rest].sum()] for row, side in zip(rows, sides, strict=True)]
+    if column.missing:
+        labels.append("missing")
+        rows = [[*row, side[-1]] for row, side in zip(rows, sides, strict=True)]
+    places = np.arange(len(labels))
+    for row, look in zip(rows, _LOOKS, strict=True):
+        axes.barh(places, row, height=0.8, **look)
+    axes.set_yticks(places, labels, fontsize=6.5 if len(labels) > 6 else 7)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(_percent))
+    if column.missing or len(rest):
+        special = {"missing", f"{len(rest)} others"}
+        for text in axes.get_yticklabels():
+            text.set_color(INK if text.get_text() in special else FAINT)
+    return False
+
+
+def _flattened(shares: np.ndarray) -> bool:
+    occupied = shares[shares > 0]
+    return len(occupied) > 2 and occupied.max() > FLATTENED * np.quantile(occupied, 0.9)
+
+
+def _ticks(column: Quantity) -> tuple[list[float], list[str]]:
+    """Places and labels of the ticks of an ordered column, in its own unit."""
+    low, high = column.start, column.stop
+    if isinstance(column, Date | Datetime):
+        locator = matplotlib.dates.AutoDateLocator(minticks=2, maxticks=4)
+        start, end = (matplotlib.dates.num2date(seconds / 86400) for seconds in (low, high))
+        days = [day for day in locator.tick_values(start, end) if low <= day * 86400 <= high]
+        formatter = matplotlib.dates.AutoDateFormatter(locator)
+        return [day * 86400 for day in days], [str(formatter(day)) for day in days]
+    whole = isinstance(column, Integer)
+    places = matplotlib.ticker.MaxNLocator(4, integer=whole, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    kept = [float(place) for place in places if low <= place <= high]
+    return kept, [_compact(place) for place in kept]
+
+
+def _compact(value: float) -> str:
+    """A number in few letters: 25k, 1.5M, 0.25."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= unit:
+            divisor = 1e3 if letter == "k" else unit
+            return f"{value / divisor:g}{letter}"
+    return f"{value:g}"
+
+
+def _percent(value: float, _position: int | None = None) -> str:
+    return f"{100 * value:g}%"
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,160 @@
+"""The saved form of a fitted model: what may leave the house, and nothing else.
+
+    model.json          format version, class of the model, its public configuration, domain, checksums
+    model.safetensors   the tensors
+    privacy.json        the privacy statement: what was promised, proven and spent
+
+No pickle is written or read, no data row and no exact count is kept.  Loading builds only `Fitted` classes of
+the package `dpsynth`, so that a model file cannot name code of its own choice.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from dpsynth.data.domain import Domain
+from dpsynth.errors import ArtifactError, DpsynthError
+from dpsynth.models.fitted import Fitted
+
+FORMAT = 1
+FILES = ("model.json", "model.safetensors", "privacy.json")
+
+
+def save(fitted: Fitted, folder: str | Path) -> None:
+    """Write `fitted` into the new folder `folder`, whole or not at all."""
+    with written_aside(folder) as aside:
+        write(fitted, aside)
+
+
+def write(fitted: Fitted, folder: Path) -> None:
+    """Write the three files of `fitted` into an existing folder."""
+    kind = type(fitted)
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
+    (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
+    (folder / "privacy.json").write_text(_json(fitted.statement))
+    model = {
+        "format": FORMAT,
+        "target": f"{kind.__module__}.{kind.__qualname__}",
+        "config": fitted.config(),
+        "domain": fitted.domain.to_dict(),
+        "sha256": {name: _sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
+    }
+    (folder / "model.json").write_text(_json(model))
+
+
+def load(folder: str | Path) -> Fitted:
+    """The model saved in `folder`: a run folder or its `release/`.
+
+    Raises `ArtifactError` when it is missing, unfinished, damaged, of a newer format, or names foreign code.
+    """
+    release = find_release(folder)
+    path = release / "model.json"
+    try:
+        model = json.loads(path.read_text())
+        version = model["format"]
+        if isinstance(version, int) and version > FORMAT:
+            raise ArtifactError(
+                f"{path}: written in format {version}, this dpsynth reads up to {FORMAT}; upgrade dpsynth"
+            )
+        for name, expected in model["sha256"].items():
+            if name not in FILES or _sha256(release / name) != expected:
+                raise ArtifactError(
+                    f"{release / name}: does not match its checksum in model.json; copy it again"
+                )
+        kind = _class_of(model["target"], path)
+        _refuse_foreign_targets(model["config"], path)
+        tensors = safetensors.torch.load_file(release / "model.safetensors")
+        statement = json.loads((release / "privacy.json").read_text())
+        return kind.restore(model["config"], tensors, Domain.from_dict(model["domain"]), statement)
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{error.filename}: missing from the saved model; copy the whole folder again"
+        ) from None
+    except ArtifactError:
+        raise
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+        DpsynthError,
+    ) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ArtifactError(f"{release}: not a readable model ({reason}); copy or train it again") from error
+
+
+def find_release(folder: str | Path) -> Path:
+    """The `release/` of a run folder, or the folder itself when it is one.  `ArtifactError` otherwise."""
+    folder = Path(folder)
+    for candidate in (folder, folder / "release"):
+        if (candidate / "model.json").is_file():
+            return candidate
+    if (folder / "private" / "config.yaml").exists():
+        raise ArtifactError(
+            f"{folder}: this run is not finished; continue it with train.py run={folder} resume=true"
+        )
+    if not folder.exists():
+        raise ArtifactError(f"{folder}: no such folder; run= names the folder of a finished run")
+    raise ArtifactError(
+        f"{folder}: holds no model.json, neither directly nor in release/; is it the folder of a run?"
+    )
+
+
+@contextmanager
+def written_aside(folder: str | Path) -> Iterator[Path]:
+    """A temporary sibling to write into; it becomes `folder` if the block ends well, else it vanishes."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtifactError(f"{folder}: exists already; choose another folder or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _class_of(target: str, path: Path) -> type[Fitted]:
+    """The `Fitted` class called `target`, from this package only."""
+    module, _, name = target.rpartition(".")
+    if not target.startswith("dpsynth."):
+        raise ArtifactError(f"{path}: names the class {target}; only classes of dpsynth are loaded")
+    kind = getattr(importlib.import_module(module), name, None)
+    if not (isinstance(kind, type) and issubclass(kind, Fitted)):
+        raise ArtifactError(f"{path}: {target} is not a model that can be loaded")
+    return kind
+
+
+def _refuse_foreign_targets(config: Any, path: Path) -> None:
+    if isinstance(config, Mapping):
+        target = config.get("_target_", "dpsynth.")
+        if not str(target).startswith("dpsynth."):
+            raise ArtifactError(
+                f"{path}: its configuration names {target}; only classes of dpsynth are built"
+            )
+        config = list(config.values())
+    if isinstance(config, list):
+        for each in config:
+            _refuse_foreign_targets(each, path)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,117 @@
+"""The contract of every method: a recipe that plans without data, and fits within its plan.
+
+    recipe = dpsynth.models.MAF()                    # public configuration only
+    plan = recipe.plan(domain, budget)               # no data: every release, its noise, the proven epsilon
+    fitted = recipe.fit(table, plan)                 # spends what the plan says, never more
+    fitted.sample(10_000).to_csv("synthetic.csv")    # post-processing, free
+
+A method is a frozen dataclass with `_plan` and `_fit`.  What all methods share is done here once: the ledger,
+buying undeclared bounds and categories, the noisy number of rows, the checkpoint and the privacy statement.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.preparation import Preparation, Shares, prepare, stand_in
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.random import Streams
+from dpsynth.training import Checkpoint, Listener, TrainerSettings
+
+__all__ = ["Fitted", "Generators", "OwnPlan", "Run", "Shares", "Synthesizer"]
+
+
+class OwnPlan(NamedTuple):
+    """What a method adds to the shared part of a plan.
+
+    charges: its releases.  settings: the public numbers its `_fit` will use (noise multiplier, steps, rate,
+    ...). memory_bytes: an estimate of what `_fit` needs at its peak.
+    """
+
+    charges: tuple[Charge, ...]
+    settings: Mapping[str, Any]
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one fit is carried out.  Of all this, the guarantee depends on the noise of `streams` only."""
+
+    streams: Streams
+    settings: TrainerSettings
+    progress: Listener | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True)
+class Synthesizer(ABC):
+    """A recipe: every field is public configuration."""
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"table"})
+
+    @abstractmethod
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        """The method's own releases, such that together with `before` they stay within `budget`.
+
+        domain: complete; where bounds or categories are still to be bought, a stand-in of the largest size.
+        Raises `BudgetError` or `ConfigError` for what cannot be met.
+        """
+
+    @abstractmethod
+    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> Fitted:
+        """Fit to `table`, whose domain is complete, touching it through privacy mechanisms only.
+
+        rows: the declared or noisy number of rows (exact only where the relation makes it public).
+        ledger: `ledger.plan` is the plan; every release is spent here, under the names planned.
+        The statement of the result is filled in by `fit`.
+        """
+
+    def plan(self, domain: Domain, budget: Budget, shares: Shares | None = None) -> Plan:
+        """All releases of a fit and what they cost together; needs no data.
+
+        Raises `BudgetError` when the method cannot keep within the budget.
+        """
+        before = Preparation.planned(domain, budget, shares or Shares())
+        own = self._plan(stand_in(domain), budget, before.charges)
+        settings = {"model": type(self).__name__, **before.settings, **own.settings}
+        return Plan(budget, (*before.charges, *own.charges), settings, own.memory_bytes)
+
+    def fit(
+        self,
+        table: Table,
+        budget_or_plan: Budget | Plan,
+        streams: Streams | None = None,
+        progress: Listener | None = None,
+        checkpoint: Checkpoint | None = None,
+        settings: TrainerSettings | None = None,
+    ) -> Fitted:
+        """A new fitted model; the recipe itself is left as it was, and each call spends its own budget.
+
+        streams: sources of randomness, by default seed 0 with secure privacy noise. checkpoint: keeps the
+        state of a long fit, and goes on from it when it holds one of the same plan and data.
+        """
+        if isinstance(budget_or_plan, Budget):
+            plan = self.plan(table.domain, budget_or_plan)
+        elif isinstance(budget_or_plan, Plan):
+            plan = budget_or_plan
+        else:
+            raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the Plan of this recipe")
+        streams = streams or Streams(infinite=not plan.budget.private)
+        if checkpoint is not None:
+            streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, table.frame)
+        ledger = Ledger(plan)
+        complete, rows = prepare(table, ledger, streams)
+        run = Run(streams, settings or TrainerSettings(), progress, checkpoint)
+        fitted = self._fit(complete, rows, ledger, run)
+        fitted.statement = {**ledger.statement(streams), "rows": rows}
+        return fitted
+
+    def replace(self, **changes: Any) -> "Synthesizer":
+        """The same recipe with other fields."""
+        return replace(self, **changes)

@@ -1,0 +1,131 @@
+"""The masked linear layer that autoregressive networks are built from.
+
+Every unit carries a degree; an output unit sees the inputs of lower or equal degree (hidden layers) or of strictly
+lower degree (the layer where the order of the columns is enforced). A network of such layers gives each column's
+conditional distribution from the earlier columns alone (MADE: Germain et al. 2015, arXiv:1502.03509).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_WIDTH = 16  # matrix products with 15 columns take more than twice the time of those with 16 (measured, MKL)
+
+
+class MaskedLinear(nn.Module):
+    """`x W^T + b` where `W[o, i]` counts only if `out_degrees[o] >= in_degrees[i]` (`>` when `strict`).
+
+    x: (..., in) floating point; result (..., out). The weight's masked entries are zero at the start, have no gradient,
+    and never reach the output, whatever is loaded or written into them.
+
+    The mask follows from the degrees, so it is a plain attribute and not a buffer: it is in no state_dict, and
+    per-row gradient tools that refuse buffers accept the layer. Moves (`to`, `double`, `to_empty`) rebuild it.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_degrees: Sequence[int] | Tensor,
+        out_degrees: Sequence[int] | Tensor,
+        strict: bool,
+        bias: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_degrees = tuple(int(degree) for degree in in_degrees)
+        self.out_degrees = tuple(int(degree) for degree in out_degrees)
+        self.in_features, self.out_features, self.strict = len(self.in_degrees), len(self.out_degrees), strict
+        self.weight = nn.Parameter(torch.empty(self.out_features, self.in_features))
+        self.bias = nn.Parameter(torch.empty(self.out_features)) if bias else None
+        self._place()
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw weight and bias uniformly within `1 / sqrt(in)`, as `nn.Linear` does, and zero the masked weights."""
+        bound = 1 / math.sqrt(max(self.in_features, 1))
+        with torch.no_grad():
+            self.weight.uniform_(-bound, bound, generator=generator).mul_(self.mask)
+            if self.bias is not None:
+                self.bias.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+    def squared_outer_norms(self, a: Tensor, b: Tensor, bias: bool = False) -> Tensor:
+        """`||(b[n] outer a[n]) * mask||_F^2` for every row n, plus `||b[n]||^2` if `bias`; no outer product is formed.
+
+        a: (rows, in), b: (rows, out); result (rows,). The input sets that the outputs see are nested, G of them, so
+        the sum over the mask falls apart into sums over groups: O(in + out) * G work a row in place of in * out.
+        """
+        a, b = a.square(), b.square()
+        if (
+            self._seen.shape[1] * (self.in_features + self.out_features)
+            < self.in_features * self.out_features
+        ):
+            totals = b @ self._seers
+            norms = ((a @ self._seen) * totals).sum(1)
+            return norms + totals[:, -1] if bias else norms
+        norms = ((a @ self.mask.T) * b).sum(1)
+        return norms + b.sum(1) if bias else norms
+
+    def outer_sum(self, a: Tensor, b: Tensor) -> Tensor:
+        """`sum_n b[n] outer a[n]` where the mask is one, (out, in). Entries that the mask hides hold any value at all.
+
+        Blocks that are hidden wholly are not computed, which spares a quarter of the work when degrees are sorted.
+        """
+        if len(self._blocks) == 1:
+            return b.T @ a
+        total = torch.empty_like(self.mask)
+        for start, end, limit in self._blocks:
+            torch.mm(b[:, start:end].T, a[:, :limit], out=total[start:end, :limit])
+        return total
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, strict={self.strict}, bias={self.bias is not None}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MaskedLinear:
+        super()._apply(fn, recurse)
+        self._place()
+        return self
+
+    def _place(self) -> None:
+        """Rebuild, beside the weight, what follows from the degrees.
+
+        mask (out, in). Of the nested input sets, `_seen[i, g]` says that input i is in the g-th, `_seers[o, g]` that
+        output o sees just the g-th, so mask = _seers _seen^T. Their last column serves the bias: zeros and ones.
+        `_blocks`: (start, end, limit), outputs start..end see no input from `limit` on; sorted degrees make them small.
+        """
+        low = torch.tensor(self.in_degrees, dtype=torch.int64, device="cpu")
+        high = torch.tensor(self.out_degrees, dtype=torch.int64, device="cpu") - int(self.strict)
+        mask = high[:, None] >= low[None, :]
+        sizes = mask.sum(1)  # of the set each output sees; nested sets are told apart by their sizes
+        sets = torch.unique(sizes[sizes > 0])
+        width = -(-(len(sets) + 1) // _WIDTH) * _WIDTH
+        seen = torch.zeros(self.in_features, width, dtype=torch.bool, device="cpu")
+        seers = torch.zeros(self.out_features, width, dtype=torch.bool, device="cpu")
+        seers[:, : len(sets)] = sizes[:, None] == sets[None, :]
+        seers[:, -1] = True
+        for group, size in enumerate(sets.tolist()):
+            seen[:, group] = mask[int((sizes == size).nonzero()[0])]
+        self._blocks = _blocks(mask)
+        where = {"device": self.weight.device, "dtype": self.weight.dtype}
+        self.mask, self._seen, self._seers = mask.to(**where), seen.to(**where), seers.to(**where)
+
+
+def _blocks(mask: Tensor) -> list[tuple[int, int, int]]:
+    """Four runs of outputs with the number of leading inputs that any of them sees, or one run if little is saved."""
+    outputs, inputs = mask.shape
+    step = max(1, -(-outputs // 4))
+    blocks: list[tuple[int, int, int]] = []
+    for start in range(0, outputs, step):
+        used = mask[start : start + step].any(0).nonzero()
+        blocks.append((start, min(start + step, outputs), int(used.max()) + 1 if len(used) else 0))
+    area = sum((end - start) * limit for start, end, limit in blocks)
+    return blocks if area < 0.9 * outputs * inputs else [(0, outputs, inputs)]

@@ -1,0 +1,126 @@
+"""The private memory of an unfinished run: what makes "resumed" equal to "never interrupted".
+
+    streams.state     written before the first private release: the key of the privacy noise, and what the
+                      run is about (digests of plan and data)
+    training.state    written every few minutes: module, optimizer, average, step, model generators
+
+The key is kept because a resumed run makes its releases again.  With the same key and the same data these are
+the same releases, so nothing is paid twice; with the same key and *other* data the difference of two answers
+would show the data.  So a checkpoint refuses to go on with anything but the plan and the data it was made
+for.  The folder holds the noise key and weights in training: it belongs to `private/`, is readable by its
+owner only, and is deleted when the run is done.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+
+from dpsynth.errors import ArtifactError
+from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.training.state import read_state, write_state
+
+FORMAT = 1
+NO_GENERATORS: Mapping[str, torch.Generator] = MappingProxyType({})
+
+
+class Stateful(Protocol):
+    """Modules, optimizers, weight averages: whatever can be put away and taken out again."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
+
+
+class Checkpoint:
+    """State of one run under `folder`, which is made when the run begins."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self._streams_file = self.folder / "streams.state"
+        self._training_file = self.folder / "training.state"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run has begun here."""
+        return self._streams_file.exists()
+
+    @property
+    def trained(self) -> bool:
+        """Whether steps of training are kept here."""
+        return self._training_file.exists()
+
+    def begin(self, streams: Streams, plan: Mapping[str, Any], frame: pd.DataFrame) -> Streams:
+        """The streams to run with: those kept here when the run is resumed, else `streams`, kept from now on.
+
+        Raises `ArtifactError` when the folder belongs to a run with another plan or other data.
+        """
+        about = {"plan": _digest_of_plan(plan), "data": _digest_of_frame(frame)}
+        if not self.exists:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            kept = {
+                "format": FORMAT,
+                "about": about,
+                "seed": streams.seed,
+                "privacy": streams.privacy.state(),
+            }
+            write_state(self._streams_file, kept)
+            return streams
+        kept = read_state(self._streams_file)
+        if kept.get("format") != FORMAT:
+            raise ArtifactError(
+                f"{self.folder}: a checkpoint of another version of dpsynth; delete it to start again"
+            )
+        for what, hint in (("plan", "the same options"), ("data", "the same data")):
+            if kept["about"][what] != about[what]:
+                raise ArtifactError(
+                    f"{self.folder}: the {what} changed since this run was interrupted; "
+                    f"resume with {hint}, or start a new run (going on would use the same noise twice)"
+                )
+        return Streams(kept["seed"], privacy=PrivacyStream.from_state(kept["privacy"]))
+
+    def save(
+        self,
+        step: int,
+        parts: Mapping[str, Stateful],
+        generators: Mapping[str, torch.Generator] = NO_GENERATORS,
+    ) -> None:
+        """Keep the state of training after `step` steps."""
+        states = {name: part.state_dict() for name, part in parts.items()}
+        random = {name: generator.get_state() for name, generator in generators.items()}
+        write_state(self._training_file, {"step": step, "parts": states, "generators": random})
+
+    def restore(
+        self, parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS
+    ) -> int:
+        """Put the kept state into `parts` and `generators`; returns the steps done, 0 if nothing is kept."""
+        if not self.trained:
+            return 0
+        kept = read_state(self._training_file)
+        for name, part in parts.items():
+            part.load_state_dict(kept["parts"][name])
+        for name, generator in generators.items():
+            generator.set_state(kept["generators"][name])
+        return int(kept["step"])
+
+    def delete(self) -> None:
+        """Forget the run; called once its release is in place."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _digest_of_plan(plan: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digest_of_frame(frame: pd.DataFrame) -> str:
+    """A digest of all values, columns and their order; stays inside `private/`."""
+    digest = hashlib.sha256(json.dumps([str(name) for name in frame.columns]).encode())
+    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,166 @@
+"""The one training loop of every gradient-trained model.
+
+The number of steps is public and fixed beforehand; nothing the loop sees can end it early or choose a
+checkpoint, because early stopping on private losses is a leak.  The model supplies the parts, the loop the
+order: set the learning rate, `step(t)` leaves the privatised gradient in `.grad`, optimizer, weight average.
+
+A run that was interrupted and resumed gives the same numbers as one that was not: module, optimizer, average,
+step and model generators come back from the checkpoint, and the privacy noise of step t depends only on the
+stored key and on t.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dpsynth.errors import ConfigError
+from dpsynth.training.checkpoint import NO_GENERATORS, Checkpoint, Stateful
+from dpsynth.training.device import processor_threads
+from dpsynth.training.progress import Listener, Quiet
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How training runs on this machine; none of it changes the guarantee.
+
+    device: auto, cpu, cuda, cuda:N or mps.  threads: processor threads, None for torch's choice.
+    compile: run `module` through torch.compile.  checkpoint_minutes: time between checkpoints.
+    log_every: steps between progress figures.  tensorboard, progress: see `dpsynth.training.progress.listen`.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    compile: bool = False
+    checkpoint_minutes: float = 5.0
+    log_every: int = 25
+    tensorboard: bool = False
+    progress: str = "auto"
+
+    def __post_init__(self):
+        if self.log_every < 1:
+            raise ConfigError(f"trainer.log_every={self.log_every}: must be at least 1")
+        if self.checkpoint_minutes < 0:
+            raise ConfigError(f"trainer.checkpoint_minutes={self.checkpoint_minutes}: must not be negative")
+
+
+class Averaging(Stateful, Protocol):
+    """A running average of the weights along the path of training."""
+
+    def update(self, step: int) -> None:
+        """Called after every optimizer step."""
+        ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop; the checkpoint holds everything up to `step`."""
+
+    def __init__(self, step: int, steps: int):
+        super().__init__(f"interrupted after step {step} of {steps}")
+        self.step, self.steps = step, steps
+
+
+def train(
+    module: nn.Module,
+    step: Callable[[int], Mapping[str, float | Tensor]],
+    optimizer: torch.optim.Optimizer,
+    schedule: Callable[[int], float],
+    steps: int,
+    averaging: Averaging | None = None,
+    *,
+    settings: TrainerSettings,
+    generators: Mapping[str, torch.Generator] = NO_GENERATORS,
+    checkpoint: Checkpoint | None = None,
+    progress: Listener | None = None,
+    title: str = "training",
+) -> None:
+    """Train `module` in place for exactly `steps` steps.
+
+    step(t): leaves the gradient to apply in `.grad` of the parameters and returns the figures to show
+    (`loss`,
+        `noise_to_signal`, ...); zero-dimensional tensors are only moved to the processor when they are shown.
+    schedule(t): the factor on the optimizer's own learning rates at step t.
+    generators: the random generators that `step` goes on using from step to step; they belong to the state.
+    checkpoint: where state is kept; training goes on from it when it holds some.
+
+    Raises `Interrupted` after Ctrl-C or SIGTERM, once the current step is finished and saved.
+    """
+    progress = progress or Quiet()
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    parts: dict[str, Stateful] = {"module": module, "optimizer": optimizer}
+    if averaging is not None:
+        parts["averaging"] = averaging
+    first = checkpoint.restore(parts, generators) if checkpoint else 0
+    if settings.compile:
+        module.compile()
+
+    progress.start(title, first, steps)
+    try:
+        with processor_threads(settings.threads), _interruptible(checkpoint is not None) as asked_to_stop:
+            saved = time.monotonic()
+            for t in range(first, steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = group["initial_lr"] * schedule(t)
+                figures = _compiled(step, t) if settings.compile and t == first else step(t)
+                optimizer.step()
+                if averaging is not None:
+                    averaging.update(t)
+
+                done = t + 1
+                if done % settings.log_every == 0 or done == steps:
+                    progress.update(done, {name: float(value) for name, value in figures.items()})
+                due = time.monotonic() - saved >= 60 * settings.checkpoint_minutes
+                if checkpoint and (asked_to_stop.is_set() or (due and done < steps)):
+                    checkpoint.save(done, parts, generators)
+                    saved = time.monotonic()
+                if asked_to_stop.is_set():
+                    raise Interrupted(done, steps)
+    finally:
+        progress.stop()
+
+
+def _compiled(step: Callable[[int], Mapping[str, float | Tensor]], t: int) -> Mapping[str, float | Tensor]:
+    """The first step of a compiled module, where a machine without a compiler shows itself."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        return step(t)
+    except TorchDynamoException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"trainer.compile=true does not work on this machine ({reason}); use false"
+        ) from error
+
+
+@contextmanager
+def _interruptible(wanted: bool) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into a request that the loop answers between steps; a second one is
+    obeyed.
+
+    Signals can only be caught in the main thread; elsewhere, and without a checkpoint, nothing is changed.
+    """
+    asked = threading.Event()
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def answer(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, answer)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,190 @@
+"""What a person sees, and what `private/` keeps, while a model trains.
+
+A listener is told when training starts, every `log_every` steps, and when it stops.  The figures it is shown
+(loss, noise-to-signal) come from private data without noise: listeners write to the terminal and to
+`private/` only.
+"""
+
+import csv
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dpsynth.errors import ConfigError
+
+KINDS = ("auto", "bar", "lines", "quiet")
+
+
+class Listener(Protocol):
+    """Anything that follows a training run."""
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        """Training goes from step `first` (0, or later when resumed) to `steps`."""
+        ...
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        """`step` steps are done; `figures` belong to the last one."""
+        ...
+
+    def stop(self) -> None:
+        """Training ended, for whatever reason."""
+        ...
+
+
+class Quiet:
+    """Says nothing."""
+
+    def start(self, title: str, first: int, steps: int) -> None: ...
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Together:
+    """Several listeners as one."""
+
+    def __init__(self, *listeners: Listener):
+        self.listeners = listeners
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        for listener in self.listeners:
+            listener.start(title, first, steps)
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        for listener in self.listeners:
+            listener.update(step, figures)
+
+    def stop(self) -> None:
+        for listener in self.listeners:
+            listener.stop()
+
+
+class Bar:
+    """A progress bar with the remaining time and the latest figures."""
+
+    def __init__(self, console: Console | None = None):
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
+        self._bar = Progress(*columns, console=console or Console(stderr=True), transient=False)
+        self._task = None
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        self._task = self._bar.add_task(title, total=steps, completed=first, figures="")
+        self._bar.start()
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        assert self._task is not None, "update before start"
+        self._bar.update(self._task, completed=step, figures=_readable(figures))
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+class Lines:
+    """One plain line every `seconds`, for log files and terminals that cannot redraw."""
+
+    def __init__(self, stream: TextIO | None = None, seconds: float = 10.0):
+        self._stream = stream or sys.stderr
+        self._seconds = seconds
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        self._title, self._first, self._steps = title, first, steps
+        self._begun = self._said = time.monotonic()
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if now - self._said < self._seconds and step < self._steps:
+            return
+        self._said = now
+        left = (now - self._begun) / max(step - self._first, 1) * (self._steps - step)
+        line = f"{self._title}: step {step}/{self._steps}, {left:.0f} s left, {_readable(figures)}"
+        print(line, file=self._stream, flush=True)
+
+    def stop(self) -> None: ...
+
+
+class CsvLog:
+    """`train_log.csv`: one row per update; rows after the step a run is resumed from are written again."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        self._begun = time.monotonic()
+        self._kept: list[list[str]] = []
+        if first and self.path.exists():
+            with self.path.open(newline="") as file:
+                self._kept = [row for row in csv.reader(file) if row[0] == "step" or int(row[0]) <= first]
+        self._file = self.path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerows(self._kept)
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        if not self._kept:
+            self._kept = [["step", "seconds", *figures]]
+            self._writer.writerows(self._kept)
+        self._writer.writerow([step, f"{time.monotonic() - self._begun:.2f}", *map(repr, figures.values())])
+        self._file.flush()
+
+    def stop(self) -> None:
+        self._file.close()
+
+
+class TensorBoard:
+    """The same figures as TensorBoard events in `folder`.  Raises `ConfigError` when it is not installed."""
+
+    def __init__(self, folder: Path):
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ConfigError(
+                "trainer.tensorboard=true: TensorBoard is not installed; run pip install tensorboard"
+            )
+        self.folder = folder
+
+    def start(self, title: str, first: int, steps: int) -> None:
+        from torch.utils.tensorboard.writer import SummaryWriter  # slow to import, and optional
+
+        self._writer = SummaryWriter(str(self.folder), purge_step=first + 1)
+
+    def update(self, step: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+
+    def stop(self) -> None:
+        self._writer.close()
+
+
+def listen(kind: str = "auto", folder: Path | None = None, tensorboard: bool = False) -> Listener:
+    """The listeners for `trainer.progress=kind`, logging into `folder` (a run's `private/`) when one is
+    given.
+
+    `auto` draws a bar on a terminal and prints plain lines elsewhere.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"trainer.progress={kind}: choose one of {', '.join(KINDS)}")
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "lines"
+    listeners: list[Listener] = [{"bar": Bar, "lines": Lines, "quiet": Quiet}[kind]()]
+    if folder is not None:
+        listeners.append(CsvLog(folder / "train_log.csv"))
+    if tensorboard:
+        if folder is None:
+            raise ConfigError("trainer.tensorboard=true: needs the folder of a run to write into")
+        listeners.append(TensorBoard(folder / "tensorboard"))
+    return Together(*listeners)
+
+
+def _readable(figures: Mapping[str, float], names: Sequence[str] = ("loss", "noise_to_signal")) -> str:
+    return ", ".join(f"{name.replace('_', '-')} {figures[name]:.3g}" for name in names if name in figures)

@@ -1,0 +1,84 @@
+"""What several test files share: a small table, and the model of docs/adding_a_model.md."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpsynth.data import Boolean, Category, Date, Domain, Integer, Number
+from dpsynth.data.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def example():
+    """The module of docs/adding_a_model.md, as if it were dpsynth/models/example.py."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adding_a_model.md").read_text(), re.DOTALL)
+    module = types.ModuleType("dpsynth.models.example")
+    sys.modules[module.__name__] = module
+    exec(compile(code, "docs/adding_a_model.md", "exec"), module.__dict__)
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="session")
+def domain():
+    """One column of every kind, with a label, missing values and a rule between columns."""
+    return Domain(
+        (
+            Category("sex", categories=("Female", "Male"), missing=True),
+            Integer("age", low=17, high=90),
+            Number("gain", low=0.0, high=1000.0, spikes=(0.0,)),
+            Boolean("member"),
+            Date(
+                "joined",
+                low=pd.Timestamp("1990-01-01").date(),
+                high=pd.Timestamp("2020-12-31").date(),
+                missing=True,
+            ),
+            Integer("limit", low=17, high=120),
+            Category("income", categories=("<=50K", ">50K"), label=True),
+        ),
+        constraints=("age <= limit",),
+        rows=400,
+    )
+
+
+def rows(n: int, seed: int = 0) -> pd.DataFrame:
+    """n made-up rows that fit `domain`; income depends on age."""
+    draw = np.random.default_rng(seed)
+    age = draw.integers(17, 91, n)
+    gain = np.where(draw.random(n) < 0.6, 0.0, draw.random(n) * 1000)
+    joined = pd.Timestamp("1990-01-01") + pd.to_timedelta(draw.integers(0, 11_000, n), unit="D")
+    return pd.DataFrame(
+        {
+            "sex": draw.choice(["Female", "Male", None], n, p=[0.45, 0.45, 0.1]),
+            "age": age,
+            "gain": gain,
+            "member": draw.random(n) < 0.3,
+            "joined": pd.Series(joined).mask(draw.random(n) < 0.2),
+            "limit": np.minimum(age + draw.integers(0, 31, n), 120),
+            "income": np.where(age + draw.normal(0, 15, n) > 55, ">50K", "<=50K"),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def people(domain):
+    """400 rows of `domain`."""
+    return Table(rows(400), domain)
+
+
+@pytest.fixture(scope="session")
+def canaries():
+    """A table of 98,765 rows with values that appear in no public place."""
+    domain = Domain(
+        (Category("word", categories=("a", "b"), other="else"), Integer("code", low=0, high=10**9))
+    )
+    n = 98_765
+    return Table(pd.DataFrame({"word": ["canary-7f3a"] * n, "code": [41_713_907] * n}), domain)

@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpsynth.data.domain import Domain
+from dpsynth.figures.histograms import _Cells, _compact, histograms
+from dpsynth.figures.style import render
+
+SCHEMA = """
+columns:
+  age:    {kind: integer, bounds: [0, 99]}
+  rooms:  {kind: integer, bounds: [1, 6], missing: true}
+  gain:   {kind: number, bounds: [0, 1000], spike: 0, missing: true}
+  day:    {kind: date, bounds: [2020-01-01, 2020-12-31], missing: true}
+  moment: {kind: datetime, bounds: [2020-01-01 00:00:00, 2020-01-02 00:00:00]}
+  region: {kind: category, categories: [north, south, east], other: elsewhere, missing: true}
+  flag:   {kind: boolean}
+"""
+
+
+@pytest.fixture(scope="module")
+def domain():
+    return Domain.from_yaml(SCHEMA)
+
+
+def rows(count, seed):
+    g = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": g.integers(0, 100, count),
+            "rooms": pd.array(g.integers(1, 7, count), dtype="Int64"),
+            "gain": np.where(g.random(count) < 0.95, 0.0, g.random(count) * 1000),
+            "day": np.datetime64("2020-01-01") + g.integers(0, 366, count).astype("timedelta64[D]"),
+            "moment": np.datetime64("2020-01-01") + g.integers(0, 86400, count).astype("timedelta64[s]"),
+            "region": g.choice(["north", "south", None], count),
+            "flag": g.random(count) < 0.5,
+        }
+    )
+
+
+def panels(picture):
+    return [axes for axes in picture.axes if axes.axison]
+
+
+def test_one_titled_panel_for_each_column(domain):
+    picture = histograms(rows(500, 0), rows(300, 1), domain)
+    assert [axes.get_title(loc="left") for axes in panels(picture)] == list(domain.names)
+    assert "real, 500 rows" in picture.legends[0].get_texts()[0].get_text()
+
+
+def test_the_axis_turns_logarithmic_for_a_pile_of_zeros(domain):
+    scales = {
+        axes.get_title(loc="left"): axes.get_yscale()
+        for axes in panels(histograms(rows(2000, 0), rows(2000, 1), domain))
+    }
+    assert scales["gain"] == "log"
+    assert scales["age"] == "linear"
+
+
+def test_bars_show_shares_of_rows_with_missing_apart(domain):
+    real, synthetic = rows(400, 0), rows(100, 1).assign(region=None)
+    axes = panels(histograms(real, synthetic, domain))[5]
+    assert [text.get_text() for text in axes.get_yticklabels()][-1] == "missing"
+    widths = [bar.get_width() for bar in axes.patches]
+    assert sum(widths[: len(widths) // 2]) == pytest.approx(1.0)
+    assert widths[-1] == 1.0
+
+
+def test_shares_of_bins_spikes_and_missing_add_up(domain):
+    frame = rows(1000, 0)
+    frame.loc[:99, "gain"] = np.nan
+    binned, apart = _Cells.of(domain["gain"]).shares(frame["gain"].to_numpy())
+    assert binned.sum() + apart.sum() == pytest.approx(1.0)
+    assert apart[-1] == pytest.approx(0.1)
+    assert apart[0] > 0.8
+
+
+def test_integer_bins_hold_equal_numbers_of_values(domain):
+    edges = _Cells.of(domain["age"]).edges
+    assert edges[0] == -0.5
+    assert (np.diff(edges) == 3).all()
+    assert edges[-1] >= 99.5
+    assert len(_Cells.of(domain["rooms"]).edges) == 7
+
+
+@pytest.mark.parametrize("damage", ["one row", "all missing", "constant"])
+def test_edge_tables_are_drawn(domain, damage):
+    frame = rows(50, 0)
+    if damage == "one row":
+        frame = frame.head(1)
+    elif damage == "all missing":
+        frame = frame.assign(
+            rooms=pd.array([pd.NA] * 50, dtype="Int64"), gain=np.nan, day=pd.NaT, region=None
+        )
+    else:
+        frame = pd.concat([frame.head(1)] * 50)
+    assert render(histograms(rows(60, 1), frame, domain)).startswith(b"<?xml")
+    assert render(histograms(frame, rows(60, 1), domain)).startswith(b"<?xml")
+
+
+def test_wide_tables_are_cut_and_say_so():
+    domain = Domain.from_dict({"columns": {f"c{i}": {"kind": "boolean"} for i in range(9)}})
+    frame = pd.DataFrame({f"c{i}": [True, False] for i in range(9)})
+    picture = histograms(frame, frame, domain, most=5)
+    assert len(panels(picture)) == 5
+    assert "4 more" in picture.legends[0].get_title().get_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1500.0, "1500"), (25e3, "25k"), (1.5e6, "1.5M"), (-2e9, "-2G"), (0.25, "0.25")],
+)
+def test_compact_numbers(value, text):
+    assert _compact(value) == text

@@ -1,0 +1,164 @@
+"""The contract's shared half, on the model of docs/adding_a_model.md."""
+
+import math
+
+import pandas as pd
+import pytest
+
+import dpsynth
+from dpsynth.errors import BudgetError, ConfigError
+from dpsynth.models.synthesizer import Shares
+from dpsynth.privacy.random import Streams
+from dpsynth.training import Checkpoint
+
+BUDGET = dpsynth.Budget(1.0, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def fitted(example, people):
+    return example.Example().fit(people, BUDGET)
+
+
+def test_a_plan_needs_no_data_and_stays_within_the_budget(example, domain):
+    plan = example.Example().plan(domain, BUDGET)
+    assert 0.9 < plan.proven.epsilon <= 1.0
+    assert plan.proven.delta <= 1e-5
+    assert plan.settings["model"] == "Example"
+
+
+def test_fit_accepts_a_budget_or_a_plan_and_nothing_else(example, people):
+    recipe = example.Example()
+    for given in (BUDGET, recipe.plan(people.domain, BUDGET)):
+        assert recipe.fit(people, given).statement["proven"]["epsilon"] <= 1
+    with pytest.raises(ConfigError, match="Budget"):
+        recipe.fit(people, 1.0)
+
+
+def test_the_statement_says_what_was_spent(fitted):
+    statement = fitted.statement
+    assert statement["private"]
+    assert statement["finished"]
+    assert statement["neighbours"] == "add_remove"
+    assert [charge["name"] for charge in statement["charges"]] == ["histograms"]
+    assert statement["rows"] == fitted.rows == 400
+
+
+def test_one_set_of_streams_serves_one_fit(example, people):
+    streams = Streams(0)
+    example.Example().fit(people, BUDGET, streams)
+    with pytest.raises(BudgetError, match="noise must not be reused"):
+        example.Example().fit(people, BUDGET, streams)
+
+
+def test_two_fits_have_noise_of_their_own_unless_it_is_seeded(example, people):
+    fits = [example.Example().fit(people, BUDGET, streams) for streams in (None, None)]
+    assert not fits[0].counts.equal(fits[1].counts)
+    seeded = [example.Example().fit(people, BUDGET, Streams(5, "seeded")) for _ in range(2)]
+    assert seeded[0].counts.equal(seeded[1].counts)
+    assert "not private" in seeded[0].statement["guarantee"]
+
+
+def test_infinite_epsilon_runs_without_noise_and_says_so(example, people):
+    fitted = example.Example().fit(people, dpsynth.Budget(math.inf, 1e-5))
+    assert fitted.counts.sum().item() == len(people) * len(people.domain)
+    assert "not private" in fitted.statement["guarantee"]
+    assert not fitted.statement["private"]
+
+
+def test_a_resumed_fit_makes_the_same_releases(example, people, tmp_path):
+    fits = [example.Example().fit(people, BUDGET, checkpoint=Checkpoint(tmp_path)) for _ in range(2)]
+    assert fits[0].counts.equal(fits[1].counts)
+
+
+def test_samples_stay_inside_the_domain_and_its_constraints(fitted, people):
+    table = fitted.sample(2000, seed=1)
+    assert len(table) == 2000
+    assert table.invalid == {}
+    assert (table.frame["age"] <= table.frame["limit"]).all()
+    assert list(table.frame.dtypes) == list(people.frame.dtypes)
+
+
+def test_the_seed_decides_the_sample(fitted):
+    first, again, other, fresh = (fitted.sample(50, seed=seed).frame for seed in (1, 1, 2, None))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+    assert not first.equals(fresh)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_any_number_of_rows(fitted, n):
+    assert len(fitted.sample(n)) == n
+    assert len(fitted.sample(n, where={"sex": "Male"})) == n
+
+
+def test_without_n_the_declared_number_of_rows_is_drawn(fitted):
+    assert len(fitted.sample()) == 400
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("sex", "Female", "Female"),
+        ("sex", None, None),
+        ("age", 42, 42),
+        ("age", "42", 42),
+        ("gain", 0, 0.0),
+        ("member", "yes", True),
+        ("joined", "2001-02-03", pd.Timestamp("2001-02-03")),
+    ],
+)
+def test_where_fixes_values_given_in_any_spelling(fitted, column, value, expected):
+    frame = fitted.sample(30, seed=0, where={column: value}).frame
+    assert frame[column].isna().all() if expected is None else (frame[column] == expected).all()
+
+
+def test_where_holds_together_with_the_constraints(fitted):
+    frame = fitted.sample(200, seed=0, where={"age": 90}).frame
+    assert (frame["limit"] >= 90).all()
+    frame = fitted.sample(200, seed=0, where={"age": 90, "limit": 90}).frame
+    assert (frame["age"] == 90).all()
+    with pytest.raises(ConfigError, match="no rows found that keep the conditions and the constraints"):
+        fitted.sample(5, where={"age": 90, "limit": 17})
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"height": 1}, "no column 'height'; the columns are sex, age"),
+        ({"sex": "Other"}, "'Other' is outside the domain of column 'sex'.*Female, Male"),
+        ({"age": 16}, "outside the domain of column 'age'.*17 to 90"),
+        ({"age": "old"}, "outside the domain of column 'age'"),
+        ({"age": None}, "outside the domain of column 'age'"),
+        ({"gain": math.nan}, "outside the domain of column 'gain'"),
+        ({"income": "50K"}, "outside the domain of column 'income'"),
+    ],
+)
+def test_impossible_conditions_name_the_column_and_its_domain(fitted, where, message):
+    with pytest.raises(ConfigError, match=message):
+        fitted.sample(5, where=where)
+
+
+@pytest.mark.parametrize("bad", [{"n": -1}, {"n": 1.5}, {"n": True}, {"seed": -1}, {"seed": "x"}])
+def test_impossible_numbers_are_refused(fitted, bad):
+    with pytest.raises(ConfigError, match=next(iter(bad))):
+        fitted.sample(**{"n": 1, **bad})
+
+
+def test_sampling_costs_nothing_and_leaves_the_model_alone(fitted):
+    before = (fitted.counts.clone(), dict(fitted.statement))
+    fitted.sample(100)
+    assert fitted.counts.equal(before[0])
+    assert fitted.statement == before[1]
+
+
+def test_recipes_are_public_facts_only(example):
+    recipe = example.Example()
+    with pytest.raises(AttributeError):
+        recipe.bins = 3
+    assert recipe.replace(bins=3).bins == 3
+
+
+@pytest.mark.parametrize("shares", [{"count": 0.0}, {"discovery": 1.0}, {"count": 0.5, "discovery": 0.5}])
+def test_shares_must_leave_something_for_the_method(shares):
+    with pytest.raises(ConfigError, match="_share"):
+        Shares(**shares)

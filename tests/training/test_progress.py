@@ -1,0 +1,86 @@
+import csv
+import importlib.util
+import io
+
+import pytest
+from rich.console import Console
+
+from dpsynth.errors import ConfigError
+from dpsynth.training.progress import Bar, CsvLog, Lines, Quiet, TensorBoard, Together, listen
+
+FIGURES = {"loss": 1.23456789012345, "noise_to_signal": 0.5}
+
+
+def follow(listener, first=0, steps=4):
+    listener.start("training", first, steps)
+    for step in range(first + 1, steps + 1):
+        listener.update(step, FIGURES)
+    listener.stop()
+
+
+def test_lines_are_plain_and_end_with_the_last_step():
+    out = io.StringIO()
+    follow(Lines(out, seconds=0))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "training: step 4/4, 0 s left, loss 1.23, noise-to-signal 0.5"
+    assert "\x1b" not in out.getvalue()
+
+
+def test_lines_are_not_one_per_update():
+    out = io.StringIO()
+    follow(Lines(out, seconds=100), steps=50)
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_the_bar_shows_remaining_time_and_figures():
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    follow(Bar(console))
+    shown = console.file.getvalue()
+    assert "4/4" in shown
+    assert "noise-to-signal 0.5" in shown
+
+
+def test_the_log_holds_every_update_exactly_and_is_cut_where_a_run_is_resumed(tmp_path):
+    log = CsvLog(tmp_path / "train_log.csv")
+    follow(log, 0, 4)
+    follow(CsvLog(tmp_path / "train_log.csv"), 2, 5)
+    with (tmp_path / "train_log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert {float(row["loss"]) for row in rows} == {FIGURES["loss"]}
+
+
+def test_a_new_run_starts_a_new_log(tmp_path):
+    for _ in range(2):
+        follow(CsvLog(tmp_path / "train_log.csv"), 0, 2)
+    assert len((tmp_path / "train_log.csv").read_text().splitlines()) == 3
+
+
+def test_listeners_are_chosen_by_name(tmp_path):
+    kinds = {"bar": Bar, "lines": Lines, "quiet": Quiet, "auto": Lines}  # pytest's stderr is no terminal
+    for name, kind in kinds.items():
+        together = listen(name, tmp_path)
+        assert isinstance(together, Together)
+        assert [type(each) for each in together.listeners] == [kind, CsvLog]
+    with pytest.raises(ConfigError, match="auto, bar, lines, quiet"):
+        listen("loud")
+
+
+def test_quiet_without_a_folder_writes_nothing(capsys):
+    follow(listen("quiet"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_tensorboard_is_asked_for_by_name_and_said_to_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install tensorboard"):
+        listen("quiet", tmp_path, tensorboard=True)
+    with pytest.raises(ConfigError, match="folder of a run"):
+        listen("quiet", None, tensorboard=True)
+
+
+def test_tensorboard_events_go_into_the_private_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    follow(TensorBoard(tmp_path / "tensorboard"))
+    assert any((tmp_path / "tensorboard").iterdir())
