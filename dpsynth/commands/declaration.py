@@ -1,37 +1,54 @@
-"""What the data options declare before any data are opened: public domain and number of rows."""
+"""What the options say about the data: first its public domain, without opening anything; later the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dpsynth.data import sources
 from dpsynth.data.domain import Domain
-from dpsynth.data.sources import SOURCES
 from dpsynth.data.sources.digits import DOMAIN as DIGITS
-from dpsynth.data.sources.source import declared
+from dpsynth.data.sources.source import Source, declared
+from dpsynth.data.table import Table
 from dpsynth.data.toy import LAWS
 from dpsynth.errors import ConfigError
 
 
-def declared_domain(data: Mapping[str, Any]) -> Domain:
-    """The domain that `sources.load(**data)` will have, from the schema alone.
+def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Domain:
+    """The domain that `opened` will have, from the schema alone.
 
     `data.n_train` is a public limit, so it lowers the declared number of rows.  Raises `ConfigError` for an
     unknown source or toy law, and `SchemaError` as `Domain.from_yaml`.
     """
     name = str(data.get("name"))
-    if name not in SOURCES:
-        raise ConfigError(f"data.name={name}: not one of {', '.join(SOURCES)}")
+    if name not in sources.SOURCES:
+        raise ConfigError(f"data.name={name}: not one of {', '.join(sources.SOURCES)}")
     if name == "toy":
         law = data.get("law", "mixed")
         if law not in LAWS:
             raise ConfigError(f"data.law={law}: not one of {', '.join(LAWS)}")
-        return replace(LAWS[law]().domain, rows=data.get("rows"))
-    if name in ("csv", "parquet") and data.get("schema") is None:
+        domain = replace(LAWS[law]().domain, rows=data.get("rows"))
+    elif name == "digits":
+        domain = DIGITS
+    elif data.get("schema") is None and name in ("csv", "parquet"):
         raise ConfigError(
             "data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv"
         )
-    domain = DIGITS if name == "digits" else declared(data.get("schema"), name)
+    else:
+        domain = declared(data.get("schema"), name)
     limit = data.get("n_train")
     if isinstance(limit, int) and limit > 0:
         domain = replace(domain, rows=min(limit, domain.rows or limit))
-    return domain
+    return domain if columns is None else domain.select(columns)
+
+
+def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Source:
+    """The rows: those of the source, or only the `columns` of them."""
+    source = sources.load(**data)
+    if columns is None:
+        return source
+    domain = source.domain.select(columns)
+    train, holdout = (
+        table and Table(table.frame[list(columns)], domain) for table in (source.train, source.holdout)
+    )
+    assert train is not None, "every source has rows to train on"
+    return Source(train, holdout, source.provenance)

@@ -10,10 +10,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from dpsynth.commands.declaration import opened
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import EvaluateOptions, typed
 from dpsynth.commands.run_folder import RunFolder
-from dpsynth.data import sources
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
@@ -97,7 +97,7 @@ def comparison_of_run(options: EvaluateOptions) -> Comparison:
         )
     fitted = load(release)
     kept = OmegaConf.load(run.config)
-    source = sources.load(**OmegaConf.to_container(kept.data))  # type: ignore[arg-type]
+    source = opened(OmegaConf.to_container(kept.data), kept.columns)  # type: ignore[arg-type]
     return Comparison(
         train=source.train.redeclare(fitted.domain),
         holdout=source.holdout and source.holdout.redeclare(fitted.domain),

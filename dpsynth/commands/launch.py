@@ -40,7 +40,9 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
         with tempfile.TemporaryDirectory(prefix="dpsynth-") as scratch:
             failed = Path(scratch) / "failed"
             job = _telling(story, failed)
-            sys.argv = [*arguments, f"hydra.sweep.dir={scratch}"]  # Hydra insists on writing a multirun.yaml
+            os.environ["DPSYNTH_SCRATCH"] = scratch  # where configs/*.yaml let Hydra write its multirun.yaml
+            flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
+            sys.argv = [arguments[0], *flags, *(word for word in arguments[1:] if word not in flags)]
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except KeyboardInterrupt as stop:

@@ -50,6 +50,7 @@ class TrainOptions:
     data: dict[str, Any]
     privacy: PrivacyOptions
     trainer: TrainerSettings
+    columns: list[str] | None = None
     seed: int = 0
     n: int | None = None
     run: str | None = None
@@ -114,11 +115,11 @@ def typed(kind: type[Record], config: DictConfig) -> Record:
     return _record(kind, content, "")
 
 
-def _record(kind: type[Record], content: Any, where: str) -> Record:
+def _record(kind: Any, content: Any, where: str) -> Any:
     hints = get_type_hints(kind)
     if not isinstance(content, dict):
         raise ConfigError(f"{where.rstrip('.')}: needs the keys {', '.join(hints)}")
-    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    known = [item.name for item in fields(kind)]
     for key in content:
         if key not in known:
             raise ConfigError(
@@ -126,7 +127,7 @@ def _record(kind: type[Record], content: Any, where: str) -> Record:
             )
     needed = [
         item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING
-    ]  # type: ignore[arg-type]
+    ]
     for key in needed:
         if key not in content:
             raise ConfigError(f"{where}{key} is missing")
@@ -136,7 +137,7 @@ def _record(kind: type[Record], content: Any, where: str) -> Record:
 def _value(hint: Any, value: Any, key: str) -> Any:
     """`value` as the type `hint`: a record, a plain type of YAML, or None where that is allowed."""
     if is_dataclass(hint):
-        return _record(hint, value, f"{key}.")  # type: ignore[arg-type]
+        return _record(hint, value, f"{key}.")
     allowed = [
         get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))
     ]
@@ -157,4 +158,5 @@ _WORDS = {
     float: "a number",
     str: "text",
     dict: "a mapping {key: value}",
+    list: "a list [a, b]",
 }

@@ -21,11 +21,7 @@ def schema(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.out is not None and options.out.exists():
         raise ConfigError(f"--out {options.out}: exists already; choose another name or remove it first")
-    text = (
-        draft(options.files, options.delimiter)
-        if len(options.files) > 1
-        else draft(*options.files, options.delimiter)
-    )
+    text = draft(options.files if len(options.files) > 1 else options.files[0], options.delimiter)
     if options.out is None:
         print(text, end="")
         return

@@ -10,11 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain
+from dpsynth.commands.declaration import declared_domain, opened
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.commands.run_folder import RunFolder
-from dpsynth.data import sources
 from dpsynth.errors import ConfigError
 from dpsynth.models import artifact
 from dpsynth.privacy.random import Streams
@@ -37,7 +36,7 @@ def train(config: DictConfig) -> None:
         config = resumed(config, run)
     options = typed(TrainOptions, config)
     recipe = options.recipe()
-    domain = declared_domain(options.data)
+    domain = declared_domain(options.data, options.columns)
     budget = options.privacy.budget(rows_per_person=options.data.get("max_rows_per_person") or 1)
     plan = recipe.plan(domain, budget, options.privacy.shares())
     print_plan(plan, domain, console)
@@ -45,9 +44,10 @@ def train(config: DictConfig) -> None:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    table = sources.load(**options.data).train
+    table = opened(options.data, options.columns).train
     if table.domain != domain:
         table = table.redeclare(domain)
+    plan = recipe.plan_for(table, budget, options.privacy.shares())
     if run is None:
         run = RunFolder.claim(wanted, options.overwrite)
         if run.path != wanted:

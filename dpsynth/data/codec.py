@@ -71,18 +71,14 @@ class Codec:
         return self[name].edges
 
     def values_in_bin(self, name: str) -> np.ndarray | None:
-        """(value_bins,) int64 distinct values of each bin; None for categories and numbers without
-        decimals.
-        """
+        """(value_bins,) int64 distinct values of each bin; None for categories and continua."""
         return self[name].values_in_bin
 
     def __getitem__(self, name: str) -> ColumnCodes:
         return self.columns[self.domain.position(name)]
 
     def encode(self, frame: pd.DataFrame) -> Encoded:
-        """Both views of a frame that has the domain's columns. Total: never raises on a value (see
-        `Column.read`).
-        """
+        """Both views of a frame that has the domain's columns. Never raises on a value."""
         codes = np.empty((len(frame), len(self.columns)), dtype=self.dtype, order="F")
         units = np.empty((len(frame), len(self.columns)), dtype=np.float64, order="F")
         for j, column in enumerate(self.columns):

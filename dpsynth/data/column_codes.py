@@ -1,7 +1,7 @@
-"""The codes of one column: which values share a code, and the maps between values, codes and the unit interval.
+"""The codes of one column: which values share a code, and the maps between values, codes and units.
 
-Layout: value bins 0 .. value_bins-1, then one code per spike, then one for missing. Everything here is public: it
-follows from the declared column and the greatest number of bins. (See codec.py for the whole table.)
+Layout: value bins 0 .. value_bins-1, then one code per spike, then one for missing. Everything here is
+public: it follows from the declared column and the greatest number of bins.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ class ColumnCodes:
     @property
     def name(self) -> str:
         return self.column.name
+
+    @property
+    def on_axis(self) -> bool:
+        """Whether the value bins lie on an axis, one after the other; categories do not."""
+        return isinstance(self.column, Quantity)
 
     @cached_property
     def _quantity(self) -> Quantity | None:
@@ -146,9 +151,7 @@ class ColumnCodes:
     def decode(
         self, codes: np.ndarray, units: np.ndarray | None, generator: np.random.Generator | None
     ) -> pd.Series:
-        """The series of codes and units. Without units, a value of the bin: drawn evenly, or its middle
-        one.
-        """
+        """The series of codes and units. Without units: a value of the bin, drawn or the middle one."""
         codes = np.clip(codes.astype(np.int64), 0, self.size - 1)
         missing = (
             codes == self.missing_code if self.missing_code is not None else np.zeros(len(codes), dtype=bool)

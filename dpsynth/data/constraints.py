@@ -47,9 +47,7 @@ class Constraint:
 
     @classmethod
     def parse(cls, rule: Constraint | str, columns: Sequence[Column]) -> Constraint:
-        """Read a rule against the columns of a domain; `SchemaError` when it cannot be checked or never
-        holds.
-        """
+        """Read a rule against the columns of a domain; `SchemaError` when it cannot be checked or kept."""
         text = str(rule).strip()
         named = {column.name: column for column in columns}
         unknown = ""
@@ -79,9 +77,7 @@ class Constraint:
         return _COMPARE[self.op](left, right) | left_missing | right_missing
 
     def repair(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Mend the rows that break this rule: by the least change that is legal, at worst by a fixed legal
-        pair.
-        """
+        """Mend the rows that break this rule by a small legal change, at worst by a fixed pair."""
         bad = ~self.satisfied(frame)
         if not bad.any():
             return frame

@@ -1,6 +1,4 @@
-"""The public description of a whole table: columns, constraints and a rough number of rows. It never holds
-data.
-"""
+"""What is public about a whole table: columns, constraints, a rough number of rows. It never holds data."""
 
 from __future__ import annotations
 

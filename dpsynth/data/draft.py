@@ -32,9 +32,7 @@ _HEADER = """\
 
 
 def draft(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> str:
-    """Schema text for the columns of CSV or Parquet files, with a comment on every line that says what was
-    guessed.
-    """
+    """Schema text for the columns of CSV or Parquet files, every line says what was guessed."""
     frame = tabular_files.read(path, delimiter)
     name = Path(path).name if isinstance(path, (str, Path)) else "several files"
     lines = [_HEADER.format(name=name) + "columns:"]

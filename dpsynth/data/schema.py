@@ -78,9 +78,7 @@ def check_keys(content: Mapping[str, Any], allowed: Iterable[str], where: str) -
 
 
 def column_from(name: str, spec: Any) -> Column:
-    """The column that one entry of `columns:` declares. Values may be texts (YAML) or native (JSON,
-    Python).
-    """
+    """The column that one entry of `columns:` declares. Values may be texts (YAML) or native (JSON)."""
     where = f"column '{name}'"
     if not isinstance(spec, Mapping):
         raise SchemaError(f"{where}: write it as {{kind: integer, bounds: [0, 100]}} or another kind")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import secrets
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -56,9 +56,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def read(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> pd.DataFrame:
-    """The raw frame of one or several files with the same columns. `DataError` in one line for whatever is
-    wrong.
-    """
+    """The raw frame of one or several files with the same columns; `DataError` for whatever is wrong."""
     frames: list[pd.DataFrame] = []
     for file in find(path):
         frame = read_parquet(file) if kind_of(file) == "parquet" else read_csv(file, delimiter)
@@ -164,11 +162,9 @@ def _found(extra: Sequence[str]) -> str:
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a file beside `path`, then move it there in one step. `DataError` leaves nothing
-    behind.
-    """
+    """Let `write` fill a file beside `path`, then move it there in one step. Nothing half-written stays."""
     target = Path(path).expanduser()
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(aside)

@@ -34,9 +34,7 @@ class Law(Protocol):
 
 @dataclass(frozen=True)
 class Chain:
-    """a -> b -> c -> d, where each step stays with probability `stay` and else moves to an even draw of
-    all values.
-    """
+    """a -> b -> c -> d, where each step stays with probability `stay` and else draws any value evenly."""
 
     sizes: int = 4
     stay: float = 0.7
@@ -96,9 +94,7 @@ class Gaussian:
 
     @property
     def rank_correlation(self) -> np.ndarray:
-        """(4, 4) exact Spearman correlations, 6 / pi * arcsin(r / 2); also Pearson's, as the margins are
-        uniform.
-        """
+        """(4, 4) exact Spearman correlations, 6 / pi * arcsin(r / 2); Pearson's are the same here."""
         return 6 / np.pi * np.arcsin(np.array(self.correlation) / 2)
 
     def sample(self, n: int, seed: Seed = 0) -> Table:

@@ -138,7 +138,7 @@ class Fitted(ABC):
             if lawful.all():
                 return frame
             fresh = self._draw(int((~lawful).sum()), generators, given)
-            frame = pd.concat([frame[lawful], fresh], ignore_index=True)
+            frame = pd.concat([frame.loc[lawful], fresh], ignore_index=True)
         mended = repair(frame, constraints)
         if given:
             mended = mended.assign(**{name: frame[name] for name in given})

@@ -82,6 +82,16 @@ class Synthesizer(ABC):
         settings = {"model": type(self).__name__, **before.settings, **own.settings}
         return Plan(budget, (*before.charges, *own.charges), settings, own.memory_bytes)
 
+    def plan_for(self, table: Table, budget: Budget, shares: Shares | None = None) -> Plan:
+        """The plan for a table at hand.
+
+        It uses what is public of the table: its domain, and under `replace_one` the exact number of rows.
+        """
+        domain = table.domain
+        if budget.neighbours == "replace_one":
+            domain = replace(domain, rows=max(1, len(table)))
+        return self.plan(domain, budget, shares)
+
     def fit(
         self,
         table: Table,
@@ -97,7 +107,7 @@ class Synthesizer(ABC):
         state of a long fit, and goes on from it when it holds one of the same plan and data.
         """
         if isinstance(budget_or_plan, Budget):
-            plan = self.plan(table.domain, budget_or_plan)
+            plan = self.plan_for(table, budget_or_plan)
         elif isinstance(budget_or_plan, Plan):
             plan = budget_or_plan
         else:

@@ -1,8 +1,9 @@
 """The masked linear layer that autoregressive networks are built from.
 
-Every unit carries a degree; an output unit sees the inputs of lower or equal degree (hidden layers) or of strictly
-lower degree (the layer where the order of the columns is enforced). A network of such layers gives each column's
-conditional distribution from the earlier columns alone (MADE: Germain et al. 2015, arXiv:1502.03509).
+Every unit carries a degree; an output unit sees the inputs of lower or equal degree (hidden layers) or of
+strictly lower degree (the layer where the order of the columns is enforced). A network of such layers gives
+each column's conditional distribution from the earlier columns alone (MADE: Germain et al. 2015,
+arXiv:1502.03509).
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ _WIDTH = 16  # matrix products with 15 columns take more than twice the time of 
 class MaskedLinear(nn.Module):
     """`x W^T + b` where `W[o, i]` counts only if `out_degrees[o] >= in_degrees[i]` (`>` when `strict`).
 
-    x: (..., in) floating point; result (..., out). The weight's masked entries are zero at the start, have no gradient,
-    and never reach the output, whatever is loaded or written into them.
+    x: (..., in) floating point; result (..., out). The weight's masked entries are zero at the start, have no
+    gradient, and never reach the output, whatever is loaded or written into them.
 
-    The mask follows from the degrees, so it is a plain attribute and not a buffer: it is in no state_dict, and
-    per-row gradient tools that refuse buffers accept the layer. Moves (`to`, `double`, `to_empty`) rebuild it.
+    The mask follows from the degrees, so it is a plain attribute and not a buffer: it is in no state_dict,
+    and per-row gradient tools that refuse buffers accept the layer. Moves (`to`, `double`, `to_empty`)
+    rebuild it.
     """
 
     weight: nn.Parameter
@@ -48,7 +50,7 @@ class MaskedLinear(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw weight and bias uniformly within `1 / sqrt(in)`, as `nn.Linear` does, and zero the masked weights."""
+        """Draw weight and bias uniformly within `1 / sqrt(in)`, like `nn.Linear`; masked weights are zero."""
         bound = 1 / math.sqrt(max(self.in_features, 1))
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator).mul_(self.mask)
@@ -59,10 +61,12 @@ class MaskedLinear(nn.Module):
         return F.linear(x, self.weight * self.mask, self.bias)
 
     def squared_outer_norms(self, a: Tensor, b: Tensor, bias: bool = False) -> Tensor:
-        """`||(b[n] outer a[n]) * mask||_F^2` for every row n, plus `||b[n]||^2` if `bias`; no outer product is formed.
+        """`||(b[n] outer a[n]) * mask||_F^2` for every row n, plus `||b[n]||^2` if `bias`; no outer product
+        is formed.
 
-        a: (rows, in), b: (rows, out); result (rows,). The input sets that the outputs see are nested, G of them, so
-        the sum over the mask falls apart into sums over groups: O(in + out) * G work a row in place of in * out.
+        a: (rows, in), b: (rows, out); result (rows,). The input sets that the outputs see are nested, G of
+        them, so the sum over the mask falls apart into sums over groups: O(in + out) * G work a row in place
+        of in * out.
         """
         a, b = a.square(), b.square()
         if (
@@ -76,9 +80,11 @@ class MaskedLinear(nn.Module):
         return norms + b.sum(1) if bias else norms
 
     def outer_sum(self, a: Tensor, b: Tensor) -> Tensor:
-        """`sum_n b[n] outer a[n]` where the mask is one, (out, in). Entries that the mask hides hold any value at all.
+        """`sum_n b[n] outer a[n]` where the mask is one, (out, in). Entries that the mask hides hold any
+        value at all.
 
-        Blocks that are hidden wholly are not computed, which spares a quarter of the work when degrees are sorted.
+        Blocks that are hidden wholly are not computed, which spares a quarter of the work when degrees are
+        sorted.
         """
         if len(self._blocks) == 1:
             return b.T @ a
@@ -98,9 +104,10 @@ class MaskedLinear(nn.Module):
     def _place(self) -> None:
         """Rebuild, beside the weight, what follows from the degrees.
 
-        mask (out, in). Of the nested input sets, `_seen[i, g]` says that input i is in the g-th, `_seers[o, g]` that
-        output o sees just the g-th, so mask = _seers _seen^T. Their last column serves the bias: zeros and ones.
-        `_blocks`: (start, end, limit), outputs start..end see no input from `limit` on; sorted degrees make them small.
+        mask (out, in). Of the nested input sets, `_seen[i, g]` says that input i is in the g-th, `_seers[o,
+        g]` that output o sees just the g-th, so mask = _seers _seen^T. Their last column serves the bias:
+        zeros and ones. `_blocks`: (start, end, limit), outputs start..end see no input from `limit` on;
+        sorted degrees make them small.
         """
         low = torch.tensor(self.in_degrees, dtype=torch.int64, device="cpu")
         high = torch.tensor(self.out_degrees, dtype=torch.int64, device="cpu") - int(self.strict)
@@ -120,7 +127,7 @@ class MaskedLinear(nn.Module):
 
 
 def _blocks(mask: Tensor) -> list[tuple[int, int, int]]:
-    """Four runs of outputs with the number of leading inputs that any of them sees, or one run if little is saved."""
+    """Four runs of outputs, each with how many leading inputs it sees; one run if that saves little."""
     outputs, inputs = mask.shape
     step = max(1, -(-outputs // 4))
     blocks: list[tuple[int, int, int]] = []

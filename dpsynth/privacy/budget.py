@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from dpsynth.errors import BudgetError
@@ -46,7 +47,7 @@ class Budget:
         if self.neighbours not in get_args(Neighbours):
             raise BudgetError(f"neighbours must be add_remove or replace_one, not {self.neighbours!r}")
         rows = self.rows_per_person
-        if isinstance(rows, bool) or int(rows) != rows or rows < 1:
+        if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
             raise BudgetError(f"rows_per_person must be a whole number of at least 1, not {rows!r}")
         object.__setattr__(self, "epsilon", epsilon)
         object.__setattr__(self, "delta", delta)

@@ -1,10 +1,14 @@
-"""What every engine for clipped gradients shares: the contract, the clip factors, micro-batches, refused layers.
+"""What every engine for clipped gradients shares: the contract, the clip factors, micro-batches, refused
+layers.
 
-The quantity is  G = sum over rows i of m_i * g_i * min(1, C / ||g_i||_2),  with g_i the gradient of row i's own loss over
-all trainable parameters together, C the clipping norm and m_i in {0, 1} an optional mask. Adding or removing one row
-changes G by at most C in L2 norm, replacing one by at most 2 C (Abadi et al. 2016, arXiv:1607.00133). This needs that g_i
-depends on row i alone, so layers that mix rows are refused.
+The quantity is  G = sum over rows i of m_i * g_i * min(1, C / ||g_i||_2),  with g_i the gradient of row i's
+own loss over all trainable parameters together, C the clipping norm and m_i in {0, 1} an optional mask.
+Adding or removing one row changes G by at most C in L2 norm, replacing one by at most 2 C (Abadi et al. 2016,
+arXiv:1607.00133). This needs that g_i depends on row i alone, so layers that mix rows are refused.
 """
+
+# The annotations of torch have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from torch import Tensor, nn
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.coordinates import Coordinates
 
-# Norms are summed in floating point. Enlarging them by far more than their rounding error, and by far less than anyone
-# could notice, keeps every clipped row inside the ball of radius C.
+# Norms are summed in floating point. Enlarging them by far more than their rounding error, and by far less
+# than anyone could notice, keeps every clipped row inside the ball of radius C.
 SLACK = 2.0**-18
 
 
@@ -28,8 +32,8 @@ class ClippedGradients(ABC):
     clipping_norm: C > 0; infinity clips nothing (but still drops non-finite rows).
     microbatch_size: rows handled at a time; bounds memory and leaves the result as it is, up to rounding.
 
-    After a call, `norms` holds the unclipped norms (rows,) of that call. They are private, for diagnostics only.
-    Raises ConfigError for modules this engine cannot treat exactly.
+    After a call, `norms` holds the unclipped norms (rows,) of that call. They are private, for diagnostics
+    only. Raises ConfigError for modules this engine cannot treat exactly.
     """
 
     def __init__(self, module: nn.Module, clipping_norm: float, microbatch_size: int | None = None) -> None:
@@ -50,7 +54,8 @@ class ClippedGradients(ABC):
         self.norms = torch.zeros(0)
 
     def clipped_sum(self, *batch: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """The clipped sum over the rows of `batch`, one tensor per trainable parameter in `module.parameters()` order.
+        """The clipped sum over the rows of `batch`, one tensor per trainable parameter in
+        `module.parameters()` order.
 
         batch: tensors of equal first length (rows, ...), as the module takes them; zero rows give zeros.
         mask: (rows,); rows where it is zero add exactly nothing.
@@ -59,7 +64,7 @@ class ClippedGradients(ABC):
         return self.coordinates.unpack(self.clipped_vector(*batch, mask=mask))
 
     def clipped_vector(self, *batch: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same sum as one vector over `self.coordinates`: without the entries that masked layers never use."""
+        """The same sum as one vector over `self.coordinates`, without the entries that masks hide."""
         rows = len(batch[0])
         size = self.microbatch_size or max(rows, 1)
         total: Tensor | None = None
@@ -111,8 +116,8 @@ class ClippedGradients(ABC):
 
 
 def refuse_mixing_layers(module: nn.Module) -> None:
-    """Raise ConfigError if a layer reads or remembers statistics of the batch (batch norm, running averages), or
-    rewrites its weights from the rows it sees (embeddings with `max_norm`).
+    """Raise ConfigError if a layer reads or remembers statistics of the batch (batch norm, running averages),
+    or rewrites its weights from the rows it sees (embeddings with `max_norm`).
 
     Only layers known by type are found here; `rows_interact` in `isolation.py` tests any module by numbers.
     """

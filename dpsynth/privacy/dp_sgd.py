@@ -6,11 +6,14 @@
 
 Guarantee. Every term of S_t has L2 norm at most C and depends on its row alone (`clipping.py`).
 Add/remove (Poisson batches): one row more or less is one term more or less, and S_t moves by at most s = C.
-Replace-one (Poisson, or fixed size without replacement): the changed row stands in the same batches, its term u becomes
-v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian mechanism of noise multiplier z
-on a random sample, and the run composes `steps` of them: the event that the batches state. Number of steps, rate, divisor
-and z are public constants; an empty batch is a step like any other, with noise alone.
+Replace-one (Poisson, or fixed size without replacement): the changed row stands in the same batches, its term
+u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian
+mechanism of noise multiplier z on a random sample, and the run composes `steps` of them: the event that the
+batches state. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
+other, with noise alone.
 """
+
+# pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
 
@@ -35,9 +38,11 @@ class DPSGD:
     """The public recipe of a run.
 
     batches: which rows each step sees, and how many steps there are.
-    clipping_norm: C, in units of the loss's gradient; infinity together with noise_multiplier 0 means no privacy.
+    clipping_norm: C, in units of the loss's gradient; infinity together with noise_multiplier 0 means no
+    privacy.
     noise_multiplier: z, noise standard deviation in units of the sensitivity.
-    divisor: public number of rows the sum is divided by, usually the expected batch size. Never the realised one.
+    divisor: public number of rows the sum is divided by, usually the expected batch size. Never the realised
+    one.
     neighbours: the relation of the budget that pays for the run; batches of fixed size need replace_one.
     name: of the releases, in ledger and replay.
     """
@@ -63,7 +68,7 @@ class DPSGD:
 
     @property
     def sensitivity(self) -> float:
-        """L2 distance between the clipped sums of neighbouring tables: C when a row is added, 2 C when replaced."""
+        """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced."""
         return self.clipping_norm * (2.0 if self.neighbours == "replace_one" else 1.0)
 
     def event(self) -> DpEvent:
@@ -71,20 +76,35 @@ class DPSGD:
         return self.batches.event(self.noise_multiplier)
 
     def step(self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream) -> None:
-        """Make step t: draw the batch, clip and sum, release the noisy sum once, write `u_t` into `.grad`.
+        """Make step t and write `u_t` into the parameters' `.grad`; the optimizer's step is the caller's."""
+        engine.coordinates.set_gradients(self.gradient(t, engine, data, stream))
 
-        data: tensors (rows, ...) resident on the network's device, as the network takes them. The optimizer's step
-        is the caller's. Under `torch.distributed` every process holds all rows and must make the same calls: rank 0
-        draws batch and noise, the others take their share of the batch and receive the released sum.
+    def gradient(
+        self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream
+    ) -> Tensor:
+        """Make step t: draw the batch, clip and sum, release the noisy sum once. `u_t` over
+        `engine.coordinates`.
+
+        data: tensors (rows, ...) resident on the network's device, as the network takes them.
+        Under `torch.distributed` every process holds all rows and must make the same calls: rank 0 draws
+        batch and noise, the others take their share of the batch and receive the released sum.
+
+        The fastest loop hands the optimizer one vector:
+
+            weights = engine.coordinates.weights()
+            optimizer = Adam([weights])
+            for t in range(steps):
+                weights.grad = recipe.gradient(t, engine, data, stream)
+                optimizer.step()
+                engine.coordinates.write(weights)
         """
         if engine.clipping_norm != self.clipping_norm:
             raise ConfigError(
-                f"the engine clips to {engine.clipping_norm}, the recipe to {self.clipping_norm}"
+                f"the engine's clip norm {engine.clipping_norm:g} is not the recipe's {self.clipping_norm:g}"
             )
         rows = self._rows(t, data[0], stream)
         exact = engine.clipped_vector(*(x.index_select(0, rows) for x in data))
-        released = self._release(t, exact, stream)
-        engine.coordinates.set_gradients(released / self.divisor)
+        return self._release(t, exact, stream) / self.divisor
 
     def _rows(self, t: int, like: Tensor, stream: PrivacyStream) -> Tensor:
         """The rows of batch t that this process handles: int64, on the device of `like`."""
@@ -116,6 +136,7 @@ class DPSGD:
             sensitivity=self.sensitivity,
             noise_multiplier=self.noise_multiplier,
             step=t,
+            inplace=True,
         )
         if _together():
             dist.broadcast(released, 0)

@@ -45,7 +45,7 @@ class DiscreteGaussianDpEvent(DpEvent):
 
 @attr.s(frozen=True, slots=True, auto_attribs=True)
 class ExponentialDpEvent(DpEvent):
-    """One choice by the exponential mechanism with parameter `epsilon`: epsilon-DP and epsilon^2 / 8 - zCDP."""
+    """One choice by the exponential mechanism of parameter `epsilon`: epsilon-DP and epsilon^2 / 8 - zCDP."""
 
     epsilon: float
 

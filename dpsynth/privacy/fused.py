@@ -1,14 +1,18 @@
 """Clipped gradient sums from one forward and one backward pass: the fast default.
 
-Ghost clipping runs backward twice, once for the norms and once for the clipped sum. Here hooks keep each layer's input,
-one backward pass yields the gradient at each layer's output and forms no weight gradient at all, and the layer rules
-make first the norms and then, with the clip factors known, the clipped sums out of these pairs. The work is that of a
-plain backward pass plus a few per cent.
+Ghost clipping runs backward twice, once for the norms and once for the clipped sum. Here hooks keep each
+layer's input, one backward pass yields the gradient at each layer's output and forms no weight gradient at
+all, and the layer rules make first the norms and then, with the clip factors known, the clipped sums out of
+these pairs. The work is that of a plain backward pass plus a few per cent.
 """
+
+# The annotations of torch have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +27,9 @@ from dpsynth.privacy.recording import Call, recorded_calls, trainable_layers
 class FusedGradients(ClippedGradients):
     """One-pass clipped sums for modules whose trainable layers all have a rule (see `RULES`), by exact type.
 
-    A layer may be called several times in a forward pass. Refused with a ConfigError: other layers with parameters of
-    their own, a parameter shared by two layers or used outside its layer, rows that are not the first dimension.
+    A layer may be called several times in a forward pass. Refused with a ConfigError: other layers with
+    parameters of their own, a parameter shared by two layers or used outside its layer, rows that are not the
+    first dimension.
     """
 
     def __init__(self, module: nn.Module, clipping_norm: float, microbatch_size: int | None = None) -> None:
@@ -36,7 +41,7 @@ class FusedGradients(ClippedGradients):
             own = [key for key, p in layer.named_parameters(recurse=False) if p.requires_grad]
             if type(layer) not in RULES or not {"weight", "bias"}.issuperset(own):
                 raise ConfigError(
-                    f"layer '{name}' ({type(layer).__name__}) has parameters but no rule for clipped gradients; "
+                    f"layer '{name}' ({type(layer).__name__}) has parameters but no rule for clipping; "
                     "use privacy.gradients=functorch, which takes any module"
                 )
             for parameter in layer.parameters(recurse=False):
@@ -59,7 +64,8 @@ class FusedGradients(ClippedGradients):
                 norms += layer_gradients.squared_norms()
             norms.sqrt_()
             factors = self._factors(norms, mask)
-            # Zero times NaN is NaN, so rows that are not finite have to leave. Which way is taken shows in no result.
+            # Zero times NaN is NaN, so rows that are not finite have to leave. Which way is taken shows in no
+            # result.
             finite = torch.isfinite(norms)
             if not bool(finite.all()):
                 rows = finite.nonzero().squeeze(1)
@@ -84,8 +90,11 @@ def _by_layer(losses: Tensor, calls: list[Call]) -> dict[str, RowGradients]:
     """Send the losses back to every layer's output, and hand each layer its (input, backprop) pairs."""
     if not calls:
         return {}
-    back = torch.autograd.grad(
-        losses, [call.output for call in calls], grad_outputs=torch.ones_like(losses), allow_unused=True
+    back = cast(  # torch's annotation forgets the None of what the losses do not use
+        "Sequence[Tensor | None]",
+        torch.autograd.grad(
+            losses, [call.output for call in calls], torch.ones_like(losses), allow_unused=True
+        ),
     )
     pairs: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for call, b in zip(calls, back, strict=True):

@@ -1,4 +1,4 @@
-"""Which engine computes the sums of per-row clipped gradients. All give the same numbers; see each file for how."""
+"""Which engine computes the sums of per-row clipped gradients. All give the same numbers."""
 
 from __future__ import annotations
 

@@ -1,13 +1,18 @@
 """Does every row stand alone? Checks that a network's per-row losses can be clipped row by row.
 
-`check_structure` runs the network on made-up rows (all zeros, so nothing here can depend on private data) and refuses
-what would make the layer rules wrong or let rows see each other. `rows_interact` is the numerical test for tests.
+`check_structure` runs the network on made-up rows (all zeros, so nothing here can depend on private data) and
+refuses what would make the layer rules wrong or let rows see each other. `rows_interact` is the numerical
+test for tests.
 """
+
+# The annotations of torch have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +25,12 @@ _ANY_MODULE = "; privacy.gradients=functorch takes any module"
 
 
 def check_structure(module: nn.Module, layers: Mapping[str, nn.Module], like: Sequence[Tensor]) -> None:
-    """Raise ConfigError unless every trainable layer is called as a layer, once or more, on (rows, ...) tensors.
+    """Raise ConfigError unless every trainable layer is called as a layer, once or more, on (rows, ...)
+    tensors.
 
     `like` gives shapes, dtypes and devices of the batch; its values and its number of rows are not looked at.
-    Both 2 and 3 rows are tried: a tensor of fixed length that happens to equal one batch size is found by the other.
+    Both 2 and 3 rows are tried: a tensor of fixed length that happens to equal one batch size is found by the
+    other.
     """
     for rows in (2, 3):
         made_up = tuple(x.new_zeros((rows, *x.shape[1:])) for x in like)
@@ -42,18 +49,19 @@ def _refuse_other_shapes(rows: int, losses: Tensor, calls: Sequence[Call]) -> No
     for call in calls:
         if call.input.shape[:1] != (rows,) or call.rows != rows:
             raise ConfigError(
-                f"layer '{call.name}' is fed {tuple(call.input.shape)} for {rows} rows; its first dimension must be "
-                "the rows, or its gradient cannot be told apart by row" + _ANY_MODULE
+                f"layer '{call.name}' is fed {tuple(call.input.shape)} for {rows} rows; its first dimension "
+                "must be the rows, or its gradient cannot be told apart by row" + _ANY_MODULE
             )
         if call.input._version != call.version:
             raise ConfigError(f"the input of layer '{call.name}' is changed in place after use" + _ANY_MODULE)
 
 
 def rows_interact(module: nn.Module, *batch: Tensor) -> bool:
-    """Whether some row's gradient changes when another row is replaced by its neighbour. For tests, on made-up rows.
+    """Whether some row's gradient changes when another row is replaced by its neighbour. For tests, on
+    made-up rows.
 
-    Compares, for every row i, the gradient of loss i within `batch` with that within a batch whose other rows are
-    shifted by one place. batch: tensors (rows, ...), at least 3 rows.
+    Compares, for every row i, the gradient of loss i within `batch` with that within a batch whose other rows
+    are shifted by one place. batch: tensors (rows, ...), at least 3 rows.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     rows = len(batch[0])
@@ -98,7 +106,10 @@ def _refuse_interaction(losses: Tensor, calls: Sequence[Call]) -> None:
     """The first loss must send nothing back to the other rows."""
     if not calls:
         return
-    back = torch.autograd.grad(losses[0], [call.output for call in calls], allow_unused=True)
+    back = cast(  # torch's annotation forgets the None of what the loss does not use
+        "Sequence[Tensor | None]",
+        torch.autograd.grad(losses[0], [call.output for call in calls], allow_unused=True),
+    )
     for call, gradient in zip(calls, back, strict=True):
         if gradient is not None and bool((gradient[1:].nan_to_num() != 0).any()):
             raise ConfigError(
@@ -106,6 +117,6 @@ def _refuse_interaction(losses: Tensor, calls: Sequence[Call]) -> None:
             )
 
 
-def _same_randomness(device: torch.device) -> AbstractContextManager[None]:
+def _same_randomness(device: torch.device) -> AbstractContextManager[Any]:
     """Leave torch's global random state as it was (dropout may draw from it)."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

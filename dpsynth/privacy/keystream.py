@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 _ZEROS = bytes(1 << 18)  # encrypted piece by piece, so that the source stays in the processor's cache
+_PIECE = (
+    30_000  # normals made at a time: stays in cache, and below the size at which torch wakes other threads
+)
 _SLACK = 16  # the cipher insists on room for one more block
 
 
@@ -93,12 +96,16 @@ class Keystream:
             return result
         raw = self._scratch.take("bytes", 12 * pairs + _SLACK, torch.uint8)
         self._fill(raw, 12 * pairs)
-        radius = self._scratch.take("radius", pairs, torch.float64)
-        radius.copy_(raw[: 8 * pairs].view(torch.int64).bitwise_and_((1 << 63) - 1))
-        radius.add_(0.5).mul_(2.0**-63).log_().mul_(-2.0).sqrt_()
-        angle = self._scratch.take("angle", pairs, torch.float64)
-        angle.copy_(raw[8 * pairs : 12 * pairs].view(torch.int32)).mul_(math.pi * 2.0**-31)
-        torch.cos(angle, out=result[:pairs]).mul_(radius)
-        rest = count - pairs
-        torch.sin(angle[:rest], out=result[pairs:]).mul_(radius[:rest])
+        radius_words = raw[: 8 * pairs].view(torch.int64)
+        angle_words = raw[8 * pairs : 12 * pairs].view(torch.int32)
+        radius = self._scratch.take("radius", _PIECE, torch.float64)
+        angle = self._scratch.take("angle", _PIECE, torch.float64)
+        for start in range(0, pairs, _PIECE):
+            size = min(_PIECE, pairs - start)
+            r = radius[:size].copy_(radius_words[start : start + size].bitwise_and_((1 << 63) - 1))
+            r.add_(0.5).mul_(2.0**-63).log_().mul_(-2.0).sqrt_()
+            a = angle[:size].copy_(angle_words[start : start + size]).mul_(math.pi * 2.0**-31)
+            torch.cos(a, out=result[start : start + size]).mul_(r)
+            rest = min(size, count - pairs - start)  # an odd count has one cosine more than sines
+            torch.sin(a[:rest], out=result[pairs + start : pairs + start + rest]).mul_(r[:rest])
         return result

@@ -1,18 +1,23 @@
-"""Per-row gradients of single layers, from what went in and what came back, without forming them where that pays.
+"""Per-row gradients of single layers, from what went in and what came back, without forming them where that
+pays.
 
-For a layer that was given `a` and received back the gradient `b` of the losses with respect to its output, row i's
-weight gradient is b_i outer a_i. Its norm needs |a_i|^2 |b_i|^2 only (Goodfellow 2015, arXiv:1510.01799), and the clipped
-sum over rows is one matrix product of the scaled b with a. Sequences (rows, T, .) sum T outer products a row; their norm
-comes from the T x T Gram matrices (Li et al. 2022, arXiv:2110.05679) or from the formed gradient, whichever is cheaper.
+For a layer that was given `a` and received back the gradient `b` of the losses with respect to its output,
+row i's weight gradient is b_i outer a_i. Its norm needs |a_i|^2 |b_i|^2 only (Goodfellow 2015,
+arXiv:1510.01799), and the clipped sum over rows is one matrix product of the scaled b with a. Sequences
+(rows, T, .) sum T outer products a row; their norm comes from the T x T Gram matrices (Li et al. 2022,
+arXiv:2110.05679) or from the formed gradient, whichever is cheaper.
 
 A rule maps (layer, inputs of its calls, backprops of its calls) to a `RowGradients`.
 """
+
+# The annotations of torch and opacus have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +29,14 @@ _FORMED_AT_ONCE = 2**24  # numbers; how much per-row gradient is formed at a tim
 
 
 class RowGradients(Protocol):
-    """The gradients of one layer's trainable parameters for every row of a batch, in whatever form is cheapest."""
+    """One layer's gradients for every row of a batch, in whatever form is cheapest."""
 
     def squared_norms(self) -> Tensor:
         """(rows,): squared L2 norm over all the layer's trainable parameters."""
         ...
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        """sum_i factors[i] g_i by parameter name, each in the parameter's shape. Leaves out rows of factor zero."""
+        """sum_i factors[i] g_i by parameter name, each in the parameter's shape."""
         ...
 
     def keep(self, rows: Tensor) -> RowGradients:
@@ -57,7 +62,7 @@ class Formed:
 
 @dataclass(frozen=True)
 class OuterProducts:
-    """Gradients of a linear map: a (rows, T, in) went in, b (rows, T, out) came back; the mask (out, in) is optional."""
+    """Gradients of a linear map, masked or not: a (rows, T, in) went in, b (rows, T, out) came back."""
 
     layer: nn.Linear | MaskedLinear | nn.Conv2d
     a: Tensor
@@ -74,7 +79,7 @@ class OuterProducts:
         return norms + self.b.sum(1).square().sum(1) if bias else norms
 
     def squared_weight_norms(self, bias: bool = False) -> Tensor:
-        """(rows,): squared norms of the weight's gradients; with T = 1 the bias's can be had along with them."""
+        """(rows,): squared norms of the weight's gradients; with T = 1 and `bias`, of the bias's too."""
         layer, (steps, inputs) = self.layer, self.a.shape[1:]
         if steps == 1:
             a, b = self.a.squeeze(1), self.b.squeeze(1)
@@ -83,7 +88,8 @@ class OuterProducts:
             return (a.square().sum(1) + int(bias)) * b.square().sum(1)
         outputs = self.b.shape[2]
         if not isinstance(layer, MaskedLinear) and steps * (inputs + outputs) <= inputs * outputs:
-            # The entries may cancel almost wholly, so a Gram sum in float32 could miss a norm above the clipping norm.
+            # The entries may cancel almost wholly, so a Gram sum in float32 could miss a norm above the
+            # clipping norm.
             a, b = _wide(self.a), _wide(self.b)
             grams = (a @ a.transpose(1, 2)) * (b @ b.transpose(1, 2))
             return grams.sum((1, 2)).clamp(min=0).to(self.a.dtype)
@@ -176,7 +182,7 @@ def _convolution(layer: nn.Conv2d, inputs: Sequence[Tensor], backprops: Sequence
 
 
 def _patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """The input patches each output pixel sees: (rows, in * kernel, pixels), padding of every mode included."""
+    """The input patches each output pixel sees: (rows, in * kernel, pixels), whatever the padding."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     x = F.pad(x, layer._reversed_padding_repeated_twice, mode=mode)  # pyright: ignore[reportPrivateUsage]
     return F.unfold(x, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
@@ -214,13 +220,14 @@ def _affine(
     backprops: Sequence[Tensor],
     total: Callable[[Tensor], Tensor],
 ) -> RowGradients:
-    """Gradients of `weight * normed + bias`, where `total` sums a row over all places one parameter entry acts."""
+    """Gradients of `weight * normed + bias`; `total` sums a row over all places where one entry acts."""
     gradients: dict[str, Tensor] = {}
     if layer.weight.requires_grad:
         gradients["weight"] = torch.stack([total(b * x) for b, x in zip(backprops, normed, strict=True)]).sum(
             0
         )
-    if layer.bias is not None and layer.bias.requires_grad:
+    bias = cast("nn.Parameter | None", layer.bias)
+    if bias is not None and bias.requires_grad:
         gradients["bias"] = torch.stack([total(b) for b in backprops]).sum(0)
     return Formed(gradients)
 

@@ -1,13 +1,17 @@
 """Clipped gradient sums by Opacus: ghost clipping (two backward passes) and materialising hooks.
 
-Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; here it learns `MaskedLinear`. It only records
-while the module is in training mode, and takes no module that has buffers.
+Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; here it learns `MaskedLinear`.
+It only records while the module is in training mode, and takes no module that has buffers.
 """
+
+# The annotations of torch and opacus have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,7 +54,7 @@ def masked_norm_sample(
 
 
 class _OpacusGradients(ClippedGradients):
-    """Common to both: the wrapper lives for one micro-batch, so the module is left without hooks or attributes."""
+    """Common to both: the wrapper lives for one micro-batch and leaves nothing on the module."""
 
     wrapper: type[Any]
 
@@ -70,7 +74,7 @@ class _OpacusGradients(ClippedGradients):
                 raise ConfigError(f"Opacus pads '{name}' with zeros only; use privacy.gradients=fused")
 
     @contextmanager
-    def _wrapped(self) -> Iterator[Any]:
+    def _wrapped(self) -> Generator[Any]:
         if not self.module.training:
             raise ConfigError("Opacus records gradients in training mode only; call module.train() first")
         held = [p.grad for p in self.parameters]
@@ -110,7 +114,7 @@ class HookGradients(_OpacusGradients):
 
 
 class GhostGradients(_OpacusGradients):
-    """Opacus's `GradSampleModuleFastGradientClipping`: norms in a first backward pass, weighted losses in a second."""
+    """Opacus's `GradSampleModuleFastGradientClipping`: a backward pass for norms, another for the sum."""
 
     wrapper = GradSampleModuleFastGradientClipping
 
@@ -129,7 +133,8 @@ class GhostGradients(_OpacusGradients):
                     weighted, self.parameters, allow_unused=True, materialize_grads=True
                 )
                 return sums, norms
-        # Rows that are not finite would spoil the weighted loss, factor zero or not: start again without them.
+        # Rows that are not finite would spoil the weighted loss, factor zero or not: start again without
+        # them.
         rows = finite.nonzero().squeeze(1)
         if len(rows) == 0:
             return [torch.zeros_like(p) for p in self.parameters], norms

@@ -1,8 +1,11 @@
 """Watching a forward pass: what went into each trainable layer, and where in the graph its output stands."""
 
+# The annotations of torch and opacus have holes.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -31,7 +34,7 @@ def trainable_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
-def recorded_calls(layers: Mapping[str, nn.Module]) -> Iterator[list[Call]]:
+def recorded_calls(layers: Mapping[str, nn.Module]) -> Generator[list[Call]]:
     """Collect the calls of `layers` made inside the block, in order. The hooks are gone afterwards."""
     calls: list[Call] = []
 

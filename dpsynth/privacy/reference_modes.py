@@ -1,4 +1,5 @@
-"""Clipped gradient sums that take any module: `torch.func` over chunks of rows, and a plain loop over single rows.
+"""Clipped gradient sums that take any module: `torch.func` over chunks of rows, and a plain loop over single
+rows.
 
 Slow, and obviously right: the loop is what every other engine is tested against.
 """

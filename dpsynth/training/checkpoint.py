@@ -2,7 +2,8 @@
 
     streams.state     written before the first private release: the key of the privacy noise, and what the
                       run is about (digests of plan and data)
-    training.state    written every few minutes: module, optimizer, average, step, model generators
+    training.state    written every few minutes, and when training ends: module, optimizer, average, step,
+                      model generators; a method that trains more than once has one file for each phase
 
 The key is kept because a resumed run makes its releases again.  With the same key and the same data these are
 the same releases, so nothing is paid twice; with the same key and *other* data the difference of two answers
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
+from pandas.util import hash_pandas_object
 
 from dpsynth.errors import ArtifactError
 from dpsynth.privacy.random import PrivacyStream, Streams
@@ -39,12 +41,19 @@ class Stateful(Protocol):
 
 
 class Checkpoint:
-    """State of one run under `folder`, which is made when the run begins."""
+    """State of one run under `folder`, which is made when the run begins.
 
-    def __init__(self, folder: str | Path):
+    phase: a run that trains more than once keeps the state of each training under a name of its own.
+    """
+
+    def __init__(self, folder: str | Path, phase: str = "training"):
         self.folder = Path(folder)
         self._streams_file = self.folder / "streams.state"
-        self._training_file = self.folder / "training.state"
+        self._training_file = self.folder / f"{phase}.state"
+
+    def phase(self, name: str) -> "Checkpoint":
+        """The same run's checkpoint for another training."""
+        return Checkpoint(self.folder, name.replace(" ", "-"))
 
     @property
     def exists(self) -> bool:
@@ -122,5 +131,5 @@ def _digest_of_plan(plan: Mapping[str, Any]) -> str:
 def _digest_of_frame(frame: pd.DataFrame) -> str:
     """A digest of all values, columns and their order; stays inside `private/`."""
     digest = hashlib.sha256(json.dumps([str(name) for name in frame.columns]).encode())
-    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    digest.update(hash_pandas_object(frame, index=False).to_numpy().tobytes())
     return digest.hexdigest()

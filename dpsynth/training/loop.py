@@ -117,7 +117,7 @@ def train(
                 if done % settings.log_every == 0 or done == steps:
                     progress.update(done, {name: float(value) for name, value in figures.items()})
                 due = time.monotonic() - saved >= 60 * settings.checkpoint_minutes
-                if checkpoint and (asked_to_stop.is_set() or (due and done < steps)):
+                if checkpoint and (due or done == steps or asked_to_stop.is_set()):
                     checkpoint.save(done, parts, generators)
                     saved = time.monotonic()
                 if asked_to_stop.is_set():

@@ -117,26 +117,31 @@ class Lines:
 
 
 class CsvLog:
-    """`train_log.csv`: one row per update; rows after the step a run is resumed from are written again."""
+    """`train_log.csv`: one row for each figure of each update, for every training of the run.
+
+    A training that is resumed writes the rows after its first step again.
+    """
+
+    HEAD = ("training", "step", "seconds", "figure", "value")
 
     def __init__(self, path: Path):
         self.path = path
 
     def start(self, title: str, first: int, steps: int) -> None:
-        self._begun = time.monotonic()
-        self._kept: list[list[str]] = []
-        if first and self.path.exists():
+        self._title, self._begun = title, time.monotonic()
+        kept: list[list[str]] = []
+        if self.path.exists():
             with self.path.open(newline="") as file:
-                self._kept = [row for row in csv.reader(file) if row[0] == "step" or int(row[0]) <= first]
+                kept = list(csv.reader(file))[1:]
         self._file = self.path.open("w", newline="")
         self._writer = csv.writer(self._file)
-        self._writer.writerows(self._kept)
+        self._writer.writerow(self.HEAD)
+        self._writer.writerows(row for row in kept if row[0] != title or int(row[1]) <= first)
 
     def update(self, step: int, figures: Mapping[str, float]) -> None:
-        if not self._kept:
-            self._kept = [["step", "seconds", *figures]]
-            self._writer.writerows(self._kept)
-        self._writer.writerow([step, f"{time.monotonic() - self._begun:.2f}", *map(repr, figures.values())])
+        seconds = f"{time.monotonic() - self._begun:.2f}"
+        for name, value in figures.items():
+            self._writer.writerow([self._title, step, seconds, name, repr(value)])
         self._file.flush()
 
     def stop(self) -> None:
@@ -156,7 +161,7 @@ class TensorBoard:
     def start(self, title: str, first: int, steps: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter  # slow to import, and optional
 
-        self._writer = SummaryWriter(str(self.folder), purge_step=first + 1)
+        self._writer = SummaryWriter(str(self.folder / title.replace(" ", "-")), purge_step=first + 1)
 
     def update(self, step: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():

@@ -186,7 +186,7 @@ def test_extreme_noise_neither_hangs_nor_crashes(noise):
 
 @pytest.mark.parametrize(("rate", "noise", "steps"), [(0.1, 2.0, 50), (0.02, 0.7, 400), (0.5, 5.0, 10)])
 def test_replaced_row_bound_lies_between_a_real_attack_and_rdp(rate, noise, steps):
-    """Lower: all other rows zero, +C against -C, which is a pair of neighbours. Upper: Wang, Balle, Kasiviswanathan.
+    """Lower: all other rows zero, +C against -C, a pair of neighbours. Upper: Wang et al. 2019.
 
     dp_accounting's REPLACE_ONE Gaussian takes noise in units of C, ours in units of 2 C.
     """

@@ -21,7 +21,7 @@ MODES = ["fused", "ghost", "hooks", "functorch"]
 
 
 class Mixed(nn.Module):
-    """Embedding of a code, masked residual layers, a norm layer, a plain head, an unused and a frozen parameter."""
+    """Embedding of a code, masked residual layers, a norm layer, a plain head, unused and frozen layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Sequences(nn.Module):
 
 
 class Pictures(nn.Module):
-    """Convolutions with padding of several kinds, stride, dilation, groups; group norm; in-place activations."""
+    """Convolutions with padding, stride, dilation, groups; group norm; an in-place activation."""
 
     def __init__(self, padding_mode: str = "reflect") -> None:
         super().__init__()
@@ -194,7 +194,7 @@ def test_module_is_left_as_it_was(mode: str) -> None:
 
 
 def test_no_weight_gradient_is_formed_by_the_backward_pass() -> None:
-    """The matrix products of one fused call are as many as those of a plain training step, plus the small group sums."""
+    """One fused call has as many matrix products as a plain training step."""
     module = nn.Sequential(nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 50), nn.Tanh(), nn.Linear(50, 20))
 
     class Loss(nn.Module):

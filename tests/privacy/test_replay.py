@@ -35,10 +35,7 @@ class Program:
 
     def __call__(self, data, streams: Streams):
         rows, width = data.shape
-        if self.replace:
-            batches = FixedSizeBatches(rows, 3, STEPS)
-        else:
-            batches = PoissonBatches(0.3, STEPS)
+        batches = FixedSizeBatches(rows, 3, STEPS) if self.replace else PoissonBatches(0.3, STEPS)
         weights = torch.zeros(width, dtype=torch.float64)
         steps = STEPS + rows % 2 if self.steps_from_data else STEPS
         for step in range(steps):

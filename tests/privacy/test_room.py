@@ -33,7 +33,7 @@ def test_no_privacy_outside_the_room(path):
 
 
 def test_the_search_finds_what_it_looks_for():
-    bad = "import os\nimport dp_accounting.rdp\nfrom secrets import token_bytes\nfrom os import urandom\nos.urandom(3)"
+    bad = "import dp_accounting.rdp\nfrom secrets import token_bytes\nfrom os import urandom\nos.urandom(3)"
     assert len(list(offences(ast.parse(bad)))) == 4
 
 

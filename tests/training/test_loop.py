@@ -126,6 +126,23 @@ def test_checkpoints_by_the_clock_do_not_change_the_result(tmp_path):
     assert (tmp_path / "a" / "training.state").exists()
 
 
+def test_a_finished_training_is_not_repeated(tmp_path):
+    whole = run(Streams(3, "seeded"), Checkpoint(tmp_path))
+    progress = Recorder()
+    assert same(run(Streams(3, "seeded"), Checkpoint(tmp_path), progress=progress), whole)
+    assert progress.events == [("start", STEPS, STEPS), "stop"]
+
+
+def test_phases_of_one_run_share_the_noise_key_and_nothing_else(tmp_path):
+    checkpoint = Checkpoint(tmp_path)
+    run(Streams(3), checkpoint)
+    second = checkpoint.phase("marginal fit")
+    assert second.exists
+    assert not second.trained
+    assert second.restore({}) == 0
+    assert checkpoint.trained
+
+
 @pytest.mark.parametrize(
     ("plan", "frame"),
     [({"plan": 2}, FRAME), ({"plan": 1}, FRAME.assign(x=[1, 2, 4])), ({"plan": 1}, FRAME[::-1])],

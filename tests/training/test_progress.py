@@ -41,20 +41,28 @@ def test_the_bar_shows_remaining_time_and_figures():
     assert "noise-to-signal 0.5" in shown
 
 
-def test_the_log_holds_every_update_exactly_and_is_cut_where_a_run_is_resumed(tmp_path):
+def logged(path):
+    with path.open() as file:
+        return [
+            (row["training"], int(row["step"]), row["figure"], float(row["value"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_the_log_holds_every_figure_exactly_and_goes_on_where_a_run_is_resumed(tmp_path):
+    path = tmp_path / "train_log.csv"
+    follow(CsvLog(path), 0, 4)
+    follow(CsvLog(path), 2, 5)
+    assert logged(path) == [("training", step, *figure) for step in range(1, 6) for figure in FIGURES.items()]
+
+
+def test_a_second_training_of_the_run_is_added_to_the_log(tmp_path):
     log = CsvLog(tmp_path / "train_log.csv")
-    follow(log, 0, 4)
-    follow(CsvLog(tmp_path / "train_log.csv"), 2, 5)
-    with (tmp_path / "train_log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
-    assert {float(row["loss"]) for row in rows} == {FIGURES["loss"]}
-
-
-def test_a_new_run_starts_a_new_log(tmp_path):
-    for _ in range(2):
-        follow(CsvLog(tmp_path / "train_log.csv"), 0, 2)
-    assert len((tmp_path / "train_log.csv").read_text().splitlines()) == 3
+    follow(log, 0, 2)
+    log.start("fit", 0, 1)
+    log.update(1, {"misfit": 0.25})
+    log.stop()
+    assert logged(log.path)[-2:] == [("training", 2, "noise_to_signal", 0.5), ("fit", 1, "misfit", 0.25)]
 
 
 def test_listeners_are_chosen_by_name(tmp_path):

@@ -22,8 +22,7 @@ class Category(Column):
     """A column of declared texts.
 
     categories  the public list; None means it is still to be bought (`categories: private`)
-    other       the text that stands for every value outside the list; appended to the list unless already
-    in it
+    other       the text that stands for every value outside the list; appended unless it is in the list
     ordered     the list is in a meaningful order (low, middle, high)
     """
 

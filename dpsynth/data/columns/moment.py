@@ -1,6 +1,4 @@
-"""Dates and times of day as quantities: a lattice of days or seconds. Value axis: seconds since 1970-01-01
-UTC.
-"""
+"""Dates and times of day as quantities: a lattice of days or seconds. Value axis: seconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ _ZERO = dt.datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Date(Quantity):
-    """Days low .. high, both included. `format` (strptime) is how the file writes them; None means ISO
-    8601.
-    """
+    """Days low .. high, both included. `format` (strptime) is how the file writes them; None: ISO 8601."""
 
     low: dt.date | None = None
     high: dt.date | None = None

@@ -156,9 +156,7 @@ class Quantity(Column):
 
 @dataclass(frozen=True)
 class Integer(Quantity):
-    """Whole numbers low .. high, both included. Fractions are rounded to the nearest and counted as
-    invalid.
-    """
+    """Whole numbers low .. high, both included. Fractions are rounded and counted as invalid."""
 
     low: int | None = None
     high: int | None = None

@@ -21,9 +21,7 @@ def absent(series: pd.Series) -> np.ndarray:
 
 
 def as_text(value: object) -> str:
-    """One raw value as the text it would have in a file: whole floats lose '.0', spaces around are
-    dropped.
-    """
+    """One raw value as the text it would have in a file: whole floats lose '.0', outer spaces go."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value).strip()
@@ -47,9 +45,7 @@ def first(series: pd.Series, mask: np.ndarray) -> str:
 
 
 def factorize(series: pd.Series) -> tuple[np.ndarray, list[object]]:
-    """(codes (n,) int64 with -1 for absent values, distinct raw values), also when values cannot be
-    hashed.
-    """
+    """(codes (n,) int64 with -1 for absent values, distinct raw values), hashable or not."""
     try:
         codes, uniques = pd.factorize(series)
     except TypeError:  # lists, dicts

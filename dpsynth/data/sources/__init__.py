@@ -1,6 +1,4 @@
-"""Data sets by name. `load` is what `data=NAME` in a config calls, with every other key of the data group
-as an option.
-"""
+"""Data sets by name. `load` is what `data=NAME` in a config calls, with the other keys as options."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ __all__ = ["SOURCES", "Source", "load"]
 
 
 def load(name: str, **options: Any) -> Source:
-    """The rows of a source. `ConfigError` for an unknown name, and for an option that this source does not
-    have.
-    """
+    """The rows of a source. `ConfigError` for an unknown name, or an option it does not have."""
     if name not in SOURCES:
         near = difflib.get_close_matches(str(name), SOURCES, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""

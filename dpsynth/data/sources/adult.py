@@ -39,8 +39,7 @@ def adult(
 ) -> Source:
     """Adult from a folder with adult.data and adult.test, from adult.parquet, or as bundled.
 
-    holdout  official: train on adult.data, hold out adult.test; a share: train on and hold out from all
-    rows; 0 or none
+    holdout  official: train on adult.data, hold out adult.test; a share of all rows; or 0
     """
     domain = declared(schema, "adult")
     if holdout is not None and holdout != "official" and share(holdout) is None:
@@ -67,9 +66,7 @@ def adult(
 
 
 def raw(file: Path, names: tuple[str, ...], split: str) -> pd.DataFrame:
-    """One of the two UCI text files: no header, ', ' between fields, in adult.test a comment line and '.'
-    after labels.
-    """
+    """One of the two UCI text files: no header, ', ' between fields, a '.' after test labels."""
     try:
         with file.open(encoding="utf-8") as stream:
             comments = int(stream.readline().startswith("|"))

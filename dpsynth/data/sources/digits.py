@@ -1,6 +1,4 @@
-"""Handwritten digits of scikit-learn (1,797 images of 8 x 8) as a table: 64 integer pixels and the label.
-Works offline.
-"""
+"""Handwritten digits of scikit-learn (1,797 images of 8 x 8) as a table: 64 pixels and the label. Offline."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Official:
-    """Where a data set is published. `sha256` None: no checksum is known and the row count is checked
-    instead.
-    """
+    """Where a data set is published. `sha256` None: none is known; the rows are counted."""
 
     title: str
     file: str

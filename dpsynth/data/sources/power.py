@@ -40,9 +40,7 @@ def power(
     n_train: int | None = None,
     seed: int = 0,
 ) -> Source:
-    """The UCI zip or its text file, or the copy with imputed values; `minute` of the day replaces date and
-    time.
-    """
+    """The UCI zip or its text file, or the imputed copy; `minute` of the day replaces the time."""
     domain = declared(schema, "power")
     if holdout is not None and share(holdout) is None:
         raise ConfigError(f"data.holdout={holdout!r}: use a share between 0 and 1, or 0 for none")

@@ -1,6 +1,4 @@
-"""PUMS: the 1,000-row sample of US Census microdata (California 2000) that smartnoise-sdk publishes; label
-married.
-"""
+"""PUMS: the 1,000-row sample of US Census microdata (California 2000) of smartnoise-sdk; label married."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ def declared(schema: str | Path | Domain | None, default: str) -> Domain:
 
 
 def bounded(table: Table, person: str | None, max_rows_per_person: int | None, seed: int) -> Table:
-    """At most `max_rows_per_person` (default 1) rows of each person; unchanged when no person column is
-    named.
-    """
+    """At most `max_rows_per_person` (default 1) rows of each person; unchanged without a person column."""
     if person is None:
         if max_rows_per_person is not None:
             raise ConfigError(

@@ -1,0 +1,389 @@
+"""maf: a masked autoregressive flow over the whole mixed table, trained with DP-SGD, steadied by noisy marginals.
+
+    1  one share of the budget counts every column and pairs of columns, with noise (`privacy/marginals.py`)
+    2  the flow's output biases start at the noisy one-way marginals
+    3  DP-SGD fits the flow to the rows (`privacy/dp_sgd.py`); this is where most of the budget goes
+    4  the flow is brought to agree with the noisy marginals (`models/marginal_fit.py`), which is free
+
+Guarantee: the ledger composes the counts and the DP-SGD steps, and nothing else reads the rows. Steps, rates, learning
+rates and noise are public constants or follow from the domain and the budget; they never follow from the data. The flow
+is that of Papamakarios et al. 2017 (arXiv:1705.07057) with the conditionals of `networks/conditionals.py`; data-dependent
+priors bought with budget go back to Waites and Cummings 2021 (arXiv:2103.14068).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dpsynth.data.codec import Codec, Encoded
+from dpsynth.data.column_codes import ColumnCodes
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.marginal_fit import Coarsening, MarginalFit
+from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.networks.conditionals import Affine, Conditional, Layout, Softmax, Spline
+from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
+from dpsynth.privacy.accounting import calibrate
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.marginals import NoisyMarginals
+from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.training import resolve_device, train
+from dpsynth.training.averaging import ExponentialAverage
+
+Transform = Literal["piecewise_linear", "rq_spline", "affine"]
+ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
+UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
+WARM_UP = 20  # steps until the learning rate is reached
+MOST_DRAWS = 200  # rounds of rejection before a condition counts as too rare
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the network is made of; public, and kept with the model.
+
+    bins: most value bins of a quantity. transform: how values lie within a column. knots: of the spline.
+    order: label_last, label_first, schema, or the column names in the order they are drawn.
+    hidden, layers: units of a hidden layer, residual hidden layers behind the first.
+    """
+
+    bins: int = 128
+    transform: Transform = "piecewise_linear"
+    knots: int = 8
+    order: str | Sequence[str] = "label_last"
+    hidden: int = 128
+    layers: int = 1
+
+    def positions(self, domain: Domain) -> list[int]:
+        """The columns' positions in the table, in the order they are drawn."""
+        names = list(domain.names)
+        if isinstance(self.order, str):
+            rest = [name for name in names if name != domain.label]
+            label = [domain.label] if domain.label is not None else []
+            orders = {"label_last": rest + label, "label_first": label + rest, "schema": names}
+            if self.order not in orders:
+                raise ConfigError(
+                    f"model.order '{self.order}': choose {', '.join(orders)}, or list all columns"
+                )
+            names = orders[self.order]
+        elif sorted(self.order) != sorted(names):
+            raise ConfigError(f"model.order must list every column once: {', '.join(names)}")
+        else:
+            names = list(self.order)
+        return [domain.position(name) for name in names]
+
+    def flow(self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None) -> TabularFlow:
+        """A new flow for the tables of `codec`."""
+        conditionals = [self._conditional(column) for column in codec.columns]
+        return TabularFlow(
+            conditionals, self.positions(codec.domain), self.hidden, self.layers, weights, generator
+        )
+
+    def _conditional(self, column: ColumnCodes) -> Conditional:
+        edges = torch.as_tensor(np.array(column.edges), dtype=torch.float32)
+        layout = Layout(column.size, edges, column.on_axis)
+        if not column.on_axis or self.transform == "piecewise_linear":
+            return Softmax(layout)
+        return Spline(layout, self.knots) if self.transform == "rq_spline" else Affine(layout)
+
+
+@dataclass(frozen=True)
+class MAF(Synthesizer):
+    """The recipe. Defaults are one set for all tables.
+
+    steps: of DP-SGD. batch_size: expected rows a step; the rate is batch_size over the declared number of rows.
+    learning_rate: of Adam; held, then falling to zero over the last `decay` of the steps. clipping_norm: of a row's
+    gradient. averaging: decay of the average of the weights along the path, 0 for none.
+    label_weight: how much more the label's term counts in the loss than another column's.
+    one_way_share, two_way_share: of the budget, for noisy marginals; 0 buys none. groups: most groups of a quantity's
+    bins in two-way marginals. fit_steps, fit_rate: of the fit to the marginals.
+    gradients: engine for clipped sums. microbatch_size: rows at a time; memory only, never the result.
+    """
+
+    bins: int = 128
+    transform: Transform = "piecewise_linear"
+    knots: int = 8
+    order: str | Sequence[str] = "label_last"
+    hidden: int = 128
+    layers: int = 1
+    steps: int = 1500
+    batch_size: int = 650
+    learning_rate: float = 4e-3
+    decay: float = 0.3
+    clipping_norm: float = 1.0
+    averaging: float = 0.0
+    label_weight: float = 3.0
+    one_way_share: float = 0.05
+    two_way_share: float = 0.1
+    groups: int = 24
+    fit_steps: int = 150
+    fit_rate: float = 1e-3
+    gradients: Mode = "fused"
+    microbatch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("bins", "hidden", "steps", "batch_size", "knots", "groups"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
+        for name in ("layers", "fit_steps", "one_way_share", "two_way_share", "averaging", "decay"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must not be negative")
+        for name in ("learning_rate", "clipping_norm", "label_weight", "fit_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
+        if self.one_way_share + self.two_way_share >= 1:
+            raise ConfigError("model.one_way_share and model.two_way_share leave nothing for DP-SGD")
+        if self.transform not in ("piecewise_linear", "rq_spline", "affine"):
+            raise ConfigError(
+                f"model.transform '{self.transform}': choose piecewise_linear, rq_spline or affine"
+            )
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(**{field.name: getattr(self, field.name) for field in fields(Shape)})
+
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        codec = Codec(domain, self.bins)
+        marginals = self._marginals(codec, budget)
+        charges = (*before, *(measured.charge(budget) for measured in marginals))
+        batches = self._batches(domain.rows, budget)
+        noise = calibrate(lambda z: (*charges, Charge(SGD, batches.event(z))), budget)
+        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        own = (*(measured.charge(budget) for measured in marginals), Charge(SGD, batches.event(noise), detail=detail))
+        settings = {
+            **{f"{measured.name} noise": measured.sigma for measured in marginals},
+            "noise_multiplier": noise,
+            "rate": batches.rate,
+            "steps": self.steps,
+            "clipping_norm": self.clipping_norm if budget.private else math.inf,
+            "learning_rate": self.learning_rate,
+        }
+        return OwnPlan(own, settings, self._memory(codec, domain))
+
+    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedMAF:
+        budget, settings = ledger.plan.budget, ledger.plan.settings
+        codec = Codec(table.domain, self.bins)
+        encoded = codec.encode(table.frame)
+        label = table.domain.label
+        weights = [self.label_weight if name == label else 1.0 for name in table.domain.names]
+        flow = self.shape.flow(codec, weights, run.streams.model("initial weights"))
+        device = resolve_device(run.settings.device)
+        flow.to(device)
+
+        coarsening = Coarsening.of(codec, self.groups, None if label is None else table.domain.position(label))
+        views = {ONES: encoded.codes, TWOS: coarsening(encoded.codes)}
+        counts = {
+            measured.name: measured.measure(views[measured.name], ledger, run.streams.privacy)
+            for measured in self._marginals(codec, budget)
+        }
+        ones = counts.get(ONES, [])
+        flow.set_marginals({j: _share(y, settings[f"{ONES} noise"]) for j, y in enumerate(ones)})
+
+        self._descend(flow, codec, encoded, rows, ledger, run)
+        if counts and self.fit_steps and budget.private:
+            twos = counts.get(TWOS, [])
+            target = MarginalFit(
+                flow,
+                coarsening if twos else replace(coarsening, pairs=()),
+                ones,
+                settings.get(f"{ONES} noise", 1.0),
+                twos,
+                settings.get(f"{TWOS} noise", 1.0),
+                rows,
+                run.streams.model("marginal fit"),
+            )
+            self._agree(flow, target, run)
+        return FittedMAF(table.domain, self.shape, flow)
+
+    def _descend(self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run) -> None:
+        """DP-SGD: the only step that looks at whole rows."""
+        settings, budget = ledger.plan.settings, ledger.plan.budget
+        batches = self._batches(settings["rows"], budget)
+        ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
+        expected = batches.expected(rows)
+        clipping_norm = float(settings["clipping_norm"])
+        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
+        engine = clipped_gradients(self.gradients, flow, clipping_norm, self.microbatch_size)
+        data = (
+            torch.from_numpy(encoded.codes.astype(np.int64)).to(flow.device),
+            self._positions(codec, encoded, run).to(flow.device),
+        )
+        optimizer = torch.optim.Adam(flow.parameters(), lr=self.learning_rate)
+        average = ExponentialAverage(flow, self.averaging) if self.averaging else None
+        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
+
+        def step(t: int) -> dict[str, float | torch.Tensor]:
+            descent.step(t, engine, data, run.streams.privacy)
+            return {
+                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
+                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
+            }
+
+        train(
+            flow,
+            step,
+            optimizer,
+            lambda t: min(1.0, (t + 1) / WARM_UP, (self.steps - t) / max(1.0, self.decay * self.steps)),
+            self.steps,
+            average,
+            settings=run.settings,
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title="DP-SGD",
+        )
+        if average is not None:
+            average.apply()
+
+    def _agree(self, flow: TabularFlow, target: MarginalFit, run: Run) -> None:
+        """Post-processing: the flow meets the noisy marginals; see `marginal_fit.py`."""
+        train(
+            flow,
+            target.step,
+            torch.optim.Adam(flow.parameters(), lr=self.fit_rate),
+            lambda t: min(1.0, 2 * (self.fit_steps - t) / self.fit_steps),
+            self.fit_steps,
+            settings=run.settings,
+            generators={"samples": target.generator},
+            checkpoint=run.checkpoint.phase("marginal fit") if run.checkpoint else None,
+            progress=run.progress,
+            title="marginals",
+        )
+
+    def _positions(self, codec: Codec, encoded: Encoded, run: Run) -> torch.Tensor:
+        """Units as float32, spread evenly over each lattice value's own cell so that densities stay bounded."""
+        units = encoded.units
+        assert units is not None
+        if self.transform == "piecewise_linear":
+            return torch.from_numpy(units).float()
+        draw = run.streams.numpy("dequantisation")
+        cells = np.array([np.nan if c.cells is None else c.cells for c in codec.columns])
+        jitter = np.where(np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0))
+        return torch.from_numpy(np.clip(units + jitter, 0.0, 1.0)).float()
+
+    def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
+        """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
+        known = rows or UNKNOWN_ROWS
+        if budget.neighbours == "replace_one":
+            if rows is None:
+                raise ConfigError(
+                    "neighbours=replace_one makes the number of rows public: declare `rows: N` in the schema"
+                )
+            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
+        return PoissonBatches(min(1.0, self.batch_size / known), self.steps)
+
+    def _marginals(self, codec: Codec, budget: Budget) -> list[NoisyMarginals]:
+        """What is counted besides the rows, at the shares of the budget."""
+        label = codec.domain.label
+        coarsening = Coarsening.of(codec, self.groups, None if label is None else codec.domain.position(label))
+        singles = [(j,) for j in range(len(codec.sizes))]
+        wanted = [
+            (ONES, singles, codec.sizes, self.one_way_share),
+            (TWOS, coarsening.pairs, coarsening.sizes, self.two_way_share),
+        ]
+        return [
+            NoisyMarginals.at_share(name, sets, sizes, budget, share)
+            for name, sets, sizes, share in wanted
+            if share and sets
+        ]
+
+    def _memory(self, codec: Codec, domain: Domain) -> int:
+        """Bytes at the peak: weights, gradients, moments and noise; a batch; the encoded rows."""
+        width, columns = sum(codec.sizes), len(codec.sizes)
+        weights = 2 * width * self.hidden + self.layers * self.hidden**2
+        batch = self.microbatch_size or 2 * self.batch_size
+        return 32 * weights + 24 * batch * (2 * width + 4 * self.hidden) + 21 * columns * (domain.rows or UNKNOWN_ROWS)
+
+
+class FittedMAF(Fitted):
+    """A flow and the public shape it was built from."""
+
+    def __init__(
+        self, domain: Domain, shape: Shape, flow: TabularFlow, statement: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(domain, statement)
+        self.shape, self.flow = shape, flow.to("cpu").eval()
+        self.codec = Codec(domain, shape.bins)
+
+    def config(self) -> dict[str, Any]:
+        return asdict(self.shape)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return dict(self.flow.state_dict())
+
+    @classmethod
+    def restore(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        domain: Domain,
+        statement: Mapping[str, Any],
+    ) -> Self:
+        shape = Shape(**config)
+        flow = shape.flow(Codec(domain, shape.bins), None, None)
+        flow.load_state_dict(dict(tensors))
+        return cls(domain, shape, flow, statement)
+
+    def log_density(self, table: Table) -> np.ndarray:
+        """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
+        codes, units = self._encoded(table)
+        with torch.no_grad():
+            return self.flow.log_density(codes, units).numpy()
+
+    def base(self, table: Table, seed: int = 0) -> np.ndarray:
+        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true."""
+        return self.flow.base(*self._encoded(table), torch.Generator().manual_seed(seed)).numpy()
+
+    def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
+        encoded = self.codec.encode(table.frame)
+        assert encoded.units is not None
+        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
+
+    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
+        codes, units = self._accepted(n, generators.torch, fixed)
+        positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
+        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
+        return frame.assign(**{name: self._column(name, value, n) for name, value in where.items()})
+
+    def _accepted(
+        self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """n rows that meet the conditions, by drawing until there are enough."""
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        have, wanted, tried = 0, n, 0
+        for _ in range(MOST_DRAWS):
+            codes, units = self.flow.sample(wanted, generator, fixed)
+            found.append((codes, units))
+            have, tried = have + len(codes), tried + wanted
+            if have >= n:
+                return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
+            accepted = max(have, 0.5) / max(tried, 1)
+            wanted = int(min(max((n - have) / accepted * 1.1, 1024), 4 * ROWS_AT_ONCE))
+        raise ConfigError(
+            f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
+        )
+
+    def _code(self, name: str, value: Any) -> tuple[int, float]:
+        column = self.codec[name]
+        codes, units = column.encode(column.column.read(pd.Series([value], dtype=object)))
+        return int(codes[0]), float(units[0])
+
+    def _column(self, name: str, value: Any, n: int) -> pd.Series:
+        return self.domain[name].parse(pd.Series([value] * n, dtype=object))[0]
+
+
+def _share(noisy: np.ndarray, sigma: float) -> torch.Tensor:
+    """Probabilities from noisy counts: nothing below half the noise, so that no code starts impossible."""
+    raised = np.maximum(noisy, max(sigma / 2, 0.5))
+    return torch.from_numpy(raised / raised.sum())

@@ -1,0 +1,151 @@
+"""Bringing a fitted flow to agree with noisy marginals: post-processing, no privacy cost of its own.
+
+DP-SGD learns what many columns say together but drifts in the plain counts, because the noise in the weights adds up
+along the chain of conditionals. Noisy one- and two-way counts are the opposite: sharp where the cells are few, blind
+to everything else. So a share of the budget buys counts, and the flow, after DP-SGD, minimises
+
+    KL(flow after DP-SGD || flow)  +  1/n sum over cells (n p_cell - y_cell)^2 / (2 sigma^2)
+
+the first term per row of the flow's own samples, the second the Gaussian log likelihood of the counts, so that each
+source weighs what it knows: with few rows or much noise the counts hardly move the flow. p_cell is the mean over
+samples x of 1[x_i = a] p(x_j = b | x before j), which has a gradient and little variance. The idea of fitting a network
+to noisy marginals is that of GEM (Liu, Vietri, Wu 2021, arXiv:2106.07153) and of prior work on graphical models; the
+pull towards the DP-SGD solution is ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dpsynth.data.codec import Codec
+from dpsynth.networks.flow import TabularFlow
+
+MOST_CELLS = 1_000_000  # of all two-way marginals together
+MOST_CODES = 64  # a column with more coarse codes than this stands in no pair
+
+
+@dataclass(frozen=True)
+class Coarsening:
+    """Public: which codes are counted as one in two-way marginals, and which pairs are counted.
+
+    maps[j]: (sizes[j],) coarse code of each code. sizes: coarse codes per column.
+    """
+
+    maps: tuple[np.ndarray, ...]
+    pairs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, codec: Codec, groups: int, label: int | None) -> Coarsening:
+        """Neighbouring value bins of a quantity in at most `groups` groups; categories, spikes, missing as they are.
+
+        Pairs with the label come first, then columns that stand near each other, as many as the cells allow.
+        """
+        maps = tuple(_groups(column.size, column.value_bins, groups, column.on_axis) for column in codec.columns)
+        sizes = [int(m.max()) + 1 for m in maps]
+        fit = [j for j, size in enumerate(sizes) if size <= MOST_CODES]
+        ranked = sorted(itertools.combinations(fit, 2), key=lambda p: (label not in p, p[1] - p[0]))
+        cells = np.cumsum([sizes[i] * sizes[j] for i, j in ranked])
+        return cls(maps, tuple(ranked[: int(np.searchsorted(cells, MOST_CELLS, side="right"))]))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(int(m.max()) + 1 for m in self.maps)
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Coarse codes (rows, D) of codes (rows, D)."""
+        return np.stack([m[codes[:, j]] for j, m in enumerate(self.maps)], axis=1)
+
+
+class MarginalFit:
+    """The loss above for one flow, with its own supply of samples.
+
+    ones[j]: (sizes[j],) noisy counts, or None. twos: noisy counts of `coarsening.pairs`. sigma_one, sigma_two: their noise.
+    rows: the public number of rows. samples: rows per step. refresh: steps between new samples of the flow.
+    """
+
+    def __init__(
+        self,
+        flow: TabularFlow,
+        coarsening: Coarsening,
+        ones: Sequence[np.ndarray],
+        sigma_one: float,
+        twos: Sequence[np.ndarray],
+        sigma_two: float,
+        rows: int,
+        generator: torch.Generator,
+        samples: int = 2048,
+        refresh: int = 10,
+    ) -> None:
+        self.flow, self.reference = flow, copy.deepcopy(flow).requires_grad_(False)
+        self.rows, self.generator, self.samples, self.refresh = rows, generator, samples, refresh
+        device = flow.device
+        self._ones = [torch.as_tensor(y, dtype=torch.float32, device=device) for y in ones]
+        self._maps = [torch.as_tensor(m, device=device) for m in coarsening.maps]
+        self._sigmas = sigma_one, sigma_two
+        starts = np.concatenate([[0], np.cumsum(coarsening.sizes)])
+        total, place = int(starts[-1]), {column: k for k, column in enumerate(flow.order)}
+        self._starts = starts
+        self._two = torch.zeros(total, total, device=device)
+        self._measured = torch.zeros(total, total, device=device)
+        for (i, j), y in zip(coarsening.pairs, twos, strict=True):
+            if place[i] > place[j]:  # the flow knows the later column's probabilities given the earlier one's value
+                i, j, y = j, i, y.T
+            block = slice(starts[i], starts[i + 1]), slice(starts[j], starts[j + 1])
+            self._two[block] = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.float32, device=device)
+            self._measured[block] = 1.0
+        self._codes = torch.zeros(0)
+
+    def step(self, t: int) -> dict[str, Tensor]:
+        """Leave the gradient of the loss in `.grad`; new samples are drawn every `refresh` steps."""
+        if t % self.refresh == 0 or not len(self._codes):
+            self._codes, _ = self.flow.sample(2 * self.samples, self.generator)
+        picked = torch.randint(len(self._codes), (self.samples,), generator=self.generator)
+        codes = self._codes[picked.to(self._codes.device)]
+        for parameter in self.flow.parameters():
+            parameter.grad = None
+        misfit, drift = self._terms(codes)
+        (misfit + drift).backward()
+        return {"misfit": misfit.detach(), "drift": drift.detach()}
+
+    def _terms(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        predicted = self.flow.probabilities(codes)
+        with torch.no_grad():
+            reference = self.reference.probabilities(codes)
+        drift = torch.stack(
+            [F.kl_div((p + 1e-9).log(), r, reduction="batchmean") for p, r in zip(predicted, reference, strict=True)]
+        ).sum()
+        sigma_one, sigma_two = self._sigmas
+        misfit = torch.zeros((), device=codes.device)
+        for p, y in zip(predicted, self._ones, strict=False):
+            misfit = misfit + ((p.mean(0) * self.rows - y) / sigma_one).square().sum()
+        if self._measured.any():
+            coarse = torch.cat([_coarse(p, m) for p, m in zip(predicted, self._maps, strict=True)], 1)
+            given = torch.cat(
+                [F.one_hot(m[codes[:, j]], int(m.max()) + 1) for j, m in enumerate(self._maps)], 1
+            ).to(coarse.dtype)
+            joint = given.T @ coarse * (self.rows / len(codes))
+            misfit = misfit + ((joint - self._two) * self._measured / sigma_two).square().sum()
+        return misfit / (2 * self.rows), drift
+
+
+def _groups(size: int, value_bins: int, groups: int, on_axis: bool) -> np.ndarray:
+    if not on_axis or value_bins <= groups:
+        return np.arange(size)
+    values = np.arange(value_bins) * groups // value_bins
+    return np.concatenate([values, np.arange(groups, groups + size - value_bins)])
+
+
+def _coarse(probabilities: Tensor, mapping: Tensor) -> Tensor:
+    """(rows, codes) -> (rows, coarse codes) by adding up."""
+    size = int(mapping.max()) + 1
+    if size == probabilities.shape[1]:
+        return probabilities
+    return probabilities @ F.one_hot(mapping, size).to(probabilities.dtype)

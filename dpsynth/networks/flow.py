@@ -1,0 +1,163 @@
+"""An autoregressive flow over all columns of a table: one masked network, one conditional per column.
+
+p(row) = product over k of p(column k | columns before it in the order). Categories, spikes and missing values are the
+discrete part of a column, the position of a value on its axis the continuous part; both come from the same outputs.
+So log density, exact sampling and the way back to a normal base hold for every kind of column
+(Papamakarios et al. 2017, arXiv:1705.07057, with mixed columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dpsynth.networks.conditionals import Conditional
+from dpsynth.networks.made import MADE
+
+ROWS_AT_ONCE = 16_384
+
+
+class TabularFlow(nn.Module):
+    """codes (rows, D) integer, units (rows, D) float32 in [0, 1] -> (rows,) weighted negative log likelihood.
+
+    conditionals: one per column, in table order. order: the column drawn first, second, ...
+    weights: what each column's term counts in the training loss, in table order; the density itself ignores them.
+    """
+
+    def __init__(
+        self,
+        conditionals: Sequence[Conditional],
+        order: Sequence[int],
+        hidden: int,
+        layers: int,
+        weights: Sequence[float] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.conditionals = tuple(conditionals)
+        self.order = tuple(order)
+        self.sizes = tuple(conditional.layout.size for conditional in self.conditionals)
+        self.weights = tuple(weights) if weights is not None else (1.0,) * len(self.conditionals)
+        self._inputs = [self.sizes[j] for j in self.order]
+        self._outputs = [self.conditionals[j].width for j in self.order]
+        self.network = MADE(self._inputs, self._outputs, hidden, layers, generator)
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.first.weight.device
+
+    def features(self, codes: Tensor) -> Tensor:
+        """One-hot codes in network order, (rows, sum of sizes) float; comparisons only, so vmap can follow."""
+        columns, levels = self._feature_index(codes.device)
+        return (codes.index_select(-1, columns) == levels).to(self.network.first.weight.dtype)
+
+    def outputs(self, codes: Tensor) -> list[Tensor]:
+        """The outputs of every column's conditional, in table order."""
+        pieces = self.network(self.features(codes)).split(self._outputs, -1)
+        placed = dict(zip(self.order, pieces, strict=True))
+        return [placed[j] for j in range(len(self.sizes))]
+
+    def forward(self, codes: Tensor, units: Tensor) -> Tensor:
+        terms = self._terms(codes, units)
+        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units))
+
+    def log_density(self, codes: Tensor, units: Tensor) -> Tensor:
+        """(rows,) log probability of the discrete part plus log density of the continuous part, in nats."""
+        return -torch.stack(self._terms(codes, units)).sum(0)
+
+    def probabilities(self, codes: Tensor) -> list[Tensor]:
+        """Of each column's codes given the row's earlier columns: (rows, size) each, in table order."""
+        return [c.probabilities(out) for c, out in zip(self.conditionals, self.outputs(codes), strict=True)]
+
+    def set_marginals(self, marginals: Mapping[int, Tensor]) -> None:
+        """Start the columns with a softmax at these code probabilities, (size,) each, by the output biases."""
+        bias = self.network.last.bias
+        assert bias is not None
+        with torch.no_grad():
+            starts = dict(zip(self.order, _starts(self._outputs), strict=True))
+            for j, probabilities in marginals.items():
+                if self.conditionals[j].width == len(probabilities):
+                    centred = probabilities.log() - probabilities.log().mean()
+                    bias[starts[j] : starts[j] + len(probabilities)] = centred.to(bias)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        rows: int,
+        generator: torch.Generator,
+        where: Mapping[int, tuple[int, float]] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(codes, units), each (rows', D): exact draws given the conditions, by dropping the rows that miss one.
+
+        where: by column, the code to keep and the position to set. Conditions on the first columns of the order
+        cost nothing, since nothing is drawn before them; without conditions rows' = rows.
+        """
+        parts = [
+            self._sample(min(ROWS_AT_ONCE, rows - start), generator, where or {})
+            for start in range(0, rows, ROWS_AT_ONCE)
+        ] or [self._sample(0, generator, {})]
+        return torch.cat([codes for codes, _ in parts]), torch.cat([units for _, units in parts])
+
+    @torch.no_grad()
+    def base(self, codes: Tensor, units: Tensor, generator: torch.Generator) -> Tensor:
+        """(rows, D) the row's coordinates in the base space, N(0, I) if the model were true."""
+        return torch.stack(
+            [
+                conditional.base(out, codes[:, j].long(), units[:, j], generator)
+                for j, (conditional, out) in enumerate(zip(self.conditionals, self.outputs(codes), strict=True))
+            ],
+            1,
+        )
+
+    def _terms(self, codes: Tensor, units: Tensor) -> list[Tensor]:
+        return [
+            conditional.negative_log_likelihood(out, codes[..., j].long(), units[..., j])
+            for j, (conditional, out) in enumerate(zip(self.conditionals, self.outputs(codes), strict=True))
+        ]
+
+    def _sample(
+        self, rows: int, generator: torch.Generator, where: Mapping[int, tuple[int, float]]
+    ) -> tuple[Tensor, Tensor]:
+        codes = torch.zeros(rows, len(self.sizes), dtype=torch.int64, device=self.device)
+        units = torch.zeros(rows, len(self.sizes), device=self.device)
+        features = torch.zeros(rows, sum(self._inputs), device=self.device)
+        inputs, outputs = _starts(self._inputs), _starts(self._outputs)
+        first_free = next((k for k, j in enumerate(self.order) if j not in where), len(self.order))
+        for k, j in enumerate(self.order):
+            conditional, span = self.conditionals[j], slice(outputs[k], outputs[k] + self._outputs[k])
+            given = self.network.column(features, span)
+            drawn = _draw(conditional.probabilities(given), generator)
+            position = conditional.units(given, drawn, generator)
+            if j in where:
+                code, unit = where[j]
+                if k < first_free:
+                    drawn = torch.full_like(drawn, code)
+                kept = (drawn == code).nonzero().squeeze(1)
+                codes, units, features, drawn = codes[kept], units[kept], features[kept], drawn[kept]
+                position = torch.full_like(position[kept], unit)
+            codes[:, j], units[:, j] = drawn, position
+            features.scatter_(1, (drawn + inputs[k])[:, None], 1.0)
+        return codes, units
+
+    def _feature_index(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        columns = torch.tensor([j for j in self.order for _ in range(self.sizes[j])], device=device)
+        levels = torch.tensor([level for j in self.order for level in range(self.sizes[j])], device=device)
+        return columns, levels
+
+
+def _starts(widths: Sequence[int]) -> list[int]:
+    starts = [0]
+    for width in widths[:-1]:
+        starts.append(starts[-1] + width)
+    return starts
+
+
+def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """One code a row by its cumulative distribution, from uniforms made on the CPU: the same on every device."""
+    uniforms = torch.rand(len(probabilities), 1, generator=generator, dtype=torch.float64)
+    cumulative = probabilities.double().cumsum(1)
+    points = uniforms.to(cumulative.device) * cumulative[:, -1:]
+    drawn = (cumulative <= points).sum(1)
+    return drawn.clamp(max=probabilities.shape[1] - 1)

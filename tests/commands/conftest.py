@@ -1,0 +1,60 @@
+"""The commands, run in this process as a person would run them, on the model of docs/adding_a_model.md."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+TOY = ("data=toy", "data.rows=300")
+
+
+@dataclass
+class Outcome:
+    """How a command ended: exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def mistake(self) -> str:
+        """The one line of an error a person can mend."""
+        assert self.code == 2, (self.code, self.out, self.err)
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err + self.out
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+
+@pytest.fixture
+def command(example, tmp_path, monkeypatch, capfd):
+    """command("train", "data=toy", ...) in an empty folder, with configs/model/example.yaml."""
+    configs = tmp_path / "configs" / "model"
+    configs.mkdir(parents=True)
+    (configs / "example.yaml").write_text("_target_: dpsynth.models.example.Example\nbins: 16\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(name: str, *arguments: str) -> Outcome:
+        own = ("--config-dir", str(configs.parent), "model=example") if name == "train" else ()
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *own, *arguments])
+        capfd.readouterr()
+        code = 0
+        try:
+            importlib.import_module(f"dpsynth.commands.{name}").main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Outcome(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def finished(command, tmp_path):
+    """The folder of a finished run."""
+    outcome = command("train", *TOY, "run=mine", "trainer.progress=quiet")
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "work" / "mine"

@@ -1,0 +1,65 @@
+import pandas as pd
+import pytest
+
+import dpsynth
+
+
+def test_rows_follow_from_seed_and_number(command, finished):
+    for name, seed in (("a.csv", 1), ("b.csv", 1), ("c.csv", 2)):
+        outcome = command("generate", "run=mine", "n=20", f"seed={seed}", f"out={name}")
+        assert outcome.out == f"20 synthetic rows: {name}\n"
+    a, b, c = (pd.read_csv(name) for name in ("a.csv", "b.csv", "c.csv"))
+    assert a.equals(b)
+    assert not a.equals(c)
+
+
+def test_the_release_alone_is_enough(command, finished, tmp_path):
+    (finished / "release").rename(tmp_path / "handed-out")
+    assert command("generate", f"run={tmp_path / 'handed-out'}", "n=3", "out=a.parquet").code == 0
+    assert len(pd.read_parquet("a.parquet")) == 3
+
+
+def test_conditions_hold(command, finished):
+    command("generate", "run=mine", "n=20", "where={color: red}", "out=red.csv")
+    assert set(pd.read_csv("red.csv")["color"]) == {"red"}
+
+
+def test_without_a_name_the_next_free_one_in_the_release_is_taken(command, finished):
+    for number in (2, 3):
+        assert f"synthetic-{number}.csv" in command("generate", "run=mine", "n=3").out
+    assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
+
+
+def test_files_are_overwritten_only_when_asked(command, finished):
+    assert command("generate", "run=mine", "n=3", "out=a.csv").code == 0
+    assert "exists already" in command("generate", "run=mine", "n=4", "out=a.csv").mistake
+    assert len(pd.read_csv("a.csv")) == 3
+    assert command("generate", "run=mine", "n=4", "out=a.csv", "overwrite=true").code == 0
+    assert len(pd.read_csv("a.csv")) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "run is missing"),
+        (("run=nowhere",), "nowhere: no such folder"),
+        (("run=mine", "out=a.xlsx"), "write FILE.csv or FILE.parquet"),
+        (("run=mine", "n=-1"), "n=-1: the number of rows"),
+        (("run=mine", "n=many"), "n=many: must be a whole number or null"),
+        (("run=mine", "where={colour: red}"), "where: no column 'colour'"),
+        (("run=mine", "where={color: pink}"), "where: 'pink' is outside the domain"),
+        (("run=mine", "where=red"), "where=red: must be a mapping"),
+        (("run=mine", "rows=3"), "unknown option rows"),
+        (("run=mine", "where={"), "cannot read the option where={"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(command, finished, options, message):
+    before = sorted(finished.rglob("*"))
+    assert message in command("generate", *options).mistake
+    assert sorted(finished.rglob("*")) == before
+
+
+def test_the_model_is_the_same_for_python_and_the_command_line(command, finished):
+    command("generate", "run=mine", "n=9", "seed=5", "out=a.parquet")
+    frame = dpsynth.load(finished).sample(9, seed=5).frame
+    assert frame["color"].tolist() == pd.read_parquet("a.parquet")["color"].tolist()

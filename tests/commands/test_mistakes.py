@@ -1,0 +1,176 @@
+"""Every mistake a person can make: one line that names it, exit code 2, nothing half-written."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dpsynth.commands import train as story
+from dpsynth.models import artifact
+
+SCHEMA = """\
+columns:
+  age: {kind: integer, bounds: [0, 100]}
+  sex: {kind: category, categories: [Female, Male]}
+"""
+GOOD = "age,sex\n" + "30,Female\n40,Male\n" * 30
+
+
+@pytest.fixture
+def own(command):
+    """own(csv text, schema text, *options): train on a table of one's own."""
+
+    def run(text=GOOD, schema=SCHEMA, *options):
+        if text is not None:
+            Path("people.csv").write_text(text)
+        if schema is not None:
+            Path("people.yaml").write_text(schema)
+        return command(
+            "train", "data=csv", "data.path=people.csv", "data.schema=people.yaml", "trainer.progress=quiet",
+            "data.holdout=0", *options,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_good_table_goes_through(own):
+    assert own().code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "people.csv"),
+        ("", "people.csv"),
+        ("age,sex\n", "no rows"),
+        ("age\n30\n40\n", "sex"),
+        ("age,sex,height\n30,Male,1\n", "height"),
+        ("age;sex\n30;Male\n", "delimiter"),
+        ("age,sex,age\n30,Male,30\n", "age"),
+        ("age,sex\n,Male\n,Female\n", "age"),
+    ],
+    ids=[
+        "missing",
+        "empty",
+        "header only",
+        "one column",
+        "extra column",
+        "delimiter",
+        "duplicate",
+        "all missing",
+    ],
+)
+def test_bad_files(own, text, message):
+    assert message in own(text).mistake
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize("value", ["200", "nan", "inf", "-inf", "old", ""])
+def test_values_outside_the_domain_are_clamped_unless_errors_are_asked_for(own, value):
+    text = GOOD + f"{value},Male\n"
+    assert own(text).code == 0
+    assert "age" in own(text, SCHEMA, "data.invalid=error", "run=strict").mistake
+    assert not Path("strict").exists()
+
+
+def test_an_unknown_category_is_an_error_that_names_it(own):
+    assert "Other" in own(GOOD + "30,Other\n").mistake
+
+
+def test_an_undeclared_policy(own):
+    assert "clamp, missing, error" in own(GOOD, SCHEMA, "data.invalid=ignore").mistake
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (None, "dpsynth schema"),
+        ("columns: [", "people.yaml"),
+        ("columns:\n  age: {kind: integer}\n  sex: {kind: category}\n", "age"),
+        (SCHEMA + "constrains: []\n", "constrains"),
+        (SCHEMA.replace("[0, 100]", "[100, 0]"), "the low bound 100"),
+    ],
+    ids=["missing", "not yaml", "undeclared", "misspelt key", "reversed"],
+)
+def test_bad_schemas(own, schema, message):
+    assert message in own(GOOD, schema).mistake
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("privacy.epsilon=0", "epsilon must be above 0"),
+        ("privacy.epsilon=-1", "epsilon must be above 0"),
+        ("privacy.epsilon=nan", "epsilon must be above 0"),
+        ("privacy.epsilon=one", "privacy.epsilon=one: must be a number"),
+        ("privacy.delta=0", "delta must lie strictly between 0 and 1"),
+        ("privacy.delta=2", "delta must lie strictly between 0 and 1"),
+        ("privacy.neighbours=both", "privacy.neighbours=both"),
+        ("privacy.noise=loud", "privacy.noise"),
+        ("privacy.count_share=2", "privacy.count_share=2"),
+        ("privacy.epsilonn=1", "unknown option privacy.epsilonn"),
+        ("+privacy.extra=1", "unknown option privacy.extra"),
+        ("+extra=1", "unknown option extra"),
+        ("+model.extra=1", "extra"),
+        ("+data.extra=1", "extra"),
+        ("+trainer.extra=1", "unknown option trainer.extra"),
+        ("trainer.progress=loud", "trainer.progress=loud"),
+        ("trainer.log_every=0", "trainer.log_every=0"),
+        ("model=nothing", "model/nothing: no such choice"),
+        ("data.n_train=0", "rows to keep"),
+        ("data.path=[", "cannot read the option"),
+        ("seed=x", "seed=x: must be a whole number"),
+        ("n=-5", "n=-5"),
+        ("data.person=name", "name"),
+        ("resume=true", "nothing to resume"),
+    ],
+)
+def test_bad_options(own, option, message):
+    assert message in own(GOOD, SCHEMA, option).mistake
+    assert not list(Path().glob("outputs/*"))
+
+
+def test_five_thousand_categories_run(own):
+    names = [f"town-{number}" for number in range(5000)]
+    schema = "columns:\n  age: {kind: integer, bounds: [0, 9]}\n"
+    schema += f"  town: {{kind: category, categories: {names}}}\n"
+    assert own("town,age\n" + "".join(f"{name},3\n" for name in names), schema).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(own):
+    Path("closed").mkdir(mode=0o500)
+    assert "Permission denied" in own(GOOD, SCHEMA, "run=closed/run").mistake
+
+
+def test_a_run_folder_below_a_file(own):
+    Path("taken").write_text("a file")
+    assert "taken" in own(GOOD, SCHEMA, "run=taken/run").mistake
+    assert Path("taken").read_text() == "a file"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("when", ["claim", "save"])
+def test_a_full_or_closed_disk(own, monkeypatch, code, when):
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code), "outputs/example-csv")
+
+    if when == "claim":
+        monkeypatch.setattr(story.RunFolder, "claim", fail)
+    else:
+        monkeypatch.setattr(artifact, "write", fail)
+    assert own().mistake == f"outputs/example-csv: {os.strerror(code)}"
+    assert not list(Path().glob("outputs/*"))
+
+
+def test_out_of_memory(own, monkeypatch):
+    monkeypatch.setattr(story, "opened", lambda *_: (_ for _ in ()).throw(MemoryError("9 EiB")))
+    assert own().mistake.startswith("out of memory (9 EiB)")
+
+
+def test_errors_of_the_program_itself_keep_their_traceback(own, monkeypatch):
+    monkeypatch.setattr(story, "opened", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        own()

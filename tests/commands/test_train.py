@@ -1,0 +1,144 @@
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+import dpsynth
+from dpsynth.commands import train as story
+from dpsynth.models import artifact
+
+TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet")
+
+
+def test_a_run_leaves_a_release_and_a_private_folder(finished):
+    assert sorted(path.name for path in (finished / "release").iterdir()) == [
+        "model.json",
+        "model.safetensors",
+        "privacy.json",
+        "synthetic.csv",
+    ]
+    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml"]
+    assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
+    assert json.loads((finished / "release" / "privacy.json").read_text())["private"]
+    kept = yaml.safe_load((finished / "private" / "config.yaml").read_text())
+    assert kept["chosen"] == {"model": "example", "data": "toy"}
+    assert kept["data"]["rows"] == 300
+
+
+def test_the_ending_names_guarantee_places_and_time(command):
+    out = command("train", *TOY).out
+    assert "Guarantee: (1, 1e-05)-differential privacy for one row, neighbours by add_remove" in out
+    assert "outputs/example-toy/release" in out
+    assert "outputs/example-toy/private" in out
+    assert "Took" in out
+
+
+def test_hydra_leaves_nothing_behind(command, tmp_path):
+    command("train", *TOY)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["outputs"]
+
+
+def test_a_dry_run_prints_the_budget_and_opens_no_data(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "opened", lambda *_: pytest.fail("data were opened"))
+    outcome = command("train", *TOY, "privacy.dry_run=true")
+    assert outcome.code == 0
+    assert "histograms" in outcome.out
+    assert "noise_multiplier 3.73" in outcome.out
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("data", ["adult", "pums", "power", "digits", "toy"])
+def test_a_dry_run_needs_no_file_of_any_source(command, data):
+    assert command("train", f"data={data}", "privacy.dry_run=true").code == 0
+
+
+def test_finished_runs_are_kept_and_the_new_place_is_named(command, finished):
+    outcome = command("train", *TOY, "run=mine")
+    assert "mine holds another run, so this one goes to mine-2" in outcome.out
+    assert dpsynth.load("mine-2").domain == dpsynth.load(finished).domain
+
+
+def test_overwrite_replaces_the_run(command, finished):
+    assert command("train", *TOY, "run=mine", "overwrite=true", "n=7").code == 0
+    assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 7
+    assert not finished.with_name("mine-2").exists()
+
+
+def test_a_sweep_is_a_run_for_each_combination_and_tells_every_mistake(command, tmp_path):
+    outcome = command("train", *TOY, "-m", "privacy.epsilon=1,0,3,-1", "seed=0")
+    assert outcome.code == 2
+    assert outcome.err.count("error: epsilon must be above 0") == 2
+    targets = [
+        json.loads((folder / "release" / "privacy.json").read_text())["target"]["epsilon"]
+        for folder in sorted((tmp_path / "work" / "outputs").iterdir())
+    ]
+    assert targets == [1, 3]
+
+
+def test_infinite_epsilon_and_seeded_noise_are_branded(command):
+    assert "not private: epsilon is infinite" in command("train", *TOY, "privacy.epsilon=inf").out
+    out = command("train", *TOY, "privacy.noise=seeded", "run=seeded").out
+    assert "Guarantee: not private: seeded noise" in out
+    assert not dpsynth.load("seeded").statement["private"]
+
+
+def test_seeded_runs_repeat_and_secure_ones_do_not(command):
+    for name, noise in (("a", "seeded"), ("b", "seeded"), ("c", "secure"), ("d", "secure")):
+        assert command("train", *TOY, f"run={name}", f"privacy.noise={noise}").code == 0
+    a, b, c, d = (pd.read_csv(f"{name}/release/synthetic.csv") for name in "abcd")
+    assert a.equals(b)
+    assert not c.equals(d)
+
+
+def test_delta_that_is_too_large_for_the_table_is_warned_of(command):
+    assert "Warning: delta 0.01 is not below 1 / 300 rows" in command("train", *TOY, "privacy.delta=0.01").out
+
+
+def test_interrupted_says_how_to_go_on_and_resuming_gives_the_same_release(command, monkeypatch, tmp_path):
+    write = artifact.write
+
+    def interrupted(fitted, folder):
+        write(fitted, folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(artifact, "write", interrupted)
+    outcome = command("train", *TOY, "run=mine", "seed=4")
+    assert outcome.code == 130
+    assert outcome.err.strip() == "stopped: interrupted; go on with: train.py run=mine resume=true"
+    assert sorted(path.name for path in (tmp_path / "work" / "mine").iterdir()) == ["private"]
+
+    kept = []
+    monkeypatch.setattr(
+        artifact, "write", lambda fitted, folder: (kept.append(fitted), write(fitted, folder))
+    )
+    monkeypatch.setattr(story.Checkpoint, "delete", lambda self: None)  # so that it can be resumed twice
+    assert command("train", "run=mine", "resume=true").code == 0
+    (tmp_path / "work" / "mine" / "release").rename(tmp_path / "first")
+    assert command("train", "run=mine", "resume=true").code == 0
+    assert kept[0].counts.equal(kept[1].counts)
+    assert (tmp_path / "first" / "synthetic.csv").read_bytes() == (
+        tmp_path / "work" / "mine" / "release" / "synthetic.csv"
+    ).read_bytes()
+
+
+def test_resuming_takes_the_old_options_and_refuses_others(command, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(artifact, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        command("train", *TOY, "run=mine", "seed=4")
+    assert "started otherwise" in command("train", "run=mine", "resume=true", "seed=5").mistake
+    assert "started otherwise" in command("train", "run=mine", "resume=true", "data=adult").mistake
+    outcome = command("train", "run=mine", "resume=true", "seed=4", "trainer.log_every=7", "data=toy")
+    assert outcome.code == 0, outcome.err
+
+
+def test_the_checkpoint_is_gone_when_the_run_is_done(finished):
+    assert not (finished / "private" / "checkpoint").exists()
+
+
+def test_columns_can_be_left_out_of_run_and_evaluation(command):
+    assert command("train", *TOY, "columns=[color,group]", "run=mine").code == 0
+    assert dpsynth.load("mine").domain.names == ("color", "group")
+    assert command("evaluate", "run=mine", "metrics=quick").code == 0
+    assert "no column 'height'" in command("train", *TOY, "columns=[height]").mistake
+    assert "columns=color: must be a list [a, b] or null" in command("train", *TOY, "columns=color").mistake

@@ -1,0 +1,226 @@
+"""The DP-SGD step: what is released, how it is scaled, what it costs, and one process against two."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from dpsynth.errors import BudgetError, ConfigError
+from dpsynth.networks.masked import MaskedLinear
+from dpsynth.privacy.coordinates import Coordinates
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.gradients import clipped_gradients
+from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.replay import audit
+from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+
+ROWS = 40
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = MaskedLinear([0, 1, 2], [0, 1, 2, 1, 0], strict=False)
+        self.last = MaskedLinear([0, 1, 2, 1, 0], [0, 1, 2], strict=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.last(torch.tanh(self.first(x))) - x).square().sum(1)
+
+
+def small() -> Small:
+    torch.manual_seed(3)
+    return Small()
+
+
+def table(rows: int = ROWS) -> Tensor:
+    return torch.randn(rows, 3, generator=torch.Generator().manual_seed(0))
+
+
+def gradients(module: nn.Module) -> Tensor:
+    return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+
+
+def test_step_without_noise_is_the_clipped_sum_over_the_divisor() -> None:
+    module, x = small(), table()
+    batches, stream = PoissonBatches(0.4, 5), PrivacyStream.seeded(1, infinite=True)
+    recipe = DPSGD(batches, 0.5, 0.0, divisor=16)
+    recipe.step(2, clipped_gradients("fused", module, 0.5), (x,), stream)
+    batch = x[torch.from_numpy(batches.indices(PrivacyStream.seeded(1), 2, ROWS))]
+    expected = clipped_gradients("loop", small(), 0.5).clipped_sum(batch)
+    actual = [p.grad for p in module.parameters()]
+    for a, e in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, e / 16, rtol=1e-5, atol=1e-7)
+
+
+def test_infinite_epsilon_clips_nothing() -> None:
+    module, x = small(), table()
+    recipe = DPSGD(PoissonBatches(1.0, 1), math.inf, 0.0, divisor=ROWS)
+    recipe.step(0, clipped_gradients("fused", module, math.inf), (x,), PrivacyStream.fresh(infinite=True))
+    plain = small()
+    plain(x).mean().backward()
+    torch.testing.assert_close(gradients(module), gradients(plain), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("relation", ["add_remove", "replace_one"])
+def test_empty_batches_are_noise_only_steps_of_the_declared_scale(relation: str) -> None:
+    module, clip, multiplier, divisor = nn.Linear(60, 60), 0.7, 3.0, 20.0
+
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = module
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x).sum(1)
+
+    recipe = DPSGD(PoissonBatches(0.5, 9), clip, multiplier, divisor, relation)  # type: ignore[arg-type]
+    engine, empty = clipped_gradients("fused", Loss(), clip), torch.zeros(0, 60)
+    draws = [recipe.gradient(t, engine, (empty,), PrivacyStream.seeded(4)) for t in range(4)]
+    noise = torch.stack(draws)
+    factor = 2 if relation == "replace_one" else 1
+    assert recipe.sensitivity == pytest.approx(factor * clip)
+    scale = factor * clip * multiplier / divisor
+    assert float(noise.std()) == pytest.approx(scale, rel=4 / math.sqrt(2 * noise.numel()))
+    assert abs(float(noise.mean())) < 5 * scale / math.sqrt(noise.numel())
+    correlation = np.corrcoef(noise.numpy())
+    assert np.abs(correlation - np.eye(4)).max() < 5 / math.sqrt(noise.shape[1])
+
+
+def test_noise_reaches_every_free_weight_and_no_masked_one() -> None:
+    module = small()
+    recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, divisor=20)
+    recipe.step(0, clipped_gradients("fused", module, 1.0), (table(),), PrivacyStream.fresh())
+    for layer in (module.first, module.last):
+        assert layer.weight.grad is not None
+        assert torch.equal(layer.weight.grad != 0, layer.mask > 0)
+        assert layer.bias is not None
+        assert layer.bias.grad is not None
+        assert bool((layer.bias.grad != 0).all())
+
+
+def test_engines_and_microbatches_share_one_noise() -> None:
+    results = []
+    for mode, size in [("fused", None), ("fused", 3), ("ghost", 7), ("hooks", None), ("loop", None)]:
+        module = small()
+        recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, divisor=20)
+        engine = clipped_gradients(mode, module, 1.0, size)  # type: ignore[arg-type]
+        recipe.step(1, engine, (table(),), PrivacyStream.seeded(9))
+        results.append(gradients(module))
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_is_released_once() -> None:
+    recipe, engine = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, 20), clipped_gradients("fused", small(), 1.0)
+    stream = PrivacyStream.fresh()
+    recipe.step(0, engine, (table(),), stream)
+    with pytest.raises(BudgetError):
+        recipe.step(0, engine, (table(),), stream)
+
+
+def test_event_is_the_batches_event() -> None:
+    poisson, fixed = PoissonBatches(0.1, 7), FixedSizeBatches(ROWS, 5, 7)
+    assert DPSGD(poisson, 1.0, 2.0, 4).event() == poisson.event(2.0)
+    assert DPSGD(fixed, 1.0, 2.0, 5, "replace_one").event() == fixed.event(2.0)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="replace_one"):
+        DPSGD(FixedSizeBatches(ROWS, 5, 7), 1.0, 2.0, 5)
+    for clip, divisor in [(0.0, 5.0), (math.nan, 5.0), (1.0, 0.0), (1.0, math.inf), (1.0, math.nan)]:
+        with pytest.raises(ConfigError):
+            DPSGD(PoissonBatches(0.1, 7), clip, 2.0, divisor)
+    recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, 20)
+    with pytest.raises(ConfigError, match="clip norm"):
+        recipe.step(0, clipped_gradients("fused", small(), 2.0), (table(),), PrivacyStream.fresh())
+    with pytest.raises(BudgetError):  # noise may be absent only when epsilon is infinite
+        DPSGD(PoissonBatches(0.5, 3), 1.0, 0.0, 20).step(
+            0, clipped_gradients("fused", small(), 1.0), (table(),), PrivacyStream.fresh()
+        )
+
+
+def train(data: Tensor, stream: PrivacyStream, recipe: DPSGD, steps: int, mode: str = "fused") -> Tensor:
+    module = small()
+    engine = clipped_gradients(mode, module, recipe.clipping_norm)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(module.parameters(), 0.05)
+    for t in range(steps):
+        recipe.step(t, engine, (data,), stream)
+        optimizer.step()
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_one_vector_for_the_optimizer_gives_the_same_training() -> None:
+    recipe, x = DPSGD(PoissonBatches(0.5, 6), 1.0, 2.0, 20), table()
+    expected = train(x, PrivacyStream.seeded(2), recipe, 6)
+    module, stream = small(), PrivacyStream.seeded(2)
+    engine = clipped_gradients("fused", module, 1.0)
+    weights = engine.coordinates.weights()
+    optimizer = torch.optim.Adam([weights], 0.05)
+    for t in range(6):
+        weights.grad = recipe.gradient(t, engine, (x,), stream)
+        optimizer.step()
+        engine.coordinates.write(weights)
+    actual = torch.cat([p.detach().flatten() for p in module.parameters()])
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_coordinates_round_trip() -> None:
+    module = small()
+    coordinates = Coordinates(module)
+    free = int(module.first.mask.sum() + module.last.mask.sum()) + 8
+    assert coordinates.size == free == coordinates.zeros().numel()
+    vector = torch.arange(1.0, free + 1)
+    tensors = coordinates.unpack(vector)
+    assert torch.equal(coordinates.pack(tensors), vector)
+    assert not (tensors[0] * (1 - module.first.mask)).any()
+    before = [p.detach().clone() for p in module.parameters()]
+    weights = coordinates.weights()
+    coordinates.write(weights + 1)
+    assert torch.equal(coordinates.weights(), weights + 1)
+    coordinates.write(weights)
+    assert all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("relation", ["add_remove", "replace_one"])
+@pytest.mark.parametrize("extreme", [0.0, 1e4, math.nan])
+def test_replay_audit_passes(relation: str, extreme: float) -> None:
+    """Neighbours with a harmless, a huge and a NaN row: same releases, within sensitivity, same model."""
+    data = table()
+    neighbour = data[:-1] if relation == "add_remove" else data.clone()
+    data[-1] = extreme
+    batches = FixedSizeBatches(ROWS, 25, 4) if relation == "replace_one" else PoissonBatches(0.7, 4)
+    recipe = DPSGD(batches, 0.5, 1.5, 28, relation)  # type: ignore[arg-type]
+    report = audit(lambda x, streams: train(x, streams.privacy, recipe, 4), data, neighbour)
+    assert len(report.releases) == 4
+    assert report.used["dp_sgd"] <= 1 + 1e-5
+
+
+def together(rank: int, port: int, folder: str) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    recipe = DPSGD(PoissonBatches(0.3, 5), 1.0, 2.0, 12)
+    # A stream of its own on rank 1: only rank 0's may decide batch and noise.
+    result = train(table(), PrivacyStream.seeded(5 + rank), recipe, 5)
+    torch.save(result, Path(folder) / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(together, args=(port, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    both = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    assert torch.equal(both[0], both[1])
+    alone = train(table(), PrivacyStream.seeded(5), DPSGD(PoissonBatches(0.3, 5), 1.0, 2.0, 12), 5)
+    torch.testing.assert_close(both[0], alone, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,212 @@
+"""What every method must keep, run for every config in configs/model/: a new file is tested once it is there.
+
+Methods are run small: `SMALL` lowers public settings that only cost time.  A method that is not named there
+runs as its config says.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import hydra
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+import dpsynth
+from dpsynth.data import Category, Domain, Integer, Number
+from dpsynth.data.table import Table
+from dpsynth.models.synthesizer import Synthesizer
+from dpsynth.privacy.random import Streams
+from dpsynth.privacy.replay import audit
+from dpsynth.training import Checkpoint
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
+MODELS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+SMALL = {
+    "maf": {
+        "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
+    },
+}  # fmt: skip
+RELATIONS = ("add_remove", "replace_one")
+
+
+def recipe_of(model: str) -> Synthesizer:
+    config = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{model}.yaml"))
+    return hydra.utils.instantiate({**config, **SMALL.get(model, {})}, _convert_="all")
+
+
+def budget_of(neighbours: str = "add_remove", epsilon: float = 1.0) -> dpsynth.Budget:
+    return dpsynth.Budget(epsilon, 1e-5, neighbours)
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def recipe(request):
+    return recipe_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def fitted(recipe, people):
+    return recipe.fit(people, budget_of(), Streams(0))
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+@pytest.mark.parametrize("epsilon", [0.3, 1.0, 8.0])
+def test_a_plan_needs_no_data_and_keeps_to_the_budget(recipe, domain, neighbours, epsilon):
+    plan = recipe.plan(domain, budget_of(neighbours, epsilon))
+    assert 0.9 * epsilon < plan.proven.epsilon <= epsilon + 1e-9
+    assert plan.proven.delta <= 1e-5 * (1 + 1e-9)
+    assert plan.memory_bytes > 0
+    json.dumps(plan.to_dict())
+
+
+def test_a_plan_is_public_so_it_is_the_same_twice(recipe, domain):
+    assert recipe.plan(domain, budget_of()).to_dict() == recipe.plan(domain, budget_of()).to_dict()
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_a_fit_spends_what_was_planned(recipe, people, neighbours):
+    plan = recipe.plan(people.domain, budget_of(neighbours))
+    statement = recipe.fit(people, plan).statement
+    assert statement["charges"] == [charge.to_dict() for charge in plan.charges]
+    assert statement["finished"]
+    assert statement["private"]
+    assert statement["neighbours"] == neighbours
+    json.dumps(statement, allow_nan=False)
+
+
+def test_samples_are_inside_the_domain_and_its_constraints(fitted, people):
+    table = fitted.sample(500, seed=0)
+    assert len(table) == 500
+    assert Table(table.frame, people.domain, "error").frame.equals(table.frame)
+    assert (table.frame["age"] <= table.frame["limit"]).all()
+    assert list(table.frame.dtypes) == list(people.frame.dtypes)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_rows_are_possible(fitted, n):
+    assert len(fitted.sample(n)) == n
+
+
+def test_the_seed_decides_the_sample(fitted):
+    one, same, other = (fitted.sample(40, seed=seed).frame for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+
+
+CONDITIONS = [
+    {"sex": "Female"},
+    {"sex": None},
+    {"income": ">50K"},
+    {"age": 40},
+    {"gain": 0.0, "member": True},
+]
+
+
+@pytest.mark.parametrize("where", CONDITIONS, ids=str)
+def test_conditions_hold_in_every_row(fitted, where):
+    frame = fitted.sample(20, seed=0, where=where).frame
+    assert len(frame) == 20
+    for name, value in where.items():
+        assert frame[name].isna().all() if value is None else (frame[name] == value).all()
+
+
+def test_saved_and_loaded_is_the_same_model(fitted, tmp_path):
+    fitted.save(tmp_path / "release")
+    again = dpsynth.load(tmp_path / "release")
+    assert type(again) is type(fitted)
+    assert again.statement == fitted.statement
+    pd.testing.assert_frame_equal(again.sample(60, seed=3).frame, fitted.sample(60, seed=3).frame)
+
+
+def test_seeded_fits_repeat_and_secure_fits_do_not(recipe, people):
+    def learned(noise):
+        tensors = recipe.fit(people, budget_of(), Streams(1, noise)).tensors()
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+
+    first, again = learned("seeded"), learned("seeded")
+    assert all(first[name].equal(again[name]) for name in first)
+    first, again = learned("secure"), learned("secure")
+    assert not all(first[name].equal(again[name]) for name in first)
+
+
+def test_a_resumed_fit_is_the_uninterrupted_one(recipe, people, tmp_path):
+    first = recipe.fit(people, budget_of(), checkpoint=Checkpoint(tmp_path)).tensors()
+    again = recipe.fit(people, budget_of(), checkpoint=Checkpoint(tmp_path)).tensors()
+    assert all(first[name].equal(again[name]) for name in first)
+
+
+def test_infinite_epsilon_runs_and_says_so(recipe, people):
+    fitted = recipe.fit(people, budget_of(epsilon=math.inf))
+    assert fitted.statement["guarantee"] == "not private: epsilon is infinite"
+    assert len(fitted.sample(30, seed=0)) == 30
+
+
+def test_no_row_and_no_exact_count_is_in_the_files(recipe, canaries, tmp_path):
+    """B32: planted values that nothing public names must not be found, however they are written."""
+    fitted = recipe.fit(Table(canaries.frame.head(9_876), canaries.domain), budget_of())
+    fitted.save(tmp_path / "release")
+    content = b"".join(path.read_bytes() for path in (tmp_path / "release").iterdir())
+    code = int(canaries.frame["code"].iloc[0])
+    traces = [b"canary", str(code).encode(), b"9876"]
+    traces += [np.array([code]).astype(kind).tobytes() for kind in ("<i4", "<i8", "<f4", "<f8")]
+    for trace in traces:
+        assert trace not in content, trace
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_open_bounds_and_categories_are_bought_within_the_budget(recipe, people, neighbours):
+    columns = [column for column in people.domain if column.name not in ("gain", "sex")]
+    columns += [Number("gain"), Category("sex", missing=True)]
+    table = Table(people.frame, Domain(tuple(columns)))
+    fitted = recipe.fit(table, budget_of(neighbours, 4.0))
+    assert fitted.statement["finished"]
+    assert fitted.statement["proven"]["epsilon"] <= 4
+    assert not fitted.domain.undeclared
+    assert len(fitted.sample(20)) == 20
+
+
+NARROW = Domain(
+    (
+        Category("kind", categories=("a", "b", "never"), missing=True),
+        Integer("size", low=0, high=40, spikes=(0,)),
+        Category("label", categories=("no", "yes"), label=True),
+    ),
+    rows=60,
+)
+RAW = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["a", "b", "never", None, "unheard of"]),
+        "size": st.sampled_from([0, 1, 40, -(10**9), 10**18, math.nan, math.inf, -math.inf, 3.7]),
+        "label": st.sampled_from(["no", "yes"]),
+    }
+)
+
+
+def narrow(records: list[dict]) -> Table:
+    return Table(pd.DataFrame(records, columns=list(NARROW.names), dtype=object), NARROW)
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+@pytest.mark.parametrize("rows", [60, None], ids=["rows declared", "rows counted"])
+@given(base=st.lists(RAW, min_size=0, max_size=12), extra=RAW, other=RAW)
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+def test_replay_on_a_neighbouring_table(recipe, neighbours, rows, base, extra, other):
+    """Same control flow, every query within its sensitivity, bit-identical post-processing."""
+    first = [*base, extra]
+    second = base if neighbours == "add_remove" else [*base, other]
+    if neighbours == "replace_one":
+        rows = len(first)  # public, and the same on both sides
+    domain = Domain(NARROW.columns, rows=rows)
+    plan = recipe.plan(domain, budget_of(neighbours))
+
+    def publish(table, streams):
+        fitted = recipe.fit(table, plan, streams)
+        return fitted.config(), fitted.tensors(), fitted.sample(5, seed=0).frame, json.dumps(fitted.statement)
+
+    audit(publish, narrow(first).redeclare(domain), narrow(second).redeclare(domain))
+    if neighbours == "add_remove":  # and the other way round: a row that comes
+        audit(publish, narrow(second).redeclare(domain), narrow(first).redeclare(domain))
