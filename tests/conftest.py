@@ -77,8 +77,6 @@ def people(domain):
 @pytest.fixture(scope="session")
 def canaries():
     """A table of 98,765 rows with values that appear in no public place."""
-    domain = Domain(
-        (Category("word", categories=("a", "b"), other="else"), Integer("code", low=0, high=10**9))
-    )
+    domain = Domain((Category("word", categories=("a", "b"), other="else"), Integer("code", low=0, high=10**9)))
     n = 98_765
     return Table(pd.DataFrame({"word": ["canary-7f3a"] * n, "code": [41_713_907] * n}), domain)

@@ -108,9 +108,7 @@ def test_the_keys_of_a_model_are_fields_of_its_recipe_and_all_are_read(model):
     content = OmegaConf.load(CONFIGS / "model" / f"{model}.yaml")
     kind = hydra.utils.get_class(content["_target_"])
     known = {field.name for field in fields(kind)}
-    assert keys(f"model/{model}.yaml") - {"_target_"} == known, (
-        "show every field in the config, with its default"
-    )
+    assert keys(f"model/{model}.yaml") - {"_target_"} == known, "show every field in the config, with its default"
     assert known <= READ, f"never read: {sorted(known - READ)}"
 
 
@@ -120,9 +118,7 @@ def test_the_keys_of_a_data_set_are_the_parameters_of_its_source_and_all_are_rea
     known = set(inspect.signature(source).parameters)
     assert keys(f"data/{data}.yaml") - {"name"} == known
     body = ast.walk(ast.parse(inspect.getsource(source)))
-    assert known <= {
-        node.id for node in body if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+    assert known <= {node.id for node in body if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def test_every_line_of_the_front_pages_says_what_it_is_for():

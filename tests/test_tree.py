@@ -53,9 +53,7 @@ def imports(path: Path) -> set[str]:
 
 def attributes(path: Path) -> set[str]:
     """Dotted attributes a file reads, such as torch.load."""
-    return {
-        ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
-    }
+    return {ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -91,9 +89,7 @@ def test_a_file_is_one_idea_with_a_noun_for_a_name(path):
     assert not re.search(r"_v\d+$|\d$", path.stem), "no versions in names"
     lines = path.read_text().splitlines()
     assert len(lines) <= 400, f"{len(lines)} lines: split it"
-    assert ast.get_docstring(ast.parse(path.read_text())), (
-        "begin with a docstring that says what the file is for"
-    )
+    assert ast.get_docstring(ast.parse(path.read_text())), "begin with a docstring that says what the file is for"
 
 
 @pytest.mark.parametrize("path", FILES + SCRIPTS, ids=name_of)
@@ -128,7 +124,5 @@ def test_the_map_in_the_readme_equals_the_disk():
 def test_tests_mirror_the_package():
     """tests/data/test_codec.py belongs to dpsynth/data/codec.py: no test folder without its room."""
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    folders = {
-        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"
-    }
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders <= rooms

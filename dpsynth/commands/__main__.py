@@ -33,9 +33,7 @@ def main() -> None:
         sys.argv = [f"dpsynth {command}", *arguments]
         import_module(f"dpsynth.commands.{command}").main()
     else:
-        print(
-            f"error: no command {command!r}; there are schema, train, generate and evaluate", file=sys.stderr
-        )
+        print(f"error: no command {command!r}; there are schema, train, generate and evaluate", file=sys.stderr)
         sys.exit(2)
 
 

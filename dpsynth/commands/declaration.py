@@ -30,9 +30,7 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     elif name == "digits":
         domain = DIGITS
     elif data.get("schema") is None and name in ("csv", "parquet"):
-        raise ConfigError(
-            "data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv"
-        )
+        raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     else:
         domain = declared(data.get("schema"), name)
     limit = data.get("n_train")
@@ -48,7 +46,7 @@ def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Sou
         return source
     domain = source.domain.select(columns)
     train, holdout = (
-        table and Table(table.frame[list(columns)], domain) for table in (source.train, source.holdout)
+        table and Table(table.frame.loc[:, list(columns)], domain) for table in (source.train, source.holdout)
     )
     assert train is not None, "every source has rows to train on"
     return Source(train, holdout, source.provenance)

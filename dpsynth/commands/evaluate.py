@@ -84,9 +84,7 @@ def comparison_of_run(options: EvaluateOptions) -> Comparison:
     """A finished run against the data its private/config.yaml names."""
     for name in ("real", "holdout", "schema"):
         if getattr(options, name) is not None:
-            raise ConfigError(
-                f"{name}: a run brings its own; give either run= or real=, synthetic= and schema="
-            )
+            raise ConfigError(f"{name}: a run brings its own; give either run= or real=, synthetic= and schema=")
     assert options.run is not None, "called for a run"
     release = find_release(options.run)
     run = RunFolder(release.parent)
@@ -113,15 +111,11 @@ def comparison_of_files(options: EvaluateOptions) -> Comparison:
     """A synthetic table made anywhere against real ones."""
     for name in ("real", "synthetic", "schema"):
         if getattr(options, name) is None:
-            raise ConfigError(
-                f"{name}= is missing; give run=FOLDER, or real=A.csv synthetic=C.csv schema=S.yaml"
-            )
+            raise ConfigError(f"{name}= is missing; give run=FOLDER, or real=A.csv synthetic=C.csv schema=S.yaml")
     domain = Domain.from_yaml(str(options.schema))
     if domain.undeclared:
         names = ", ".join(column.name for column in domain.undeclared)
-        raise ConfigError(
-            f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}"
-        )
+        raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
     return Comparison(
         train=Table.read(str(options.real), domain),
         holdout=Table.read(options.holdout, domain) if options.holdout else None,

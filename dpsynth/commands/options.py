@@ -60,9 +60,7 @@ class TrainOptions:
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
         if "_target_" not in self.model:
-            raise ConfigError(
-                "model: its file in configs/model needs a _target_ that names the class of the method"
-            )
+            raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
         try:
             recipe = hydra.utils.instantiate(self.model, _convert_="all")
         except InstantiationException as error:
@@ -122,12 +120,8 @@ def _record(kind: Any, content: Any, where: str) -> Any:
     known = [item.name for item in fields(kind)]
     for key in content:
         if key not in known:
-            raise ConfigError(
-                f"unknown option {where}{key}; there are {', '.join(where + each for each in known)}"
-            )
-    needed = [
-        item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING
-    ]
+            raise ConfigError(f"unknown option {where}{key}; there are {', '.join(where + each for each in known)}")
+    needed = [item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
     for key in needed:
         if key not in content:
             raise ConfigError(f"{where}{key} is missing")
@@ -138,9 +132,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
     """`value` as the type `hint`: a record, a plain type of YAML, or None where that is allowed."""
     if is_dataclass(hint):
         return _record(hint, value, f"{key}.")
-    allowed = [
-        get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))
-    ]
+    allowed = [get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))]
     if float in allowed and isinstance(value, int | str) and not isinstance(value, bool):
         with suppress(ValueError):
             value = float(value)

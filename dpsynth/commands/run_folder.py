@@ -80,16 +80,8 @@ class RunFolder:
             if cls(candidate).unfinished:
                 last = cls(candidate)
         if last is None:
-            state = (
-                "is finished"
-                if cls(wanted).finished
-                else "does not exist"
-                if not wanted.exists()
-                else "is no run"
-            )
-            raise ArtifactError(
-                f"run={wanted}: nothing to resume, it {state}; leave out resume=true to start one"
-            )
+            state = "is finished" if cls(wanted).finished else "does not exist" if not wanted.exists() else "is no run"
+            raise ArtifactError(f"run={wanted}: nothing to resume, it {state}; leave out resume=true to start one")
         return last
 
     def abandon(self) -> None:

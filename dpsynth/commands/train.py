@@ -47,14 +47,13 @@ def train(config: DictConfig) -> None:
     table = opened(options.data, options.columns).train
     if table.domain != domain:
         table = table.redeclare(domain)
-    plan = recipe.plan_for(table, budget, options.privacy.shares())
+    if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
+        plan = recipe.plan_for(table, budget, options.privacy.shares())
     if run is None:
         run = RunFolder.claim(wanted, options.overwrite)
         if run.path != wanted:
             console.print(f"{wanted} holds another run, so this one goes to {run.path}", highlight=False)
-        OmegaConf.save(
-            OmegaConf.merge(OmegaConf.to_container(config, resolve=True), {"chosen": chosen()}), run.config
-        )
+        OmegaConf.save(OmegaConf.merge(OmegaConf.to_container(config, resolve=True), {"chosen": chosen()}), run.config)
 
     checkpoint = Checkpoint(run.checkpoint)
     with resumable(run, checkpoint):
@@ -117,9 +116,7 @@ def resumed(config: DictConfig, run: RunFolder) -> DictConfig:
         else:
             same = OmegaConf.select(kept, key) == OmegaConf.select(config, key)
         if not same:
-            raise ConfigError(
-                f"{override}: the run in {run.path} was started otherwise; leave it out, or start anew"
-            )
+            raise ConfigError(f"{override}: the run in {run.path} was started otherwise; leave it out, or start anew")
     return kept
 
 

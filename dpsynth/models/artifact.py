@@ -68,18 +68,14 @@ def load(folder: str | Path) -> Fitted:
             )
         for name, expected in model["sha256"].items():
             if name not in FILES or _sha256(release / name) != expected:
-                raise ArtifactError(
-                    f"{release / name}: does not match its checksum in model.json; copy it again"
-                )
+                raise ArtifactError(f"{release / name}: does not match its checksum in model.json; copy it again")
         kind = _class_of(model["target"], path)
         _refuse_foreign_targets(model["config"], path)
         tensors = safetensors.torch.load_file(release / "model.safetensors")
         statement = json.loads((release / "privacy.json").read_text())
         return kind.restore(model["config"], tensors, Domain.from_dict(model["domain"]), statement)
     except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{error.filename}: missing from the saved model; copy the whole folder again"
-        ) from None
+        raise ArtifactError(f"{error.filename}: missing from the saved model; copy the whole folder again") from None
     except ArtifactError:
         raise
     except (
@@ -102,14 +98,10 @@ def find_release(folder: str | Path) -> Path:
         if (candidate / "model.json").is_file():
             return candidate
     if (folder / "private" / "config.yaml").exists():
-        raise ArtifactError(
-            f"{folder}: this run is not finished; continue it with train.py run={folder} resume=true"
-        )
+        raise ArtifactError(f"{folder}: this run is not finished; continue it with train.py run={folder} resume=true")
     if not folder.exists():
         raise ArtifactError(f"{folder}: no such folder; run= names the folder of a finished run")
-    raise ArtifactError(
-        f"{folder}: holds no model.json, neither directly nor in release/; is it the folder of a run?"
-    )
+    raise ArtifactError(f"{folder}: holds no model.json, neither directly nor in release/; is it the folder of a run?")
 
 
 @contextmanager
@@ -143,9 +135,7 @@ def _refuse_foreign_targets(config: Any, path: Path) -> None:
     if isinstance(config, Mapping):
         target = config.get("_target_", "dpsynth.")
         if not str(target).startswith("dpsynth."):
-            raise ArtifactError(
-                f"{path}: its configuration names {target}; only classes of dpsynth are built"
-            )
+            raise ArtifactError(f"{path}: its configuration names {target}; only classes of dpsynth are built")
         config = list(config.values())
     if isinstance(config, list):
         for each in config:

@@ -83,9 +83,7 @@ class Fitted(ABC):
         it.
         """
 
-    def sample(
-        self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None
-    ) -> Table:
+    def sample(self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None) -> Table:
         """n synthetic rows, all inside the domain and its constraints; `rows` of them when n is not given.
 
         seed: the same seed gives the same rows; None gives fresh ones.
@@ -114,15 +112,11 @@ class Fitted(ABC):
         given: dict[str, Any] = {}
         for name, value in where.items():
             if name not in self.domain.names:
-                raise ConfigError(
-                    f"where: no column {name!r}; the columns are {', '.join(self.domain.names)}"
-                )
+                raise ConfigError(f"where: no column {name!r}; the columns are {', '.join(self.domain.names)}")
             column = self.domain[name]
             reading = column.read(pd.Series([value], dtype=object), self.domain.missing_values)
             if reading.invalid[0]:
-                raise ConfigError(
-                    f"where: {value!r} is outside the domain of column {name!r} ({_range(column)})"
-                )
+                raise ConfigError(f"where: {value!r} is outside the domain of column {name!r} ({_range(column)})")
             given[name] = None if reading.missing[0] else column.write(*reading[:2]).iloc[0]
         return given
 
@@ -144,9 +138,7 @@ class Fitted(ABC):
             mended = mended.assign(**{name: frame[name] for name in given})
             if not satisfied(mended, constraints).all():
                 rules = ", ".join(str(rule) for rule in constraints)
-                raise ConfigError(
-                    f"where: no rows found that keep the conditions and the constraints ({rules})"
-                )
+                raise ConfigError(f"where: no rows found that keep the conditions and the constraints ({rules})")
         return mended
 
 

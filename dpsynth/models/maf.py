@@ -46,7 +46,7 @@ Transform = Literal["piecewise_linear", "rq_spline", "affine"]
 ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
 WARM_UP = 20  # steps until the learning rate is reached
-MOST_DRAWS = 200  # rounds of rejection before a condition counts as too rare
+MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ class Shape:
             names = list(self.order)
         return [domain.position(name) for name in names]
 
-    def flow(self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None) -> TabularFlow:
+    def flow(
+        self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None
+    ) -> TabularFlow:
         """A new flow for the tables of `codec`."""
         conditionals = [self._conditional(column) for column in codec.columns]
         return TabularFlow(
@@ -154,13 +156,17 @@ class MAF(Synthesizer):
         return Shape(**{field.name: getattr(self, field.name) for field in fields(Shape)})
 
     def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        self.shape.positions(domain)  # refuses an order that does not fit
         codec = Codec(domain, self.bins)
         marginals = self._marginals(codec, budget)
         charges = (*before, *(measured.charge(budget) for measured in marginals))
         batches = self._batches(domain.rows, budget)
         noise = calibrate(lambda z: (*charges, Charge(SGD, batches.event(z))), budget)
         detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
-        own = (*(measured.charge(budget) for measured in marginals), Charge(SGD, batches.event(noise), detail=detail))
+        own = (
+            *(measured.charge(budget) for measured in marginals),
+            Charge(SGD, batches.event(noise), detail=detail),
+        )
         settings = {
             **{f"{measured.name} noise": measured.sigma for measured in marginals},
             "noise_multiplier": noise,
@@ -181,7 +187,9 @@ class MAF(Synthesizer):
         device = resolve_device(run.settings.device)
         flow.to(device)
 
-        coarsening = Coarsening.of(codec, self.groups, None if label is None else table.domain.position(label))
+        coarsening = Coarsening.of(
+            codec, self.groups, None if label is None else table.domain.position(label)
+        )
         views = {ONES: encoded.codes, TWOS: coarsening(encoded.codes)}
         counts = {
             measured.name: measured.measure(views[measured.name], ledger, run.streams.privacy)
@@ -206,14 +214,18 @@ class MAF(Synthesizer):
             self._agree(flow, target, run)
         return FittedMAF(table.domain, self.shape, flow)
 
-    def _descend(self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run) -> None:
+    def _descend(
+        self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run
+    ) -> None:
         """DP-SGD: the only step that looks at whole rows."""
         settings, budget = ledger.plan.settings, ledger.plan.budget
         batches = self._batches(settings["rows"], budget)
         ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
         expected = batches.expected(rows)
         clipping_norm = float(settings["clipping_norm"])
-        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
+        descent = DPSGD(
+            batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD
+        )
         engine = clipped_gradients(self.gradients, flow, clipping_norm, self.microbatch_size)
         data = (
             torch.from_numpy(encoded.codes.astype(np.int64)).to(flow.device),
@@ -268,7 +280,9 @@ class MAF(Synthesizer):
             return torch.from_numpy(units).float()
         draw = run.streams.numpy("dequantisation")
         cells = np.array([np.nan if c.cells is None else c.cells for c in codec.columns])
-        jitter = np.where(np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0))
+        jitter = np.where(
+            np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0)
+        )
         return torch.from_numpy(np.clip(units + jitter, 0.0, 1.0)).float()
 
     def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
@@ -285,7 +299,9 @@ class MAF(Synthesizer):
     def _marginals(self, codec: Codec, budget: Budget) -> list[NoisyMarginals]:
         """What is counted besides the rows, at the shares of the budget."""
         label = codec.domain.label
-        coarsening = Coarsening.of(codec, self.groups, None if label is None else codec.domain.position(label))
+        coarsening = Coarsening.of(
+            codec, self.groups, None if label is None else codec.domain.position(label)
+        )
         singles = [(j,) for j in range(len(codec.sizes))]
         wanted = [
             (ONES, singles, codec.sizes, self.one_way_share),
@@ -302,7 +318,11 @@ class MAF(Synthesizer):
         width, columns = sum(codec.sizes), len(codec.sizes)
         weights = 2 * width * self.hidden + self.layers * self.hidden**2
         batch = self.microbatch_size or 2 * self.batch_size
-        return 32 * weights + 24 * batch * (2 * width + 4 * self.hidden) + 21 * columns * (domain.rows or UNKNOWN_ROWS)
+        return (
+            32 * weights
+            + 24 * batch * (2 * width + 4 * self.hidden)
+            + 21 * columns * (domain.rows or UNKNOWN_ROWS)
+        )
 
 
 class FittedMAF(Fitted):
@@ -353,7 +373,9 @@ class FittedMAF(Fitted):
         fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
         codes, units = self._accepted(n, generators.torch, fixed)
         positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
-        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
+        frame = self.codec.decode(
+            Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy
+        )
         return frame.assign(**{name: self._column(name, value, n) for name, value in where.items()})
 
     def _accepted(

@@ -48,7 +48,9 @@ class Coarsening:
 
         Pairs with the label come first, then columns that stand near each other, as many as the cells allow.
         """
-        maps = tuple(_groups(column.size, column.value_bins, groups, column.on_axis) for column in codec.columns)
+        maps = tuple(
+            _groups(column.size, column.value_bins, groups, column.on_axis) for column in codec.columns
+        )
         sizes = [int(m.max()) + 1 for m in maps]
         fit = [j for j, size in enumerate(sizes) if size <= MOST_CODES]
         ranked = sorted(itertools.combinations(fit, 2), key=lambda p: (label not in p, p[1] - p[0]))
@@ -96,7 +98,9 @@ class MarginalFit:
         self._two = torch.zeros(total, total, device=device)
         self._measured = torch.zeros(total, total, device=device)
         for (i, j), y in zip(coarsening.pairs, twos, strict=True):
-            if place[i] > place[j]:  # the flow knows the later column's probabilities given the earlier one's value
+            if (
+                place[i] > place[j]
+            ):  # the flow knows the later column's probabilities given the earlier one's value
                 i, j, y = j, i, y.T
             block = slice(starts[i], starts[i + 1]), slice(starts[j], starts[j + 1])
             self._two[block] = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.float32, device=device)
@@ -120,7 +124,10 @@ class MarginalFit:
         with torch.no_grad():
             reference = self.reference.probabilities(codes)
         drift = torch.stack(
-            [F.kl_div((p + 1e-9).log(), r, reduction="batchmean") for p, r in zip(predicted, reference, strict=True)]
+            [
+                F.kl_div((p + 1e-9).log(), r, reduction="batchmean")
+                for p, r in zip(predicted, reference, strict=True)
+            ]
         ).sum()
         sigma_one, sigma_two = self._sigmas
         misfit = torch.zeros((), device=codes.device)

@@ -70,9 +70,7 @@ def stand_in(domain: Domain) -> Domain:
     """
     if not domain.undeclared:
         return domain
-    return Domain(
-        tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values
-    )
+    return Domain(tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values)
 
 
 def prepare(table: Table, ledger: Ledger, streams: Streams) -> tuple[Table, int]:

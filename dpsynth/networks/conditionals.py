@@ -116,7 +116,9 @@ class Softmax(Conditional):
     def cumulative(self, outputs: Tensor, units: Tensor) -> Tensor:
         edges = self.layout.edges.to(outputs)
         share = outputs[:, : self.layout.value_bins].softmax(1)
-        bins = (torch.searchsorted(edges, units, right=True) - 1).clamp(0, self.layout.value_bins - 1)
+        bins = (torch.searchsorted(edges, units.contiguous(), right=True) - 1).clamp(
+            0, self.layout.value_bins - 1
+        )
         within = (units - edges[bins]) / (edges[bins + 1] - edges[bins])
         picked = share.gather(1, bins[:, None])
         return ((share.cumsum(1).gather(1, bins[:, None]) - picked) + picked * within[:, None]).squeeze(1)

@@ -61,7 +61,9 @@ class TabularFlow(nn.Module):
 
     def forward(self, codes: Tensor, units: Tensor) -> Tensor:
         terms = self._terms(codes, units)
-        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units))
+        return sum(
+            (w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units)
+        )
 
     def log_density(self, codes: Tensor, units: Tensor) -> Tensor:
         """(rows,) log probability of the discrete part plus log density of the continuous part, in nats."""
@@ -106,7 +108,9 @@ class TabularFlow(nn.Module):
         return torch.stack(
             [
                 conditional.base(out, codes[:, j].long(), units[:, j], generator)
-                for j, (conditional, out) in enumerate(zip(self.conditionals, self.outputs(codes), strict=True))
+                for j, (conditional, out) in enumerate(
+                    zip(self.conditionals, self.outputs(codes), strict=True)
+                )
             ],
             1,
         )

@@ -5,8 +5,8 @@ spread over the degrees 1 .. D - 1, and the outputs of a column see strictly low
 column k depend on columns 0 .. k - 1 (MADE: Germain et al. 2015, arXiv:1502.03509), and the first column's on
 nothing but a bias.
 
-Hidden layers are residual, with the bounded tanh, which under clipping and noise learns better than rectifiers (Papernot et
-al. 2020, arXiv:2007.14191).
+Hidden layers are residual, with the bounded tanh, which under clipping and noise learns better than rectifiers
+(Papernot et al. 2020, arXiv:2007.14191).
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ by composition over the changed cells).
 Which columns, codes and pairs are counted is public: it comes from the domain, never from the data.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -22,7 +22,6 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from pandas.util import hash_pandas_object
 
 from dpsynth.errors import ArtifactError
 from dpsynth.privacy.random import PrivacyStream, Streams
@@ -84,9 +83,7 @@ class Checkpoint:
             return streams
         kept = read_state(self._streams_file)
         if kept.get("format") != FORMAT:
-            raise ArtifactError(
-                f"{self.folder}: a checkpoint of another version of dpsynth; delete it to start again"
-            )
+            raise ArtifactError(f"{self.folder}: a checkpoint of another version of dpsynth; delete it to start again")
         for what, hint in (("plan", "the same options"), ("data", "the same data")):
             if kept["about"][what] != about[what]:
                 raise ArtifactError(
@@ -106,9 +103,7 @@ class Checkpoint:
         random = {name: generator.get_state() for name, generator in generators.items()}
         write_state(self._training_file, {"step": step, "parts": states, "generators": random})
 
-    def restore(
-        self, parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS
-    ) -> int:
+    def restore(self, parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS) -> int:
         """Put the kept state into `parts` and `generators`; returns the steps done, 0 if nothing is kept."""
         if not self.trained:
             return 0
@@ -131,5 +126,6 @@ def _digest_of_plan(plan: Mapping[str, Any]) -> str:
 def _digest_of_frame(frame: pd.DataFrame) -> str:
     """A digest of all values, columns and their order; stays inside `private/`."""
     digest = hashlib.sha256(json.dumps([str(name) for name in frame.columns]).encode())
-    digest.update(hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    hashes = pd.util.hash_pandas_object(frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
+    digest.update(hashes.to_numpy().tobytes())
     return digest.hexdigest()

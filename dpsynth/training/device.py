@@ -39,9 +39,7 @@ def processor_threads(count: int | None) -> Iterator[None]:
         yield
         return
     if count < 1:
-        raise ConfigError(
-            f"trainer.threads={count}: needs at least one thread, or null for torch's own choice"
-        )
+        raise ConfigError(f"trainer.threads={count}: needs at least one thread, or null for torch's own choice")
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

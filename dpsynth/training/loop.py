@@ -134,9 +134,7 @@ def _compiled(step: Callable[[int], Mapping[str, float | Tensor]], t: int) -> Ma
         return step(t)
     except TorchDynamoException as error:
         reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"trainer.compile=true does not work on this machine ({reason}); use false"
-        ) from error
+        raise ConfigError(f"trainer.compile=true does not work on this machine ({reason}); use false") from error
 
 
 @contextmanager

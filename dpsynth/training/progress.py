@@ -153,9 +153,7 @@ class TensorBoard:
 
     def __init__(self, folder: Path):
         if importlib.util.find_spec("tensorboard") is None:
-            raise ConfigError(
-                "trainer.tensorboard=true: TensorBoard is not installed; run pip install tensorboard"
-            )
+            raise ConfigError("trainer.tensorboard=true: TensorBoard is not installed; run pip install tensorboard")
         self.folder = folder
 
     def start(self, title: str, first: int, steps: int) -> None:

@@ -37,9 +37,7 @@ def read_state(path: Path) -> Any:
             structure = json.loads(file.metadata()["structure"])
             return _restore(structure, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"{path}: not a readable checkpoint ({error}); delete it to start again"
-        ) from None
+        raise ArtifactError(f"{path}: not a readable checkpoint ({error}); delete it to start again") from None
 
 
 def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

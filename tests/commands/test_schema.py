@@ -38,9 +38,7 @@ def test_a_draft_is_written_but_never_over_a_file(dpsynth_command):
     assert "exists already" in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"), [(("schema", "nowhere.csv"), "nowhere.csv"), (("draw",), "'draw'")]
-)
+@pytest.mark.parametrize(("arguments", "message"), [(("schema", "nowhere.csv"), "nowhere.csv"), (("draw",), "'draw'")])
 def test_mistakes_are_one_line(dpsynth_command, arguments, message):
     code, _, err = dpsynth_command(*arguments)
     assert (code, err.count("\n")) == (2, 1)

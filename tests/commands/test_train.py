@@ -109,9 +109,7 @@ def test_interrupted_says_how_to_go_on_and_resuming_gives_the_same_release(comma
     assert sorted(path.name for path in (tmp_path / "work" / "mine").iterdir()) == ["private"]
 
     kept = []
-    monkeypatch.setattr(
-        artifact, "write", lambda fitted, folder: (kept.append(fitted), write(fitted, folder))
-    )
+    monkeypatch.setattr(artifact, "write", lambda fitted, folder: (kept.append(fitted), write(fitted, folder)))
     monkeypatch.setattr(story.Checkpoint, "delete", lambda self: None)  # so that it can be resumed twice
     assert command("train", "run=mine", "resume=true").code == 0
     (tmp_path / "work" / "mine" / "release").rename(tmp_path / "first")
@@ -142,3 +140,10 @@ def test_columns_can_be_left_out_of_run_and_evaluation(command):
     assert command("evaluate", "run=mine", "metrics=quick").code == 0
     assert "no column 'height'" in command("train", *TOY, "columns=[height]").mistake
     assert "columns=color: must be a list [a, b] or null" in command("train", *TOY, "columns=color").mistake
+
+
+def test_under_replace_one_the_number_of_rows_is_public_and_exact(command):
+    assert command("train", *TOY, "privacy.neighbours=replace_one", "run=mine").code == 0
+    fitted = dpsynth.load("mine")
+    assert fitted.statement["neighbours"] == "replace_one"
+    assert fitted.rows == 300

@@ -43,10 +43,8 @@ def test_the_bar_shows_remaining_time_and_figures():
 
 def logged(path):
     with path.open() as file:
-        return [
-            (row["training"], int(row["step"]), row["figure"], float(row["value"]))
-            for row in csv.DictReader(file)
-        ]
+        rows = csv.DictReader(file)
+        return [(row["training"], int(row["step"]), row["figure"], float(row["value"])) for row in rows]
 
 
 def test_the_log_holds_every_figure_exactly_and_goes_on_where_a_run_is_resumed(tmp_path):

@@ -1,0 +1,88 @@
+"""The fit to noisy marginals: its cells are the flow's own, and with exact counts it finds the truth."""
+
+import numpy as np
+import pytest
+import torch
+
+from dpsynth.data import Category, Codec, Domain, Integer
+from dpsynth.models.marginal_fit import MOST_CELLS, Coarsening, MarginalFit
+from dpsynth.networks.conditionals import Layout, Softmax
+from dpsynth.networks.flow import TabularFlow
+
+SIZES = (3, 4)
+
+
+def flow(order=(0, 1), seed=0):
+    conditionals = [Softmax(Layout(size, torch.linspace(0, 1, size + 1), on_axis=False)) for size in SIZES]
+    return TabularFlow(conditionals, order, 16, 1, None, torch.Generator().manual_seed(seed))
+
+
+def plain(pairs=((0, 1),)):
+    return Coarsening(tuple(np.arange(size) for size in SIZES), pairs)
+
+
+def fit(model, table, rows, sigma=5.0, steps=300, **options):
+    target = MarginalFit(
+        model,
+        plain(),
+        [table.sum(1), table.sum(0)],
+        sigma,
+        [table],
+        sigma,
+        rows,
+        torch.Generator().manual_seed(0),
+        **options,
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for t in range(steps):
+        target.step(t)
+        optimizer.step()
+    return target
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_exact_counts_are_met_in_either_order(order):
+    law = np.random.default_rng(0).dirichlet(np.full(12, 4.0)).reshape(SIZES)
+    model = flow(order)
+    fit(model, law * 1e5, 100_000)
+    codes, _ = model.sample(50_000, torch.Generator().manual_seed(1))
+    found = np.histogram2d(codes[:, 0], codes[:, 1], bins=(range(4), range(5)))[0] / len(codes)
+    assert 0.5 * np.abs(found - law).sum() < 0.02
+
+
+def test_few_rows_and_much_noise_move_nothing():
+    model, before = flow(), flow()
+    law = np.random.default_rng(0).dirichlet(np.full(12, 4.0)).reshape(SIZES)
+    fit(model, law * 20, 20, sigma=500.0, steps=50)
+    codes, _ = before.sample(2000, torch.Generator().manual_seed(1))
+    for p, q in zip(model.probabilities(codes), before.probabilities(codes), strict=True):
+        assert 0.5 * (p - q).abs().sum(1).mean() < 0.02
+
+
+def test_groups_cover_all_codes_and_keep_specials_apart():
+    domain = Domain(
+        (
+            Integer("age", low=0, high=99, spikes=(0,), missing=True),
+            Category("sex", categories=("f", "m"), label=True),
+            Integer("few", low=0, high=5),
+        )
+    )
+    codec = Codec(domain, 100)
+    coarse = Coarsening.of(codec, 10, label=1)
+    assert coarse.sizes == (12, 2, 6)
+    age = codec["age"]
+    assert (np.diff(coarse.maps[0][: age.value_bins]) >= 0).all()
+    assert set(np.unique(coarse.maps[0])) == set(range(12))
+    specials = coarse.maps[0][age.value_bins :]
+    assert list(specials) == [10, 11]
+    assert coarse.pairs[:2] == ((0, 1), (1, 2))
+
+
+def test_pairs_are_chosen_within_the_cells_and_never_with_huge_columns():
+    columns = [Integer(f"x{k}", low=0, high=60) for k in range(40)]
+    huge = Category("huge", categories=tuple(map(str, range(500))))
+    codec = Codec(Domain((*columns, huge)), 64)
+    coarse = Coarsening.of(codec, 64, label=None)
+    assert 0 < sum(coarse.sizes[i] * coarse.sizes[j] for i, j in coarse.pairs) <= MOST_CELLS
+    assert all(40 not in pair for pair in coarse.pairs)
+    assert all(j - i <= 10 for i, j in coarse.pairs)

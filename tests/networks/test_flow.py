@@ -1,0 +1,97 @@
+"""The flow as a law over rows: exact against brute force on small discrete tables."""
+
+import itertools
+
+import pytest
+import torch
+from scipy import stats
+
+from dpsynth.networks.conditionals import Layout, Softmax, Spline
+from dpsynth.networks.flow import TabularFlow
+
+SIZES = (2, 3, 4)
+
+
+def categories(order=(2, 0, 1), weights=None, seed=0):
+    conditionals = [Softmax(Layout(size, torch.linspace(0, 1, size + 1), on_axis=False)) for size in SIZES]
+    flow = TabularFlow(conditionals, order, 12, 1, weights, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.5)
+    return flow
+
+
+@pytest.fixture
+def every_row():
+    return torch.tensor(list(itertools.product(*map(range, SIZES))))
+
+
+def test_probabilities_of_all_rows_sum_to_one(every_row):
+    for order in itertools.permutations(range(3)):
+        flow = categories(order)
+        total = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().sum()
+        torch.testing.assert_close(total, torch.ones(()), atol=1e-5, rtol=0)
+
+
+def test_samples_follow_the_probabilities(every_row):
+    flow = categories()
+    law = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
+    codes, _ = flow.sample(20_000, torch.Generator().manual_seed(1))
+    index = codes[:, 0] * 12 + codes[:, 1] * 4 + codes[:, 2]
+    seen = torch.bincount(index, minlength=24).double()
+    expected = law.double() / law.double().sum() * 20_000
+    assert stats.chisquare(seen.numpy(), expected.numpy()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("condition", [{2: (1, 0.0)}, {1: (2, 0.0)}, {0: (1, 0.0), 2: (3, 0.0)}])
+def test_conditions_give_the_conditional_law(every_row, condition):
+    flow = categories()
+    law = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
+    keep = torch.stack([every_row[:, j] == code for j, (code, _) in condition.items()]).all(0)
+    codes, _ = flow.sample(30_000, torch.Generator().manual_seed(2), condition)
+    index = codes[:, 0] * 12 + codes[:, 1] * 4 + codes[:, 2]
+    seen = torch.bincount(index, minlength=24)[keep].double()
+    assert seen.sum() == len(codes)
+    expected = law[keep].double() / law[keep].double().sum() * len(codes)
+    assert stats.chisquare(seen.numpy(), expected.numpy()).pvalue > 1e-3
+
+
+def test_conditions_on_the_first_columns_drop_no_row():
+    codes, _ = categories(order=(2, 0, 1)).sample(
+        500, torch.Generator().manual_seed(0), {2: (1, 0.0), 0: (0, 0.0)}
+    )
+    assert len(codes) == 500
+
+
+def test_weights_change_the_loss_and_not_the_density(every_row):
+    units = torch.zeros(len(every_row), 3)
+    plain, weighted = categories(), categories(weights=(1.0, 1.0, 5.0))
+    torch.testing.assert_close(plain.log_density(every_row, units), weighted.log_density(every_row, units))
+    torch.testing.assert_close(plain(every_row, units), -plain.log_density(every_row, units))
+    assert not torch.allclose(plain(every_row, units), weighted(every_row, units))
+
+
+def test_marginals_are_met_at_the_start():
+    conditionals = [Softmax(Layout(size, torch.linspace(0, 1, size + 1), on_axis=False)) for size in SIZES]
+    flow = TabularFlow(conditionals, (2, 0, 1), 12, 1)
+    wanted = {1: torch.tensor([0.1, 0.2, 0.7]), 2: torch.tensor([0.4, 0.3, 0.2, 0.1])}
+    flow.set_marginals(wanted)
+    codes, _ = flow.sample(2000, torch.Generator().manual_seed(0))
+    for j, probabilities in wanted.items():
+        torch.testing.assert_close(flow.probabilities(codes)[j].mean(0), probabilities, atol=0.02, rtol=0)
+
+
+def test_base_of_own_samples_is_standard_normal():
+    layout = Layout(5, torch.tensor([0.0, 0.2, 0.5, 1.0]), on_axis=True)
+    conditionals = [Softmax(layout), Spline(layout, 4)]
+    flow = TabularFlow(conditionals, (1, 0), 8, 1, None, torch.Generator().manual_seed(0))
+    codes, units = flow.sample(4000, torch.Generator().manual_seed(1))
+    base = flow.base(codes, units, torch.Generator().manual_seed(2))
+    for j in range(2):
+        assert stats.kstest(base[:, j].numpy(), "norm").pvalue > 1e-3
+    assert abs(torch.corrcoef(base.T)[0, 1]) < 0.06
+
+
+def test_no_rows_give_no_rows():
+    codes, units = categories().sample(0, torch.Generator())
+    assert codes.shape == units.shape == (0, 3)
