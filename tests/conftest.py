@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dpsynth.data import Boolean, Category, Date, Domain, Integer, Number
 from dpsynth.data.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
+
+torch.set_num_threads(1)  # tensors are tiny here; threads that wait for each other cost more than they give
 
 
 @pytest.fixture(scope="session")

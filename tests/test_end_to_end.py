@@ -13,17 +13,18 @@ import pytest
 import dpsynth
 
 ROOT = Path(__file__).resolve().parents[1]
-TOY = (
-    "data=toy data.rows=400 model.steps=200 model.batch_size=40 model.hidden=16 model.fit_steps=5 "
-    "privacy.noise=seeded trainer.log_every=1 trainer.progress=quiet"
-).split()
+TOY = [
     "data=toy",
     "data.rows=400",
-    "model.steps=30",
+    "model.steps=200",
     "model.batch_size=40",
     "model.hidden=16",
+    "model.fit_steps=5",
+    "privacy.noise=seeded",
     "trainer.threads=1",
-)
+    "trainer.log_every=1",
+    "trainer.progress=quiet",
+]
 
 
 def script(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess:

@@ -69,10 +69,7 @@ class MaskedLinear(nn.Module):
         of in * out.
         """
         a, b = a.square(), b.square()
-        if (
-            self._seen.shape[1] * (self.in_features + self.out_features)
-            < self.in_features * self.out_features
-        ):
+        if self._seen.shape[1] * (self.in_features + self.out_features) < self.in_features * self.out_features:
             totals = b @ self._seers
             norms = ((a @ self._seen) * totals).sum(1)
             return norms + totals[:, -1] if bias else norms

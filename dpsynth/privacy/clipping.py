@@ -38,13 +38,9 @@ class ClippedGradients(ABC):
 
     def __init__(self, module: nn.Module, clipping_norm: float, microbatch_size: int | None = None) -> None:
         if not clipping_norm > 0:
-            raise ConfigError(
-                f"clipping norm {clipping_norm} must be a positive number; use .inf for no clipping"
-            )
+            raise ConfigError(f"clipping norm {clipping_norm} must be a positive number; use .inf for no clipping")
         if microbatch_size is not None and microbatch_size < 1:
-            raise ConfigError(
-                f"microbatch_size {microbatch_size} must be at least 1, or null for whole batches"
-            )
+            raise ConfigError(f"microbatch_size {microbatch_size} must be at least 1, or null for whole batches")
         refuse_mixing_layers(module)
         self.module = module
         self.clipping_norm = float(clipping_norm)
@@ -126,12 +122,8 @@ def refuse_mixing_layers(module: nn.Module) -> None:
         if isinstance(layer, nn.modules.batchnorm._NormBase):  # pyright: ignore[reportPrivateUsage]
             batch_free = isinstance(layer, nn.modules.instancenorm._InstanceNorm)  # pyright: ignore[reportPrivateUsage]
             if not batch_free or layer.track_running_stats:
-                raise ConfigError(
-                    f"{kind} mixes the rows of a batch, which DP-SGD forbids; use GroupNorm or LayerNorm"
-                )
+                raise ConfigError(f"{kind} mixes the rows of a batch, which DP-SGD forbids; use GroupNorm or LayerNorm")
         if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.max_norm is not None:
             raise ConfigError(f"{kind} rescales its weights from the rows it sees; leave out max_norm")
         if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.scale_grad_by_freq:
-            raise ConfigError(
-                f"{kind} divides gradients by counts in the batch; leave out scale_grad_by_freq"
-            )
+            raise ConfigError(f"{kind} divides gradients by counts in the batch; leave out scale_grad_by_freq")

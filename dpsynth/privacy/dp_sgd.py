@@ -58,13 +58,9 @@ class DPSGD:
         if not self.clipping_norm > 0:
             raise ConfigError(f"clipping norm {self.clipping_norm} must be positive")
         if not 0 < self.divisor < float("inf"):
-            raise ConfigError(
-                f"divisor {self.divisor} must be a positive number, such as the expected batch size"
-            )
+            raise ConfigError(f"divisor {self.divisor} must be a positive number, such as the expected batch size")
         if isinstance(self.batches, FixedSizeBatches) and self.neighbours != "replace_one":
-            raise ConfigError(
-                "batches of fixed size go with privacy.neighbours=replace_one only; use Poisson batches"
-            )
+            raise ConfigError("batches of fixed size go with privacy.neighbours=replace_one only; use Poisson batches")
 
     @property
     def sensitivity(self) -> float:
@@ -79,9 +75,7 @@ class DPSGD:
         """Make step t and write `u_t` into the parameters' `.grad`; the optimizer's step is the caller's."""
         engine.coordinates.set_gradients(self.gradient(t, engine, data, stream))
 
-    def gradient(
-        self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream
-    ) -> Tensor:
+    def gradient(self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream) -> Tensor:
         """Make step t: draw the batch, clip and sum, release the noisy sum once. `u_t` over
         `engine.coordinates`.
 

@@ -92,9 +92,7 @@ def _by_layer(losses: Tensor, calls: list[Call]) -> dict[str, RowGradients]:
         return {}
     back = cast(  # torch's annotation forgets the None of what the losses do not use
         "Sequence[Tensor | None]",
-        torch.autograd.grad(
-            losses, [call.output for call in calls], torch.ones_like(losses), allow_unused=True
-        ),
+        torch.autograd.grad(losses, [call.output for call in calls], torch.ones_like(losses), allow_unused=True),
     )
     pairs: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for call, b in zip(calls, back, strict=True):

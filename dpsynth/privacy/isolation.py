@@ -76,9 +76,7 @@ def rows_interact(module: nn.Module, *batch: Tensor) -> bool:
         others = torch.arange(rows).roll(1)
         others[place] = place
         before, after = gradient(torch.arange(rows), place), gradient(others, place)
-        if not torch.allclose(
-            before, after, rtol=1e-5, atol=1e-6 * float(before.abs().max()), equal_nan=True
-        ):
+        if not torch.allclose(before, after, rtol=1e-5, atol=1e-6 * float(before.abs().max()), equal_nan=True):
             return True
     return False
 
@@ -96,9 +94,7 @@ def _refuse_stray_parameters(losses: Tensor, calls: Sequence[Call], module: nn.M
         met.add(node)
         name = names.get(id(getattr(node, "variable", None)))
         if name is not None:
-            raise ConfigError(
-                f"parameter '{name}' is used outside its layer's own forward call" + _ANY_MODULE
-            )
+            raise ConfigError(f"parameter '{name}' is used outside its layer's own forward call" + _ANY_MODULE)
         ahead.extend(following for following, _ in node.next_functions)
 
 
@@ -112,9 +108,7 @@ def _refuse_interaction(losses: Tensor, calls: Sequence[Call]) -> None:
     )
     for call, gradient in zip(calls, back, strict=True):
         if gradient is not None and bool((gradient[1:].nan_to_num() != 0).any()):
-            raise ConfigError(
-                f"rows interact: the loss of one row depends on what '{call.name}' makes of other rows"
-            )
+            raise ConfigError(f"rows interact: the loss of one row depends on what '{call.name}' makes of other rows")
 
 
 def _same_randomness(device: torch.device) -> AbstractContextManager[Any]:

@@ -160,9 +160,7 @@ def _sequence(calls: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
-def _linear(
-    layer: nn.Linear | MaskedLinear, inputs: Sequence[Tensor], backprops: Sequence[Tensor]
-) -> RowGradients:
+def _linear(layer: nn.Linear | MaskedLinear, inputs: Sequence[Tensor], backprops: Sequence[Tensor]) -> RowGradients:
     return OuterProducts(layer, _sequence(inputs), _sequence(backprops))
 
 
@@ -223,9 +221,7 @@ def _affine(
     """Gradients of `weight * normed + bias`; `total` sums a row over all places where one entry acts."""
     gradients: dict[str, Tensor] = {}
     if layer.weight.requires_grad:
-        gradients["weight"] = torch.stack([total(b * x) for b, x in zip(backprops, normed, strict=True)]).sum(
-            0
-        )
+        gradients["weight"] = torch.stack([total(b * x) for b, x in zip(backprops, normed, strict=True)]).sum(0)
     bias = cast("nn.Parameter | None", layer.bias)
     if bias is not None and bias.requires_grad:
         gradients["bias"] = torch.stack([total(b) for b in backprops]).sum(0)

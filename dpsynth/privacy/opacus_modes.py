@@ -27,9 +27,7 @@ from dpsynth.privacy.layer_rules import OuterProducts
 
 
 @register_grad_sampler(MaskedLinear)
-def masked_grad_sample(
-    layer: MaskedLinear, activations: list[Tensor], backprops: Tensor
-) -> dict[nn.Parameter, Tensor]:
+def masked_grad_sample(layer: MaskedLinear, activations: list[Tensor], backprops: Tensor) -> dict[nn.Parameter, Tensor]:
     """Per-row gradients (rows, out, in) of the weight and (rows, out) of the bias."""
     samples: dict[nn.Parameter, Tensor] = {}
     if layer.weight.requires_grad:
@@ -40,9 +38,7 @@ def masked_grad_sample(
 
 
 @register_norm_sampler(MaskedLinear)
-def masked_norm_sample(
-    layer: MaskedLinear, activations: list[Tensor], backprops: Tensor
-) -> dict[nn.Parameter, Tensor]:
+def masked_norm_sample(layer: MaskedLinear, activations: list[Tensor], backprops: Tensor) -> dict[nn.Parameter, Tensor]:
     """Norms (rows,) of the per-row gradients of weight and bias, from the nested groups of the mask."""
     rows = OuterProducts(layer, *(x.reshape(len(x), -1, x.shape[-1]) for x in (activations[0], backprops)))
     samples: dict[nn.Parameter, Tensor] = {}
@@ -62,14 +58,10 @@ class _OpacusGradients(ClippedGradients):
         super().__init__(module, clipping_norm, microbatch_size)
         buffers = [name for name, _ in module.named_buffers()]
         if buffers:
-            raise ConfigError(
-                f"Opacus takes no module with buffers ('{buffers[0]}'); use privacy.gradients=fused"
-            )
+            raise ConfigError(f"Opacus takes no module with buffers ('{buffers[0]}'); use privacy.gradients=fused")
         for name, layer in module.named_modules():  # both measured with opacus 1.6.0 against the per-row loop
             if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
-                raise ConfigError(
-                    f"Opacus gives '{name}' a gradient at padding_idx; use privacy.gradients=fused"
-                )
+                raise ConfigError(f"Opacus gives '{name}' a gradient at padding_idx; use privacy.gradients=fused")
             if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
                 raise ConfigError(f"Opacus pads '{name}' with zeros only; use privacy.gradients=fused")
 
@@ -93,9 +85,7 @@ class _OpacusGradients(ClippedGradients):
                         layer.__dict__.pop(leftover, None)
         except NotImplementedError as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f"Opacus refuses the network ({reason}); use privacy.gradients=functorch"
-            ) from error
+            raise ConfigError(f"Opacus refuses the network ({reason}); use privacy.gradients=functorch") from error
         finally:
             for p, gradient in zip(self.parameters, held, strict=True):
                 p.grad = gradient
@@ -129,9 +119,7 @@ class GhostGradients(_OpacusGradients):
             if bool(finite.all()):
                 wrapped.disable_hooks()
                 weighted = (factors * losses).sum()
-                sums = torch.autograd.grad(
-                    weighted, self.parameters, allow_unused=True, materialize_grads=True
-                )
+                sums = torch.autograd.grad(weighted, self.parameters, allow_unused=True, materialize_grads=True)
                 return sums, norms
         # Rows that are not finite would spoil the weighted loss, factor zero or not: start again without
         # them.

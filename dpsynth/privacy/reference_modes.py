@@ -47,9 +47,7 @@ class FunctorchGradients(ClippedGradients):
             if "vmap" not in str(error):
                 raise
             reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f"torch.func cannot run this network ({reason}); use privacy.gradients=loop"
-            ) from error
+            raise ConfigError(f"torch.func cannot run this network ({reason}); use privacy.gradients=loop") from error
         return self._clip_formed(list(samples.values()), batch[0], mask)
 
 
@@ -64,9 +62,7 @@ class LoopGradients(ClippedGradients):
                 loss = self.module(*(x[row : row + 1] for x in batch)).sum()
             gradients = [torch.zeros_like(p) for p in self.parameters]
             if loss.requires_grad:
-                gradients = torch.autograd.grad(
-                    loss, self.parameters, allow_unused=True, materialize_grads=True
-                )
+                gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
             norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
             norms.append(norm)
             factor = self._factors(norm[None], None if mask is None else mask[row : row + 1])

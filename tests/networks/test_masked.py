@@ -104,8 +104,7 @@ def test_moves_rebuild_the_mask() -> None:
 
 def test_initial_weights_come_from_the_generator() -> None:
     layers = [
-        MaskedLinear(range(6), range(6), True, generator=torch.Generator().manual_seed(seed))
-        for seed in (1, 1, 2)
+        MaskedLinear(range(6), range(6), True, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     ]
     assert torch.equal(layers[0].weight, layers[1].weight)
     assert not torch.equal(layers[0].weight, layers[2].weight)
@@ -117,9 +116,7 @@ def test_degrees_compose_to_an_autoregressive_network(strict: bool) -> None:
     """Output j of first-hidden-last depends on inputs before j, and on no other."""
     columns, hidden = range(5), [unit % 5 for unit in range(20)]
     last = range(5) if strict else range(-1, 4)
-    network = nn.Sequential(
-        MaskedLinear(columns, hidden, False), nn.Tanh(), MaskedLinear(hidden, last, strict)
-    )
+    network = nn.Sequential(MaskedLinear(columns, hidden, False), nn.Tanh(), MaskedLinear(hidden, last, strict))
     jacobian = torch.autograd.functional.jacobian(network, torch.randn(5))
     assert isinstance(jacobian, torch.Tensor)
     assert torch.equal(jacobian != 0, torch.ones(5, 5).tril(-1) > 0)

@@ -209,9 +209,7 @@ def test_no_weight_gradient_is_formed_by_the_backward_pass() -> None:
     engine.clipped_sum(x)  # the structure is checked at the first call only
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         engine.clipped_sum(x)
-    products = sum(
-        event.count for event in profile.key_averages() if event.key in ("aten::mm", "aten::addmm")
-    )
+    products = sum(event.count for event in profile.key_averages() if event.key in ("aten::mm", "aten::addmm"))
     # 3 forward, 2 back to the inputs of layers 2 and 3, 3 clipped weight sums, 3 clipped bias sums
     assert products == 11
 

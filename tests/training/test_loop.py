@@ -199,8 +199,8 @@ def test_threads_apply_inside_training_only():
 
     module = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
-    train(module, step, optimizer, lambda t: 1.0, 1, settings=TrainerSettings(threads=1))
-    assert seen == [1]
+    train(module, step, optimizer, lambda t: 1.0, 1, settings=TrainerSettings(threads=before + 1))
+    assert seen == [before + 1]
     assert torch.get_num_threads() == before
 
 
