@@ -95,9 +95,7 @@ class Codec:
         units = encoded.units
         return pd.DataFrame(
             {
-                column.name: column.decode(
-                    encoded.codes[:, j], None if units is None else units[:, j], generator
-                )
+                column.name: column.decode(encoded.codes[:, j], None if units is None else units[:, j], generator)
                 for j, column in enumerate(self.columns)
             }
         )

@@ -122,14 +122,9 @@ class ColumnCodes:
         """((n,) int64 codes, (n,) float64 units) of legal values."""
         values, quantity = reading.values, self._quantity
         if quantity is None:
-            codes = (
-                values if self.missing_code is None else np.where(reading.missing, self.missing_code, values)
-            )
+            codes = values if self.missing_code is None else np.where(reading.missing, self.missing_code, values)
             return codes, (codes + 0.5) / self.size
-        spiked = [
-            (code, values == spike)
-            for code, spike in zip(self.spike_codes, quantity.spike_values, strict=True)
-        ]
+        spiked = [(code, values == spike) for code, spike in zip(self.spike_codes, quantity.spike_values, strict=True)]
         inside = np.clip(values, quantity.start, quantity.stop)
         if self._cuts is None:
             units = np.clip(self._to_axis(inside - quantity.start), 0.0, 1.0)
@@ -137,9 +132,7 @@ class ColumnCodes:
         else:
             ticks = quantity.tick(inside)
             cells = (ticks - np.searchsorted(self._inner, ticks)).astype(np.float64)
-            cells = np.minimum(
-                cells, self._cuts[-1] - 1
-            )  # a spike at the high bound; it gets its own code below
+            cells = np.minimum(cells, self._cuts[-1] - 1)  # a spike at the high bound; it gets its own code below
             codes = np.searchsorted(self._cuts, cells, side="right") - 1
             units = (self._to_axis(cells) + self._to_axis(cells + 1)) / 2
         if self.missing_code is not None:
@@ -148,14 +141,10 @@ class ColumnCodes:
             codes, units = np.where(where, code, codes), np.where(where, (code + 0.5) / self.size, units)
         return codes, units
 
-    def decode(
-        self, codes: np.ndarray, units: np.ndarray | None, generator: np.random.Generator | None
-    ) -> pd.Series:
+    def decode(self, codes: np.ndarray, units: np.ndarray | None, generator: np.random.Generator | None) -> pd.Series:
         """The series of codes and units. Without units: a value of the bin, drawn or the middle one."""
         codes = np.clip(codes.astype(np.int64), 0, self.size - 1)
-        missing = (
-            codes == self.missing_code if self.missing_code is not None else np.zeros(len(codes), dtype=bool)
-        )
+        missing = codes == self.missing_code if self.missing_code is not None else np.zeros(len(codes), dtype=bool)
         quantity = self._quantity
         if quantity is None:
             return self.column.write(np.where(missing, 0, codes), missing)
@@ -171,15 +160,9 @@ class ColumnCodes:
         else:
             first, last = self._cuts[bins], self._cuts[bins + 1] - 1
             if units is None:
-                cells = (
-                    (first + last) // 2
-                    if generator is None
-                    else generator.integers(first, last, endpoint=True)
-                )
+                cells = (first + last) // 2 if generator is None else generator.integers(first, last, endpoint=True)
             else:
-                cells = np.clip(
-                    np.floor(self._from_axis(np.clip(units, 0.0, 1.0))).astype(np.int64), first, last
-                )
+                cells = np.clip(np.floor(self._from_axis(np.clip(units, 0.0, 1.0))).astype(np.int64), first, last)
             values = quantity.value(self._to_ticks(cells))
         for code, spike in zip(self.spike_codes, quantity.spike_values, strict=True):
             values = np.where(codes == code, spike, values)

@@ -112,15 +112,11 @@ class Constraint:
     def _check(self) -> None:
         for column in (self.left, self.right):
             if isinstance(column, Category) and column.undeclared:
-                raise SchemaError(
-                    f"constraint '{self}': list the categories of '{column.name}', they are private"
-                )
+                raise SchemaError(f"constraint '{self}': list the categories of '{column.name}', they are private")
         for one, other in ((self.left, self.right), (self.right, self.left)):
             if isinstance(one, Column) and not self._comparable(one, other):
                 what = f"'{other.name}' ({other.kind})" if isinstance(other, Column) else f"'{other}'"
-                raise SchemaError(
-                    f"constraint '{self}': '{one.name}' ({one.kind}) has no {self.op} with {what}"
-                )
+                raise SchemaError(f"constraint '{self}': '{one.name}' ({one.kind}) has no {self.op} with {what}")
         if not any(isinstance(side, Column) and side.undeclared for side in (self.left, self.right)):
             _ = self._example
 
@@ -145,9 +141,7 @@ class Constraint:
         assert isinstance(column, Category)
         reading = column.read(pd.Series([text], dtype=object), ())
         if reading.invalid[0] or reading.missing[0]:
-            raise SchemaError(
-                f"constraint '{self}': '{text}' is no category of '{column.name}', nor a column"
-            )
+            raise SchemaError(f"constraint '{self}': '{text}' is no category of '{column.name}', nor a column")
         return float(reading.values[0])
 
     @cached_property
@@ -177,9 +171,7 @@ class Constraint:
         if isinstance(side, Quantity):
             return AxisValues(side)
         if isinstance(side, Category):
-            return ListedValues(
-                np.array(sorted(self._texts.index(value) for value in side.values), dtype=np.float64)
-            )
+            return ListedValues(np.array(sorted(self._texts.index(value) for value in side.values), dtype=np.float64))
         assert isinstance(side, str)
         assert isinstance(other, Column)
         return ListedValues(np.array([self._constant(side, other)]))

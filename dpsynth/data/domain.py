@@ -91,9 +91,7 @@ class Domain:
         """The domain of some columns, in the order given, with the constraints that still make sense."""
         columns = tuple(self[name] for name in names)
         kept = {column.name for column in columns}
-        return replace(
-            self, columns=columns, constraints=tuple(c for c in self.constraints if c.names <= kept)
-        )
+        return replace(self, columns=columns, constraints=tuple(c for c in self.constraints if c.names <= kept))
 
     def satisfied(self, frame: pd.DataFrame) -> np.ndarray:
         """(n,) bool: rows of a legal frame that keep every constraint; a rule with a missing side is kept."""

@@ -86,9 +86,7 @@ def column_from(name: str, spec: Any) -> Column:
     if kind not in KINDS:
         raise SchemaError(f"{where}: kind {kind!r} is not one of {', '.join(KINDS)}")
     check_keys(spec, _KEYS[kind], f"{where} (kind {kind})")
-    fields: dict[str, Any] = {
-        key: truth(spec[key], f"{where}, {key}") for key in ("missing", "label") if key in spec
-    }
+    fields: dict[str, Any] = {key: truth(spec[key], f"{where}, {key}") for key in ("missing", "label") if key in spec}
     if kind == "category":
         fields |= _category(spec, where)
     elif kind != "boolean":
@@ -99,14 +97,10 @@ def column_from(name: str, spec: Any) -> Column:
 def _category(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     listed = spec.get("categories")
     if listed is None:
-        raise SchemaError(
-            f"{where}: needs 'categories: [...]', or 'categories: private' to buy them from the budget"
-        )
+        raise SchemaError(f"{where}: needs 'categories: [...]', or 'categories: private' to buy them from the budget")
     if listed != PRIVATE and (isinstance(listed, str) or not isinstance(listed, Iterable)):
         raise SchemaError(f"{where}: categories must be a list, got {listed!r}")
-    fields: dict[str, Any] = {
-        "categories": None if listed == PRIVATE else tuple(_text(v, where) for v in listed)
-    }
+    fields: dict[str, Any] = {"categories": None if listed == PRIVATE else tuple(_text(v, where) for v in listed)}
     if spec.get("other") is not None:
         fields["other"] = _text(spec["other"], where)
     if "ordered" in spec:
@@ -118,9 +112,7 @@ def _quantity(kind: str, spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     read = READERS[kind]
     bounds = spec.get("bounds")
     if bounds is None:
-        raise SchemaError(
-            f"{where}: needs 'bounds: [low, high]', or 'bounds: private' to buy them from the budget"
-        )
+        raise SchemaError(f"{where}: needs 'bounds: [low, high]', or 'bounds: private' to buy them from the budget")
     fields: dict[str, Any] = {}
     if bounds != PRIVATE:
         if isinstance(bounds, str) or not isinstance(bounds, Iterable) or len(tuple(bounds)) != 2:
@@ -170,9 +162,7 @@ def dump_yaml(content: Mapping[str, Any]) -> str:
     """Schema text with one line per column, quoted so that any YAML reader understands the same."""
 
     def flow(value: Any) -> str:
-        text = yaml.safe_dump(
-            value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True
-        )
+        text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
         return text.removesuffix("\n").removesuffix("\n...").strip()
 
     columns: Mapping[str, Any] = content["columns"]

@@ -201,6 +201,4 @@ def _refuse_empty(series: pd.Series, column: Column, missing_values: Iterable[st
     for value in series.dropna().drop_duplicates().head(len(tokens) + 8):
         if not isinstance(value, str) or value.strip().casefold() not in tokens:
             return
-    raise DataError(
-        f"column '{column.name}' has no values at all; allow 'missing: true' in the schema, or drop it"
-    )
+    raise DataError(f"column '{column.name}' has no values at all; allow 'missing: true' in the schema, or drop it")

@@ -77,9 +77,7 @@ def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
     common = {"sep": sep, "dtype": "str", "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", pd.errors.ParserWarning
-            )  # rows longer than the header would be cut
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would be cut
             first = pd.read_csv(file, header=None, nrows=1, **common)
             header = [str(name).strip() for name in first.iloc[0]]
             _check_header(file, header)
@@ -97,9 +95,7 @@ def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
         raise DataError(f"'{file}' is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())
-        raise DataError(
-            f"'{file}': rows do not fit the header ({reason}); check the delimiter {sep!r}"
-        ) from None
+        raise DataError(f"'{file}': rows do not fit the header ({reason}); check the delimiter {sep!r}") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"'{file}' cannot be read: {' '.join(str(error).split())}") from None
     return frame
@@ -171,9 +167,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
         aside.replace(target)
     except (OSError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise DataError(
-            f"cannot write '{target}': {reason}; choose another folder or free some space"
-        ) from None
+        raise DataError(f"cannot write '{target}': {reason}; choose another folder or free some space") from None
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)

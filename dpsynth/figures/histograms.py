@@ -45,9 +45,7 @@ def histograms(
     check(real, domain)
     check(synthetic, domain)
     view = BinnedView(domain)
-    distances = total_variations(
-        view.codes(real), view.codes(synthetic), view.sizes, Workload.draw(len(view.sizes), 1)
-    )
+    distances = total_variations(view.codes(real), view.codes(synthetic), view.sizes, Workload.draw(len(view.sizes), 1))
     columns = domain.columns[:most]
     across = min(across, len(columns))
     down = math.ceil(len(columns) / across)
@@ -141,9 +139,7 @@ def _draw_bins(axes: Axes, column: Quantity, real: pd.DataFrame, synthetic: pd.D
     axes.set_xticks([*ticks, *places], [*labels, *names])
     for text in axes.get_xticklabels()[len(ticks) :]:
         text.set_color(INK)
-    axes.set_xlim(
-        min([low, *[p - step * 0.5 for p in places]]), max([high, *[p + step * 0.5 for p in places]])
-    )
+    axes.set_xlim(min([low, *[p - step * 0.5 for p in places]]), max([high, *[p + step * 0.5 for p in places]]))
     return logarithmic
 
 

@@ -56,8 +56,7 @@ class BinnedView:
     @property
     def sizes(self) -> tuple[int, ...]:
         return tuple(
-            1 + (len(column.values) if isinstance(column, Category) else self.bins)
-            for column in self.domain.columns
+            1 + (len(column.values) if isinstance(column, Category) else self.bins) for column in self.domain.columns
         )
 
     def codes(self, frame: pd.DataFrame) -> np.ndarray:
@@ -89,6 +88,4 @@ def check(frame: pd.DataFrame, domain: Domain) -> None:
         raise DataError("a table to evaluate has no rows; give at least one row")
     absent = [name for name in domain.names if name not in frame.columns]
     if absent:
-        raise DataError(
-            f"a table to evaluate lacks the columns: {', '.join(absent)}; add them or change the schema"
-        )
+        raise DataError(f"a table to evaluate lacks the columns: {', '.join(absent)}; add them or change the schema")

@@ -12,9 +12,7 @@ from dpsynth.data.columns import Category, Column, Quantity
 from dpsynth.data.domain import Domain
 from dpsynth.metrics.binned import numbers, positions, unit
 
-NATIVE_CATEGORIES = (
-    254  # scikit-learn's histogram boosting takes 255 codes at most; the last one is "all others"
-)
+NATIVE_CATEGORIES = 254  # scikit-learn's histogram boosting takes 255 codes at most; the last one is "all others"
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,7 @@ class Workload:
         return cls(name, order, tuple(_combination(rank, width, order) for rank in chosen))
 
 
-def total_variations(
-    real: np.ndarray, synthetic: np.ndarray, sizes: Sequence[int], workload: Workload
-) -> np.ndarray:
+def total_variations(real: np.ndarray, synthetic: np.ndarray, sizes: Sequence[int], workload: Workload) -> np.ndarray:
     """TV of every marginal of the workload, float64 (len(workload.columns),) in [0, 1].
 
     real, synthetic: cells of a `BinnedView`, (n, D) and (m, D) ints in [0, sizes[j]).

@@ -48,9 +48,7 @@ class Settings:
                 raise ConfigError(f"metrics.{name}: {number!r} is not a whole number of at least {least}")
         for learner in self.learners:
             if learner not in LEARNERS:
-                raise ConfigError(
-                    f"metrics.learners: {learner!r} is unknown; choose from {', '.join(LEARNERS)}"
-                )
+                raise ConfigError(f"metrics.learners: {learner!r} is unknown; choose from {', '.join(LEARNERS)}")
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Settings:
@@ -105,8 +103,6 @@ def evaluate(
 
 def _halves(frame: pd.DataFrame, generator: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     if len(frame) < 2:
-        raise DataError(
-            "fewer than two real rows cannot be split into floor and reference; give holdout rows"
-        )
+        raise DataError("fewer than two real rows cannot be split into floor and reference; give holdout rows")
     order = generator.permutation(len(frame))
     return frame.iloc[order[len(frame) // 2 :]], frame.iloc[order[: len(frame) // 2]]

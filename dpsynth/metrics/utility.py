@@ -134,9 +134,7 @@ def _fit_and_test(
     else:
         model = _classifier(learner, features, seed)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # a score of a barely unfinished fit is still a score
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a score of a barely unfinished fit is still a score
             model.fit(inputs, target)
         chances[:, model.classes_.astype(int)] = model.predict_proba(test_inputs)
     return _classification(truth.astype(int), chances)

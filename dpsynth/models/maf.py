@@ -7,31 +7,28 @@
 
 Guarantee: the ledger composes the counts and the DP-SGD steps, and nothing else reads the rows. Steps, rates, learning
 rates and noise are public constants or follow from the domain and the budget; they never follow from the data. The flow
-is that of Papamakarios et al. 2017 (arXiv:1705.07057) with the conditionals of `networks/conditionals.py`; data-dependent
-priors bought with budget go back to Waites and Cummings 2021 (arXiv:2103.14068).
+is that of Papamakarios et al. 2017 (arXiv:1705.07057) with the conditionals of `networks/conditionals.py`; priors that
+are bought with budget go back to Waites and Cummings 2021 (arXiv:2103.14068).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import pandas as pd
 import torch
 
 from dpsynth.data.codec import Codec, Encoded
-from dpsynth.data.column_codes import ColumnCodes
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.fitted_flow import FittedFlow
+from dpsynth.models.flow_shape import Shape, Transform
 from dpsynth.models.marginal_fit import Coarsening, MarginalFit
 from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
-from dpsynth.networks.conditionals import Affine, Conditional, Layout, Softmax, Spline
-from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
+from dpsynth.networks.flow import TabularFlow
 from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.dp_sgd import DPSGD
@@ -42,62 +39,10 @@ from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 from dpsynth.training import resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
 
-Transform = Literal["piecewise_linear", "rq_spline", "affine"]
 ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
+Workload = tuple[str, tuple[tuple[int, ...], ...], tuple[int, ...]]
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
 WARM_UP = 20  # steps until the learning rate is reached
-MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the network is made of; public, and kept with the model.
-
-    bins: most value bins of a quantity. transform: how values lie within a column. knots: of the spline.
-    order: label_last, label_first, schema, or the column names in the order they are drawn.
-    hidden, layers: units of a hidden layer, residual hidden layers behind the first.
-    """
-
-    bins: int = 128
-    transform: Transform = "piecewise_linear"
-    knots: int = 8
-    order: str | Sequence[str] = "label_last"
-    hidden: int = 128
-    layers: int = 1
-
-    def positions(self, domain: Domain) -> list[int]:
-        """The columns' positions in the table, in the order they are drawn."""
-        names = list(domain.names)
-        if isinstance(self.order, str):
-            rest = [name for name in names if name != domain.label]
-            label = [domain.label] if domain.label is not None else []
-            orders = {"label_last": rest + label, "label_first": label + rest, "schema": names}
-            if self.order not in orders:
-                raise ConfigError(
-                    f"model.order '{self.order}': choose {', '.join(orders)}, or list all columns"
-                )
-            names = orders[self.order]
-        elif sorted(self.order) != sorted(names):
-            raise ConfigError(f"model.order must list every column once: {', '.join(names)}")
-        else:
-            names = list(self.order)
-        return [domain.position(name) for name in names]
-
-    def flow(
-        self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None
-    ) -> TabularFlow:
-        """A new flow for the tables of `codec`."""
-        conditionals = [self._conditional(column) for column in codec.columns]
-        return TabularFlow(
-            conditionals, self.positions(codec.domain), self.hidden, self.layers, weights, generator
-        )
-
-    def _conditional(self, column: ColumnCodes) -> Conditional:
-        edges = torch.as_tensor(np.array(column.edges), dtype=torch.float32)
-        layout = Layout(column.size, edges, column.on_axis)
-        if not column.on_axis or self.transform == "piecewise_linear":
-            return Softmax(layout)
-        return Spline(layout, self.knots) if self.transform == "rq_spline" else Affine(layout)
 
 
 @dataclass(frozen=True)
@@ -105,8 +50,8 @@ class MAF(Synthesizer):
     """The recipe. Defaults are one set for all tables.
 
     steps: of DP-SGD. batch_size: expected rows a step; the rate is batch_size over the declared number of rows.
-    learning_rate: of Adam; held, then falling to zero over the last `decay` of the steps. clipping_norm: of a row's
-    gradient. averaging: decay of the average of the weights along the path, 0 for none.
+    learning_rate: of Adam, falling to zero over the last `decay` of the steps. clipping_norm: of a row's gradient.
+    averaging: decay of the average of the weights along the path, 0 for none.
     label_weight: how much more the label's term counts in the loss than another column's.
     one_way_share, two_way_share: of the budget, for noisy marginals; 0 buys none. groups: most groups of a quantity's
     bins in two-way marginals. fit_steps, fit_rate: of the fit to the marginals.
@@ -116,13 +61,14 @@ class MAF(Synthesizer):
     bins: int = 128
     transform: Transform = "piecewise_linear"
     knots: int = 8
+    bumps: int = 16
     order: str | Sequence[str] = "label_last"
     hidden: int = 128
     layers: int = 1
     steps: int = 1500
     batch_size: int = 650
-    learning_rate: float = 4e-3
-    decay: float = 0.3
+    learning_rate: float = 8e-3
+    decay: float = 1.0
     clipping_norm: float = 1.0
     averaging: float = 0.0
     label_weight: float = 3.0
@@ -135,7 +81,7 @@ class MAF(Synthesizer):
     microbatch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("bins", "hidden", "steps", "batch_size", "knots", "groups"):
+        for name in ("bins", "hidden", "steps", "batch_size", "knots", "bumps", "groups"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
         for name in ("layers", "fit_steps", "one_way_share", "two_way_share", "averaging", "decay"):
@@ -147,9 +93,7 @@ class MAF(Synthesizer):
         if self.one_way_share + self.two_way_share >= 1:
             raise ConfigError("model.one_way_share and model.two_way_share leave nothing for DP-SGD")
         if self.transform not in ("piecewise_linear", "rq_spline", "affine"):
-            raise ConfigError(
-                f"model.transform '{self.transform}': choose piecewise_linear, rq_spline or affine"
-            )
+            raise ConfigError(f"model.transform '{self.transform}': choose piecewise_linear, rq_spline or affine")
 
     @property
     def shape(self) -> Shape:
@@ -169,6 +113,7 @@ class MAF(Synthesizer):
         )
         settings = {
             **{f"{measured.name} noise": measured.sigma for measured in marginals},
+            **{f"{measured.name} count": len(measured.sets) for measured in marginals},
             "noise_multiplier": noise,
             "rate": batches.rate,
             "steps": self.steps,
@@ -177,7 +122,7 @@ class MAF(Synthesizer):
         }
         return OwnPlan(own, settings, self._memory(codec, domain))
 
-    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedMAF:
+    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedFlow:
         budget, settings = ledger.plan.budget, ledger.plan.settings
         codec = Codec(table.domain, self.bins)
         encoded = codec.encode(table.frame)
@@ -187,45 +132,39 @@ class MAF(Synthesizer):
         device = resolve_device(run.settings.device)
         flow.to(device)
 
-        coarsening = Coarsening.of(
-            codec, self.groups, None if label is None else table.domain.position(label)
-        )
+        coarsening = self._coarsening(codec)
         views = {ONES: encoded.codes, TWOS: coarsening(encoded.codes)}
-        counts = {
-            measured.name: measured.measure(views[measured.name], ledger, run.streams.privacy)
-            for measured in self._marginals(codec, budget)
-        }
-        ones = counts.get(ONES, [])
-        flow.set_marginals({j: _share(y, settings[f"{ONES} noise"]) for j, y in enumerate(ones)})
+        counts: dict[str, list[np.ndarray]] = {ONES: [], TWOS: []}
+        for name, sets, sizes in self._workload(codec, coarsening):
+            # A domain whose bounds or categories were bought may have more pairs than the plan could know of.
+            sets, sigma = sets[: settings.get(f"{name} count", 0)], settings.get(f"{name} noise", 0.0)
+            if sets:
+                marginals = NoisyMarginals(name, sets, sizes, sigma)
+                counts[name] = marginals.measure(views[name], ledger, run.streams.privacy)
+        flow.set_marginals({j: _share(y, settings[f"{ONES} noise"]) for j, y in enumerate(counts[ONES])})
 
         self._descend(flow, codec, encoded, rows, ledger, run)
-        if counts and self.fit_steps and budget.private:
-            twos = counts.get(TWOS, [])
+        if (counts[ONES] or counts[TWOS]) and self.fit_steps and budget.private:
             target = MarginalFit(
                 flow,
-                coarsening if twos else replace(coarsening, pairs=()),
-                ones,
+                replace(coarsening, pairs=coarsening.pairs[: len(counts[TWOS])]),
+                counts[ONES],
                 settings.get(f"{ONES} noise", 1.0),
-                twos,
+                counts[TWOS],
                 settings.get(f"{TWOS} noise", 1.0),
-                rows,
                 run.streams.model("marginal fit"),
             )
             self._agree(flow, target, run)
-        return FittedMAF(table.domain, self.shape, flow)
+        return FittedFlow(table.domain, self.shape, flow)
 
-    def _descend(
-        self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run
-    ) -> None:
+    def _descend(self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run) -> None:
         """DP-SGD: the only step that looks at whole rows."""
         settings, budget = ledger.plan.settings, ledger.plan.budget
         batches = self._batches(settings["rows"], budget)
         ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
         expected = batches.expected(rows)
         clipping_norm = float(settings["clipping_norm"])
-        descent = DPSGD(
-            batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD
-        )
+        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
         engine = clipped_gradients(self.gradients, flow, clipping_norm, self.microbatch_size)
         data = (
             torch.from_numpy(encoded.codes.astype(np.int64)).to(flow.device),
@@ -280,9 +219,7 @@ class MAF(Synthesizer):
             return torch.from_numpy(units).float()
         draw = run.streams.numpy("dequantisation")
         cells = np.array([np.nan if c.cells is None else c.cells for c in codec.columns])
-        jitter = np.where(
-            np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0)
-        )
+        jitter = np.where(np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0))
         return torch.from_numpy(np.clip(units + jitter, 0.0, 1.0)).float()
 
     def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
@@ -296,21 +233,22 @@ class MAF(Synthesizer):
             return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
         return PoissonBatches(min(1.0, self.batch_size / known), self.steps)
 
-    def _marginals(self, codec: Codec, budget: Budget) -> list[NoisyMarginals]:
-        """What is counted besides the rows, at the shares of the budget."""
+    def _coarsening(self, codec: Codec) -> Coarsening:
         label = codec.domain.label
-        coarsening = Coarsening.of(
-            codec, self.groups, None if label is None else codec.domain.position(label)
-        )
-        singles = [(j,) for j in range(len(codec.sizes))]
-        wanted = [
-            (ONES, singles, codec.sizes, self.one_way_share),
-            (TWOS, coarsening.pairs, coarsening.sizes, self.two_way_share),
-        ]
+        return Coarsening.of(codec, self.groups, None if label is None else codec.domain.position(label))
+
+    def _workload(self, codec: Codec, coarsening: Coarsening) -> list[Workload]:
+        """Name, sets of columns and sizes of what is counted besides the rows."""
+        singles = tuple((j,) for j in range(len(codec.sizes)))
+        return [(ONES, singles, codec.sizes), (TWOS, coarsening.pairs, coarsening.sizes)]
+
+    def _marginals(self, codec: Codec, budget: Budget) -> list[NoisyMarginals]:
+        """The workload at its shares of the budget."""
+        shares = {ONES: self.one_way_share, TWOS: self.two_way_share}
         return [
-            NoisyMarginals.at_share(name, sets, sizes, budget, share)
-            for name, sets, sizes, share in wanted
-            if share and sets
+            NoisyMarginals.at_share(name, sets, sizes, budget, shares[name])
+            for name, sets, sizes in self._workload(codec, self._coarsening(codec))
+            if shares[name] and sets
         ]
 
     def _memory(self, codec: Codec, domain: Domain) -> int:
@@ -318,91 +256,7 @@ class MAF(Synthesizer):
         width, columns = sum(codec.sizes), len(codec.sizes)
         weights = 2 * width * self.hidden + self.layers * self.hidden**2
         batch = self.microbatch_size or 2 * self.batch_size
-        return (
-            32 * weights
-            + 24 * batch * (2 * width + 4 * self.hidden)
-            + 21 * columns * (domain.rows or UNKNOWN_ROWS)
-        )
-
-
-class FittedMAF(Fitted):
-    """A flow and the public shape it was built from."""
-
-    def __init__(
-        self, domain: Domain, shape: Shape, flow: TabularFlow, statement: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(domain, statement)
-        self.shape, self.flow = shape, flow.to("cpu").eval()
-        self.codec = Codec(domain, shape.bins)
-
-    def config(self) -> dict[str, Any]:
-        return asdict(self.shape)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        return dict(self.flow.state_dict())
-
-    @classmethod
-    def restore(
-        cls,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, torch.Tensor],
-        domain: Domain,
-        statement: Mapping[str, Any],
-    ) -> Self:
-        shape = Shape(**config)
-        flow = shape.flow(Codec(domain, shape.bins), None, None)
-        flow.load_state_dict(dict(tensors))
-        return cls(domain, shape, flow, statement)
-
-    def log_density(self, table: Table) -> np.ndarray:
-        """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
-        codes, units = self._encoded(table)
-        with torch.no_grad():
-            return self.flow.log_density(codes, units).numpy()
-
-    def base(self, table: Table, seed: int = 0) -> np.ndarray:
-        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true."""
-        return self.flow.base(*self._encoded(table), torch.Generator().manual_seed(seed)).numpy()
-
-    def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
-        encoded = self.codec.encode(table.frame)
-        assert encoded.units is not None
-        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
-
-    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
-        codes, units = self._accepted(n, generators.torch, fixed)
-        positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
-        frame = self.codec.decode(
-            Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy
-        )
-        return frame.assign(**{name: self._column(name, value, n) for name, value in where.items()})
-
-    def _accepted(
-        self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """n rows that meet the conditions, by drawing until there are enough."""
-        found: list[tuple[torch.Tensor, torch.Tensor]] = []
-        have, wanted, tried = 0, n, 0
-        for _ in range(MOST_DRAWS):
-            codes, units = self.flow.sample(wanted, generator, fixed)
-            found.append((codes, units))
-            have, tried = have + len(codes), tried + wanted
-            if have >= n:
-                return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
-            accepted = max(have, 0.5) / max(tried, 1)
-            wanted = int(min(max((n - have) / accepted * 1.1, 1024), 4 * ROWS_AT_ONCE))
-        raise ConfigError(
-            f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
-        )
-
-    def _code(self, name: str, value: Any) -> tuple[int, float]:
-        column = self.codec[name]
-        codes, units = column.encode(column.column.read(pd.Series([value], dtype=object)))
-        return int(codes[0]), float(units[0])
-
-    def _column(self, name: str, value: Any, n: int) -> pd.Series:
-        return self.domain[name].parse(pd.Series([value] * n, dtype=object))[0]
+        return 32 * weights + 24 * batch * (2 * width + 4 * self.hidden) + 21 * columns * (domain.rows or UNKNOWN_ROWS)
 
 
 def _share(noisy: np.ndarray, sigma: float) -> torch.Tensor:

@@ -48,9 +48,7 @@ class Coarsening:
 
         Pairs with the label come first, then columns that stand near each other, as many as the cells allow.
         """
-        maps = tuple(
-            _groups(column.size, column.value_bins, groups, column.on_axis) for column in codec.columns
-        )
+        maps = tuple(_groups(column.size, column.value_bins, groups, column.on_axis) for column in codec.columns)
         sizes = [int(m.max()) + 1 for m in maps]
         fit = [j for j, size in enumerate(sizes) if size <= MOST_CODES]
         ranked = sorted(itertools.combinations(fit, 2), key=lambda p: (label not in p, p[1] - p[0]))
@@ -69,8 +67,8 @@ class Coarsening:
 class MarginalFit:
     """The loss above for one flow, with its own supply of samples.
 
-    ones[j]: (sizes[j],) noisy counts, or None. twos: noisy counts of `coarsening.pairs`. sigma_one, sigma_two: their noise.
-    rows: the public number of rows. samples: rows per step. refresh: steps between new samples of the flow.
+    ones: (sizes[j],) noisy counts of every column, or none. twos: noisy counts of `coarsening.pairs`, or none.
+    sigma_one, sigma_two: their noise. samples: rows per step. refresh: steps between new samples of the flow.
     """
 
     def __init__(
@@ -81,13 +79,13 @@ class MarginalFit:
         sigma_one: float,
         twos: Sequence[np.ndarray],
         sigma_two: float,
-        rows: int,
         generator: torch.Generator,
         samples: int = 2048,
         refresh: int = 10,
     ) -> None:
         self.flow, self.reference = flow, copy.deepcopy(flow).requires_grad_(False)
-        self.rows, self.generator, self.samples, self.refresh = rows, generator, samples, refresh
+        self.rows = total_rows([*ones, *twos], [sigma_one] * len(ones) + [sigma_two] * len(twos))
+        self.generator, self.samples, self.refresh = generator, samples, refresh
         device = flow.device
         self._ones = [torch.as_tensor(y, dtype=torch.float32, device=device) for y in ones]
         self._maps = [torch.as_tensor(m, device=device) for m in coarsening.maps]
@@ -98,9 +96,7 @@ class MarginalFit:
         self._two = torch.zeros(total, total, device=device)
         self._measured = torch.zeros(total, total, device=device)
         for (i, j), y in zip(coarsening.pairs, twos, strict=True):
-            if (
-                place[i] > place[j]
-            ):  # the flow knows the later column's probabilities given the earlier one's value
+            if place[i] > place[j]:  # the flow knows the later column's probabilities given the earlier one's value
                 i, j, y = j, i, y.T
             block = slice(starts[i], starts[i + 1]), slice(starts[j], starts[j + 1])
             self._two[block] = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.float32, device=device)
@@ -124,10 +120,7 @@ class MarginalFit:
         with torch.no_grad():
             reference = self.reference.probabilities(codes)
         drift = torch.stack(
-            [
-                F.kl_div((p + 1e-9).log(), r, reduction="batchmean")
-                for p, r in zip(predicted, reference, strict=True)
-            ]
+            [F.kl_div((p + 1e-9).log(), r, reduction="batchmean") for p, r in zip(predicted, reference, strict=True)]
         ).sum()
         sigma_one, sigma_two = self._sigmas
         misfit = torch.zeros((), device=codes.device)
@@ -135,12 +128,19 @@ class MarginalFit:
             misfit = misfit + ((p.mean(0) * self.rows - y) / sigma_one).square().sum()
         if self._measured.any():
             coarse = torch.cat([_coarse(p, m) for p, m in zip(predicted, self._maps, strict=True)], 1)
-            given = torch.cat(
-                [F.one_hot(m[codes[:, j]], int(m.max()) + 1) for j, m in enumerate(self._maps)], 1
-            ).to(coarse.dtype)
+            given = torch.cat([F.one_hot(m[codes[:, j]], int(m.max()) + 1) for j, m in enumerate(self._maps)], 1).to(
+                coarse.dtype
+            )
             joint = given.T @ coarse * (self.rows / len(codes))
             misfit = misfit + ((joint - self._two) * self._measured / sigma_two).square().sum()
         return misfit / (2 * self.rows), drift
+
+
+def total_rows(counts: Sequence[np.ndarray], sigmas: Sequence[float]) -> float:
+    """The number of rows that noisy marginals speak of: the mean of their totals, each by its own precision."""
+    precisions = np.array([1 / (y.size * sigma**2) for y, sigma in zip(counts, sigmas, strict=True)])
+    totals = np.array([float(y.sum()) for y in counts])
+    return max(1.0, float(totals @ precisions / precisions.sum()))
 
 
 def _groups(size: int, value_bins: int, groups: int, on_axis: bool) -> np.ndarray:

@@ -83,9 +83,7 @@ class Conditional(ABC):
         probabilities = self.probabilities(outputs)
         below = probabilities.cumsum(1) - probabilities
         within = torch.rand(codes.shape, generator=generator).to(outputs)
-        own = (
-            below.gather(1, codes[:, None]) + within[:, None] * probabilities.gather(1, codes[:, None])
-        ).squeeze(1)
+        own = (below.gather(1, codes[:, None]) + within[:, None] * probabilities.gather(1, codes[:, None])).squeeze(1)
         if layout.on_axis:
             mass = probabilities[:, : layout.value_bins].sum(1)
             own = torch.where(codes < layout.value_bins, mass * self.cumulative(outputs, units), own)
@@ -116,9 +114,7 @@ class Softmax(Conditional):
     def cumulative(self, outputs: Tensor, units: Tensor) -> Tensor:
         edges = self.layout.edges.to(outputs)
         share = outputs[:, : self.layout.value_bins].softmax(1)
-        bins = (torch.searchsorted(edges, units.contiguous(), right=True) - 1).clamp(
-            0, self.layout.value_bins - 1
-        )
+        bins = (torch.searchsorted(edges, units.contiguous(), right=True) - 1).clamp(0, self.layout.value_bins - 1)
         within = (units - edges[bins]) / (edges[bins + 1] - edges[bins])
         picked = share.gather(1, bins[:, None])
         return ((share.cumsum(1).gather(1, bins[:, None]) - picked) + picked * within[:, None]).squeeze(1)

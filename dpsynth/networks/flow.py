@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dpsynth.networks.conditionals import Conditional
+from dpsynth.networks.features import code_features
 from dpsynth.networks.made import MADE
 
 ROWS_AT_ONCE = 16_384
@@ -24,6 +25,7 @@ class TabularFlow(nn.Module):
 
     conditionals: one per column, in table order. order: the column drawn first, second, ...
     weights: what each column's term counts in the training loss, in table order; the density itself ignores them.
+    bumps: features of a quantity, see `features.py`.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class TabularFlow(nn.Module):
         hidden: int,
         layers: int,
         weights: Sequence[float] | None = None,
+        bumps: int = 16,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -40,7 +43,8 @@ class TabularFlow(nn.Module):
         self.order = tuple(order)
         self.sizes = tuple(conditional.layout.size for conditional in self.conditionals)
         self.weights = tuple(weights) if weights is not None else (1.0,) * len(self.conditionals)
-        self._inputs = [self.sizes[j] for j in self.order]
+        self._features = [code_features(self.conditionals[j].layout, bumps) for j in self.order]
+        self._inputs = [features.shape[1] for features in self._features]
         self._outputs = [self.conditionals[j].width for j in self.order]
         self.network = MADE(self._inputs, self._outputs, hidden, layers, generator)
 
@@ -49,9 +53,9 @@ class TabularFlow(nn.Module):
         return self.network.first.weight.device
 
     def features(self, codes: Tensor) -> Tensor:
-        """One-hot codes in network order, (rows, sum of sizes) float; comparisons only, so vmap can follow."""
-        columns, levels = self._feature_index(codes.device)
-        return (codes.index_select(-1, columns) == levels).to(self.network.first.weight.dtype)
+        """(rows, D) codes -> (rows, features) float32 in network order; look-ups only, so vmap can follow."""
+        looked_up = [table[codes[..., j].long()] for j, table in zip(self.order, self._tables(), strict=True)]
+        return torch.cat(looked_up, -1)
 
     def outputs(self, codes: Tensor) -> list[Tensor]:
         """The outputs of every column's conditional, in table order."""
@@ -61,9 +65,7 @@ class TabularFlow(nn.Module):
 
     def forward(self, codes: Tensor, units: Tensor) -> Tensor:
         terms = self._terms(codes, units)
-        return sum(
-            (w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units)
-        )
+        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units))
 
     def log_density(self, codes: Tensor, units: Tensor) -> Tensor:
         """(rows,) log probability of the discrete part plus log density of the continuous part, in nats."""
@@ -108,9 +110,7 @@ class TabularFlow(nn.Module):
         return torch.stack(
             [
                 conditional.base(out, codes[:, j].long(), units[:, j], generator)
-                for j, (conditional, out) in enumerate(
-                    zip(self.conditionals, self.outputs(codes), strict=True)
-                )
+                for j, (conditional, out) in enumerate(zip(self.conditionals, self.outputs(codes), strict=True))
             ],
             1,
         )
@@ -128,6 +128,7 @@ class TabularFlow(nn.Module):
         units = torch.zeros(rows, len(self.sizes), device=self.device)
         features = torch.zeros(rows, sum(self._inputs), device=self.device)
         inputs, outputs = _starts(self._inputs), _starts(self._outputs)
+        tables = self._tables()
         first_free = next((k for k, j in enumerate(self.order) if j not in where), len(self.order))
         for k, j in enumerate(self.order):
             conditional, span = self.conditionals[j], slice(outputs[k], outputs[k] + self._outputs[k])
@@ -142,13 +143,14 @@ class TabularFlow(nn.Module):
                 codes, units, features, drawn = codes[kept], units[kept], features[kept], drawn[kept]
                 position = torch.full_like(position[kept], unit)
             codes[:, j], units[:, j] = drawn, position
-            features.scatter_(1, (drawn + inputs[k])[:, None], 1.0)
+            features[:, inputs[k] : inputs[k] + self._inputs[k]] = tables[k][drawn]
         return codes, units
 
-    def _feature_index(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        columns = torch.tensor([j for j in self.order for _ in range(self.sizes[j])], device=device)
-        levels = torch.tensor([level for j in self.order for level in range(self.sizes[j])], device=device)
-        return columns, levels
+    def _tables(self) -> list[Tensor]:
+        """The feature tables, on the network's device; constants, and so neither parameters nor buffers."""
+        if self._features[0].device != self.device:
+            self._features = [table.to(self.device) for table in self._features]
+        return self._features
 
 
 def _starts(widths: Sequence[int]) -> list[int]:

@@ -41,9 +41,7 @@ class MADE(nn.Module):
         out_degrees = [k + 1 for k, width in enumerate(outputs) for _ in range(width)]
         hidden_degrees = [1 + unit * max(columns - 1, 1) // hidden for unit in range(hidden)]
         self.first = MaskedLinear(in_degrees, hidden_degrees, strict=False)
-        self.residual = nn.ModuleList(
-            MaskedLinear(hidden_degrees, hidden_degrees, strict=False) for _ in range(layers)
-        )
+        self.residual = nn.ModuleList(MaskedLinear(hidden_degrees, hidden_degrees, strict=False) for _ in range(layers))
         self.last = MaskedLinear(hidden_degrees, out_degrees, strict=True)
         self.reset_parameters(generator)
 

@@ -229,9 +229,7 @@ def _check(leaf: DpEvent, neighbours: Neighbours) -> None:
             "Poisson batches are drawn and noised for add_remove: use that relation, or fixed-size batches"
         )
     known = sampled or isinstance(leaf, ZCDpEvent | NonPrivateDpEvent) or hasattr(leaf, "noise_multiplier")
-    if not known and not isinstance(
-        leaf, DiscreteGaussianDpEvent | DiscreteLaplaceDpEvent | ExponentialDpEvent
-    ):
+    if not known and not isinstance(leaf, DiscreteGaussianDpEvent | DiscreteLaplaceDpEvent | ExponentialDpEvent):
         raise BudgetError(f"no accountant knows the event {leaf}")
 
 

@@ -32,13 +32,9 @@ class Budget:
         try:
             epsilon, delta = float(self.epsilon), float(self.delta)
         except (TypeError, ValueError):
-            raise BudgetError(
-                f"epsilon and delta must be numbers, not {self.epsilon!r} and {self.delta!r}"
-            ) from None
+            raise BudgetError(f"epsilon and delta must be numbers, not {self.epsilon!r} and {self.delta!r}") from None
         if not epsilon > 0:
-            raise BudgetError(
-                f"epsilon must be above 0, not {epsilon:g}: set privacy.epsilon, for example to 1"
-            )
+            raise BudgetError(f"epsilon must be above 0, not {epsilon:g}: set privacy.epsilon, for example to 1")
         if not 0 < delta < 1:
             raise BudgetError(
                 f"delta must lie strictly between 0 and 1, not {delta:g}: "

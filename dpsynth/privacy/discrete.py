@@ -75,9 +75,7 @@ def discrete_gaussian(
         return query + sample_gaussian(stream.keystream(name, step), sigma, query.size).reshape(query.shape)
 
     parameters = {"mechanism": "discrete_gaussian", "sigma": sigma}
-    return stream.release(
-        name, exact, sensitivity=sensitivity, norm="l2", draw=draw, parameters=parameters, step=step
-    )
+    return stream.release(name, exact, sensitivity=sensitivity, norm="l2", draw=draw, parameters=parameters, step=step)
 
 
 def discrete_laplace(

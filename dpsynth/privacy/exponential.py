@@ -50,9 +50,7 @@ def exponential(
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
         raise BudgetError(f"{name!r} needs a list of at least one candidate")
-    check_scale(
-        stream, name, 0.0 if np.isinf(epsilon) else 1.0 / epsilon if epsilon > 0 else -1.0, sensitivity
-    )
+    check_scale(stream, name, 0.0 if np.isinf(epsilon) else 1.0 / epsilon if epsilon > 0 else -1.0, sensitivity)
 
     def draw(query: NDArray[np.float64]) -> int:
         clean = np.where(np.isfinite(query), query, -1e300)

@@ -19,9 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 _ZEROS = bytes(1 << 18)  # encrypted piece by piece, so that the source stays in the processor's cache
-_PIECE = (
-    30_000  # normals made at a time: stays in cache, and below the size at which torch wakes other threads
-)
+_PIECE = 30_000  # normals made at a time: stays in cache, and below the size at which torch wakes other threads
 _SLACK = 16  # the cipher insists on room for one more block
 
 

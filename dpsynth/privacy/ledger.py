@@ -80,8 +80,7 @@ class Plan:
             raise BudgetError(f"two charges of one plan share a name: {', '.join(sorted(names))}")
         proven = prove(self.charges, self.budget)
         if self.budget.private and not (
-            proven.epsilon <= self.budget.epsilon + TOLERANCE
-            and proven.delta <= self.budget.delta * (1 + 1e-12)
+            proven.epsilon <= self.budget.epsilon + TOLERANCE and proven.delta <= self.budget.delta * (1 + 1e-12)
         ):
             raise BudgetError(
                 f"the plan costs epsilon {proven.epsilon:.4g} at delta {proven.delta:.3g}, "

@@ -1,10 +1,10 @@
 """Noisy one- and two-way marginals of coded columns.
 
 Guarantee. A row adds one to one cell of every table. With T tables, adding or removing a row moves the vector of all
-cells by sqrt(T) in L2 norm; replacing one moves two cells of each table, sqrt(2 T). All tables leave in one release with
-discrete Gaussian noise of the same sigma, whose zCDP cost is T / (2 sigma^2), twice that for replace-one: T (2 T) scalar
-releases, which is how the event states it (`discrete.py`; Canonne, Kamath, Steinke 2020, arXiv 2004.00010, multivariate
-by composition over the changed cells).
+cells by sqrt(T) in L2 norm; replacing one moves two cells of each table, sqrt(2 T). All tables leave in one release,
+with discrete Gaussian noise of the same sigma on every cell: T scalar releases that a neighbour moves by one (2 T for
+replace-one), which is how the event states it; zCDP of T / (2 sigma^2), or twice that (`discrete.py`; Canonne, Kamath,
+Steinke 2020, arXiv 2004.00010).
 
 Which columns, codes and pairs are counted is public: it comes from the domain, never from the data.
 """

@@ -117,9 +117,7 @@ def replaced_row(rate: float, noise: float, interval: float) -> LossDistribution
     lower = -np.expm1(-epsilons) + np.exp(-epsilons) * upper
     deltas = np.clip(np.concatenate([lower[::-1], zero, upper]), 0.0, 1.0)
     deltas = np.minimum.accumulate(deltas)
-    return LossDistribution(
-        pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(interval, -steps, steps, deltas)
-    )
+    return LossDistribution(pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(interval, -steps, steps, deltas))
 
 
 def gaussian_profile(noise: float, epsilons: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -96,9 +96,7 @@ class PrivacyStream:
         again would reuse its noise, so it raises BudgetError.
         """
         if (name, step) in self._released:
-            raise BudgetError(
-                f"the release {name!r} of step {step} was made already; its noise must not be reused"
-            )
+            raise BudgetError(f"the release {name!r} of step {step} was made already; its noise must not be reused")
         self._released.add((name, step))
         return draw(query)
 
@@ -110,9 +108,7 @@ class PrivacyStream:
     def from_state(cls, state: Mapping[str, Any]) -> PrivacyStream:
         """Continue a stream: a repeated step gives the same bytes, so an interrupted step is not paid
         twice."""
-        return cls(
-            bytes.fromhex(state["key"]), secure=bool(state["secure"]), infinite=bool(state["infinite"])
-        )
+        return cls(bytes.fromhex(state["key"]), secure=bool(state["secure"]), infinite=bool(state["infinite"]))
 
 
 class Streams:

@@ -74,8 +74,7 @@ class Report:
         for release in self.releases:
             counts[release.name] = counts.get(release.name, 0) + 1
         lines = [
-            f"{name}: {n} releases, at most {self.used[name]:.3g} of the sensitivity"
-            for name, n in counts.items()
+            f"{name}: {n} releases, at most {self.used[name]:.3g} of the sensitivity" for name, n in counts.items()
         ]
         return "\n".join(lines) or "no private release"
 
@@ -155,9 +154,7 @@ class Replayer(Recorder):
         for what in ("sensitivity", "norm", "parameters"):
             one, other = getattr(before, what), getattr(now, what)
             if not same(one, other):
-                raise AuditError(
-                    f"data-dependent {what} of {now.title}: {one} on the data, {other} on the neighbour"
-                )
+                raise AuditError(f"data-dependent {what} of {now.title}: {one} on the data, {other} on the neighbour")
         distance, size, shapes = _distance(before.query, now.query, now.norm)
         if shapes:
             raise AuditError(f"data-dependent shape of {now.title}: {shapes}")

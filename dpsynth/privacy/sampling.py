@@ -107,9 +107,7 @@ class PoissonBatches:
             return 0.0
         return self.steps * chance * (1.0 + math.exp(min(epsilon, 700.0)))
 
-    def padded(
-        self, stream: PrivacyStream, step: int, rows: int, capacity: int
-    ) -> tuple[Indices, NDArray[np.bool_]]:
+    def padded(self, stream: PrivacyStream, step: int, rows: int, capacity: int) -> tuple[Indices, NDArray[np.bool_]]:
         """(indices (capacity,), mask (capacity,)) of fixed shape: masked-out entries are row 0 and count for
         nothing.
 
@@ -159,9 +157,7 @@ class FixedSizeBatches:
     def indices(self, stream: PrivacyStream, step: int, rows: int) -> Indices:
         """Ascending row numbers of batch `step`; `rows` must be the declared number."""
         if rows != self.rows:
-            raise BudgetError(
-                f"fixed-size batches were planned for {self.rows} rows, but the table has {rows}"
-            )
+            raise BudgetError(f"fixed-size batches were planned for {self.rows} rows, but the table has {rows}")
         return np.sort(_subset(stream, "batches", step, np.arange(rows, dtype=np.int64), self.batch_size))
 
 

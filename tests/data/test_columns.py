@@ -102,9 +102,7 @@ def test_reading_is_total_and_stays_in_the_domain(column, values):
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda c: f"{c.kind}-{c.missing}")
-@pytest.mark.parametrize(
-    "dtype", ["float32", "int8", "bool", "Int64", "datetime64[ns]", "category", "complex128"]
-)
+@pytest.mark.parametrize("dtype", ["float32", "int8", "bool", "Int64", "datetime64[ns]", "category", "complex128"])
 def test_reading_takes_every_pandas_dtype(column, dtype):
     series = pd.Series([0, 1, 1]).astype(dtype)
     reading = column.read(series)

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number
 from dpsynth.errors import DpsynthError, SchemaError
 
-TEXT = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=8
-)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=8)
 WORDS = TEXT.map(str.strip).filter(bool)
 
 
@@ -28,9 +26,7 @@ def columns(draw, name):
         return Category(name, listed, draw(st.none() | WORDS), draw(st.booleans()), missing=missing)
     if kind == "number":
         decimals = draw(st.none() | st.integers(1, 4))
-        return Number(
-            name, -1.5, 2.5, draw(st.sampled_from([(), (0.0,), (-7.0, 1.5)])), decimals, missing=missing
-        )
+        return Number(name, -1.5, 2.5, draw(st.sampled_from([(), (0.0,), (-7.0, 1.5)])), decimals, missing=missing)
     if kind == "date":
         day = draw(st.dates(dt.date(1800, 1, 1), dt.date(2200, 1, 1)))
         return Date(name, day, day + dt.timedelta(days=draw(st.integers(1, 9999))), missing=missing)
@@ -42,9 +38,7 @@ def columns(draw, name):
     scale = draw(st.sampled_from(["linear", "log"]))
     if draw(st.booleans()):
         return Integer(name, missing=missing)
-    return Integer(
-        name, low, low + draw(st.integers(5, 10**6)), (low, -(10**7)), scale=scale, missing=missing
-    )
+    return Integer(name, low, low + draw(st.integers(5, 10**6)), (low, -(10**7)), scale=scale, missing=missing)
 
 
 @st.composite

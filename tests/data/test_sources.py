@@ -148,9 +148,7 @@ def test_csv_and_parquet_of_anyone(people, tmp_path):
 
 
 def test_nothing_is_substituted_silently(tmp_path):
-    with pytest.raises(
-        DataError, match=r"data\.path is not set; .*cache.*PUMS\.csv; https.*no network here"
-    ) as caught:
+    with pytest.raises(DataError, match=r"data\.path is not set; .*cache.*PUMS\.csv; https.*no network here") as caught:
         load("pums")
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="check data"):

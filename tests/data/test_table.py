@@ -78,9 +78,7 @@ def test_nobody_contributes_more_than_the_bound(owners, most, seed):
 def test_the_kept_rows_of_a_person_are_random():
     domain = Domain((Integer("row", 0, 9),))
     table = Table(pd.DataFrame({"row": range(10), "who": ["p"] * 10}), domain, person="who")
-    first = [
-        table.bound_contributions("who", 1, np.random.default_rng(s)).frame["row"][0] for s in range(500)
-    ]
+    first = [table.bound_contributions("who", 1, np.random.default_rng(s)).frame["row"][0] for s in range(500)]
     assert min(np.bincount(first, minlength=10)) > 25
 
 

@@ -89,9 +89,7 @@ def test_edge_tables_are_drawn(domain, damage):
     if damage == "one row":
         frame = frame.head(1)
     elif damage == "all missing":
-        frame = frame.assign(
-            rooms=pd.array([pd.NA] * 50, dtype="Int64"), gain=np.nan, day=pd.NaT, region=None
-        )
+        frame = frame.assign(rooms=pd.array([pd.NA] * 50, dtype="Int64"), gain=np.nan, day=pd.NaT, region=None)
     else:
         frame = pd.concat([frame.head(1)] * 50)
     assert render(histograms(rows(60, 1), frame, domain)).startswith(b"<?xml")

@@ -61,9 +61,7 @@ def test_workloads_of_very_wide_tables_are_drawn_at_once():
     assert math.comb(3000, 3) > 10**9
 
 
-@given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=1, max_size=40)
-)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_sparse_and_dense_counting_agree_and_stay_in_range(a, b):
     real, synthetic = (np.array(codes)[:, None].repeat(2, axis=1) for codes in (a, b))
     workload = Workload.draw(2, 2)

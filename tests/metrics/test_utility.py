@@ -83,9 +83,7 @@ def test_a_class_missing_from_the_synthetic_rows(three_classes, learner):
 
 
 @pytest.mark.parametrize("learner", ["boosting", "logistic"])
-@pytest.mark.parametrize(
-    "damage", ["one class", "one row", "no label", "all inputs missing", "class of one row"]
-)
+@pytest.mark.parametrize("damage", ["one class", "one row", "no label", "all inputs missing", "class of one row"])
 def test_poor_synthetic_rows_do_not_crash(three_classes, learner, damage):
     domain, frame = three_classes
     synthetic = {

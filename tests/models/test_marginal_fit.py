@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dpsynth.data import Category, Codec, Domain, Integer
-from dpsynth.models.marginal_fit import MOST_CELLS, Coarsening, MarginalFit
+from dpsynth.models.marginal_fit import MOST_CELLS, Coarsening, MarginalFit, total_rows
 from dpsynth.networks.conditionals import Layout, Softmax
 from dpsynth.networks.flow import TabularFlow
 
@@ -21,7 +21,7 @@ def plain(pairs=((0, 1),)):
     return Coarsening(tuple(np.arange(size) for size in SIZES), pairs)
 
 
-def fit(model, table, rows, sigma=5.0, steps=300, **options):
+def fit(model, table, sigma=5.0, steps=300, **options):
     target = MarginalFit(
         model,
         plain(),
@@ -29,7 +29,6 @@ def fit(model, table, rows, sigma=5.0, steps=300, **options):
         sigma,
         [table],
         sigma,
-        rows,
         torch.Generator().manual_seed(0),
         **options,
     )
@@ -44,7 +43,7 @@ def fit(model, table, rows, sigma=5.0, steps=300, **options):
 def test_exact_counts_are_met_in_either_order(order):
     law = np.random.default_rng(0).dirichlet(np.full(12, 4.0)).reshape(SIZES)
     model = flow(order)
-    fit(model, law * 1e5, 100_000)
+    fit(model, law * 1e5)
     codes, _ = model.sample(50_000, torch.Generator().manual_seed(1))
     found = np.histogram2d(codes[:, 0], codes[:, 1], bins=(range(4), range(5)))[0] / len(codes)
     assert 0.5 * np.abs(found - law).sum() < 0.02
@@ -53,7 +52,7 @@ def test_exact_counts_are_met_in_either_order(order):
 def test_few_rows_and_much_noise_move_nothing():
     model, before = flow(), flow()
     law = np.random.default_rng(0).dirichlet(np.full(12, 4.0)).reshape(SIZES)
-    fit(model, law * 20, 20, sigma=500.0, steps=50)
+    fit(model, law * 20, sigma=500.0, steps=50)
     codes, _ = before.sample(2000, torch.Generator().manual_seed(1))
     for p, q in zip(model.probabilities(codes), before.probabilities(codes), strict=True):
         assert 0.5 * (p - q).abs().sum(1).mean() < 0.02
@@ -86,3 +85,9 @@ def test_pairs_are_chosen_within_the_cells_and_never_with_huge_columns():
     assert 0 < sum(coarse.sizes[i] * coarse.sizes[j] for i, j in coarse.pairs) <= MOST_CELLS
     assert all(40 not in pair for pair in coarse.pairs)
     assert all(j - i <= 10 for i, j in coarse.pairs)
+
+
+def test_the_number_of_rows_comes_from_the_sharpest_totals():
+    sharp, blunt = np.array([60.0, 40.0]), np.array([900.0] * 50)
+    assert total_rows([sharp, blunt], [0.1, 100.0]) == pytest.approx(100, abs=1)
+    assert total_rows([-sharp], [1.0]) == 1.0

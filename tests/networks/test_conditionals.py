@@ -84,9 +84,7 @@ def test_categories_are_a_plain_softmax():
 def test_zero_outputs_of_a_spline_are_the_even_density():
     law = Spline(QUANTITY, 5)
     positions = torch.rand(20)
-    torch.testing.assert_close(
-        law.cumulative(torch.zeros(20, law.width), positions), positions, atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(law.cumulative(torch.zeros(20, law.width), positions), positions, atol=1e-4, rtol=0)
 
 
 def test_extreme_outputs_stay_finite(law):

@@ -57,9 +57,7 @@ def test_conditions_give_the_conditional_law(every_row, condition):
 
 
 def test_conditions_on_the_first_columns_drop_no_row():
-    codes, _ = categories(order=(2, 0, 1)).sample(
-        500, torch.Generator().manual_seed(0), {2: (1, 0.0), 0: (0, 0.0)}
-    )
+    codes, _ = categories(order=(2, 0, 1)).sample(500, torch.Generator().manual_seed(0), {2: (1, 0.0), 0: (0, 0.0)})
     assert len(codes) == 500
 
 

@@ -76,9 +76,7 @@ GRID = [
 @pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
 def test_calibration_never_exceeds_its_target_and_is_tight(neighbours, epsilon, delta, rate, steps):
     budget = Budget(epsilon, delta, neighbours)
-    charges = (
-        poisson(rate, steps) if neighbours == "add_remove" else subset(10_000, round(10_000 * rate), steps)
-    )
+    charges = poisson(rate, steps) if neighbours == "add_remove" else subset(10_000, round(10_000 * rate), steps)
     z = calibrate(charges, budget)
     assert prove(charges(z), budget).epsilon <= epsilon + 1e-9
     assert prove(charges(z * 0.99), budget).epsilon > epsilon
@@ -201,9 +199,7 @@ def test_replaced_row_bound_lies_between_a_real_attack_and_rdp(rate, noise, step
         value_discretization_interval=interval / 10,
     )
     lower = attack.self_compose(steps).get_epsilon_for_delta(1e-5)
-    bounds = dict(
-        prove(subset(1000, round(1000 * rate), steps)(noise), Budget(1, 1e-5, "replace_one")).bounds
-    )
+    bounds = dict(prove(subset(1000, round(1000 * rate), steps)(noise), Budget(1, 1e-5, "replace_one")).bounds)
     assert lower * 0.98 <= ours <= bounds["RDP"]
 
 

@@ -158,17 +158,13 @@ def test_nothing_open_costs_nothing():
 
 def test_infinite_epsilon_finds_what_is_there():
     charges = discovery_charges(DOMAIN, INFINITE, 0.1)
-    domain = complete(
-        DOMAIN, frame(50), INFINITE, 0.1, ledger_for(INFINITE, *charges), Streams().under(INFINITE)
-    )
+    domain = complete(DOMAIN, frame(50), INFINITE, 0.1, ledger_for(INFINITE, *charges), Streams().under(INFINITE))
     assert domain["town"].categories == ("Espoo", "Oulu", "Turku")
 
 
 def run(budget):
     charges = discovery_charges(DOMAIN, budget, 0.3)
-    return lambda data, streams: complete(
-        DOMAIN, data, budget, 0.3, ledger_for(budget, *charges), streams
-    ).to_dict()
+    return lambda data, streams: complete(DOMAIN, data, budget, 0.3, ledger_for(budget, *charges), streams).to_dict()
 
 
 ODD = [

@@ -20,10 +20,7 @@ SCORES = np.array([3.0, 1.0, 0.0, -2.0])
 def test_choices_follow_their_law():
     stream = PrivacyStream.seeded(3)
     epsilon, sensitivity, rounds = 2.0, 1.5, 8000
-    chosen = [
-        exponential(stream, "e", SCORES, sensitivity=sensitivity, epsilon=epsilon, step=k)
-        for k in range(rounds)
-    ]
+    chosen = [exponential(stream, "e", SCORES, sensitivity=sensitivity, epsilon=epsilon, step=k) for k in range(rounds)]
     law = np.exp(epsilon * SCORES / (2 * sensitivity))
     assert stats.chisquare(np.bincount(chosen, minlength=4), rounds * law / law.sum()).pvalue > 1e-4
 

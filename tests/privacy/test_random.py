@@ -27,12 +27,8 @@ def test_the_keystream_is_aes_256_in_counter_mode():
 
 def test_fresh_keys_differ_and_seeded_ones_do_not():
     assert PrivacyStream.fresh().random_bytes("a", 0, 32) != PrivacyStream.fresh().random_bytes("a", 0, 32)
-    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) == PrivacyStream.seeded(1).random_bytes(
-        "a", 0, 32
-    )
-    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) != PrivacyStream.seeded(2).random_bytes(
-        "a", 0, 32
-    )
+    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) == PrivacyStream.seeded(1).random_bytes("a", 0, 32)
+    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) != PrivacyStream.seeded(2).random_bytes("a", 0, 32)
     assert Streams(3).privacy.random_bytes("a", 0, 32) != Streams(3).privacy.random_bytes("a", 0, 32)
 
 
@@ -126,9 +122,7 @@ def test_a_release_is_made_once():
 
 
 def test_model_streams_follow_the_seed_and_the_name_alone():
-    draws = [
-        torch.rand(4, generator=Streams(seed).model(name)) for seed, name in ((1, "a"), (1, "b"), (2, "a"))
-    ]
+    draws = [torch.rand(4, generator=Streams(seed).model(name)) for seed, name in ((1, "a"), (1, "b"), (2, "a"))]
     assert not torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     torch.manual_seed(5)  # the global state plays no part

@@ -8,9 +8,7 @@ import pytest
 import dpsynth
 
 PACKAGE = Path(dpsynth.__file__).parent
-OUTSIDE = sorted(
-    path for path in PACKAGE.rglob("*.py") if "privacy" not in path.relative_to(PACKAGE).parts[:1]
-)
+OUTSIDE = sorted(path for path in PACKAGE.rglob("*.py") if "privacy" not in path.relative_to(PACKAGE).parts[:1])
 FORBIDDEN = {"dp_accounting", "secrets", "cryptography"}
 
 

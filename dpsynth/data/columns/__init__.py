@@ -5,9 +5,7 @@ from dpsynth.data.columns.column import MISSING_VALUES, POLICIES, Column, Policy
 from dpsynth.data.columns.moment import Date, Datetime
 from dpsynth.data.columns.quantity import Integer, Number, Quantity
 
-KINDS: dict[str, type[Column]] = {
-    kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime)
-}
+KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime)}
 
 __all__ = [
     "KINDS",

@@ -40,9 +40,7 @@ class Category(Column):
         seen: set[str] = set()
         for value in self.categories:
             if not value:
-                raise SchemaError(
-                    f"column '{self.name}': a category is empty; use 'missing: true' for no value"
-                )
+                raise SchemaError(f"column '{self.name}': a category is empty; use 'missing: true' for no value")
             if value in seen:
                 raise SchemaError(f"column '{self.name}': category {value!r} is listed twice")
             seen.add(value)
@@ -104,9 +102,7 @@ class Category(Column):
         codes, uniques = factorize(series)  # the list is still to be bought: only tidy the texts
         tokens = {token.casefold() for token in missing_values}
         texts = [as_text(unique) for unique in uniques]
-        names = np.array(
-            [None if text.casefold() in tokens else text for text in texts] + [None], dtype=object
-        )
+        names = np.array([None if text.casefold() in tokens else text for text in texts] + [None], dtype=object)
         return pd.Series(names[codes], name=self.name), 0
 
     def _refuse(self, series: pd.Series, reading: Reading, invalid: Policy) -> None:

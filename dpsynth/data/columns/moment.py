@@ -74,9 +74,7 @@ class Datetime(Quantity):
         if self.scale != "linear":
             raise SchemaError(f"column '{self.name}': dates have a linear scale only")
         if isinstance(self.resolution, bool) or not isinstance(self.resolution, int) or self.resolution < 1:
-            raise SchemaError(
-                f"column '{self.name}': resolution must be whole seconds, got {self.resolution!r}"
-            )
+            raise SchemaError(f"column '{self.name}': resolution must be whole seconds, got {self.resolution!r}")
         for value in (*self.spikes, *(() if self.low is None else (self.low, self.high))):
             if not isinstance(value, dt.datetime) or value.tzinfo is not None or value.microsecond:
                 raise SchemaError(

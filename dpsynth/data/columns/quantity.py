@@ -58,9 +58,7 @@ class Quantity(Column):
         if self.step is None and self.scale == "log" and self.start <= 0:
             raise SchemaError(f"column '{self.name}': 'scale: log' needs a low bound above 0, or decimals")
         if self.step is not None and self.count > _LARGEST_LATTICE:
-            raise SchemaError(
-                f"column '{self.name}': more than 10^13 distinct values; narrow its bounds or decimals"
-            )
+            raise SchemaError(f"column '{self.name}': more than 10^13 distinct values; narrow its bounds or decimals")
         inside = np.array(self.inner_spikes, dtype=np.float64)
         if self.step is not None and (self.value(self.tick(inside)) != inside).any():
             raise SchemaError(f"column '{self.name}': a spike between the bounds must be one of its values")
@@ -169,9 +167,7 @@ class Integer(Quantity):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise SchemaError(f"column '{self.name}': {value!r} is not an integer; use 'kind: number'?")
             if abs(int(value)) > _EXACT:
-                raise SchemaError(
-                    f"column '{self.name}': {value} is beyond 2^53, where integers stop being exact"
-                )
+                raise SchemaError(f"column '{self.name}': {value} is beyond 2^53, where integers stop being exact")
         self._plain(int)
 
     def snap(self, values: np.ndarray) -> np.ndarray:
@@ -204,16 +200,10 @@ class Number(Quantity):
         if self.decimals is not None and not (isinstance(self.decimals, int) and 0 <= self.decimals <= 9):
             raise SchemaError(f"column '{self.name}': decimals must be 0 to 9, got {self.decimals!r}")
         for value in (*self.spikes, *(() if self.low is None else (self.low, self.high))):
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float, np.number))
-                or not np.isfinite(value)
-            ):
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
                 raise SchemaError(f"column '{self.name}': {value!r} is not a finite number")
             if self.decimals is not None and float(self.snap(np.array([float(value)]))[0]) != float(value):
-                raise SchemaError(
-                    f"column '{self.name}': {value} has more than the declared {self.decimals} decimals"
-                )
+                raise SchemaError(f"column '{self.name}': {value} has more than the declared {self.decimals} decimals")
         self._plain(float)
 
     @property

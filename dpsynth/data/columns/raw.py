@@ -84,9 +84,7 @@ def to_seconds(series: pd.Series, form: str | None) -> np.ndarray:
     """(n,) float64 seconds since 1970, NaN for whatever is no date. Never raises."""
     if not (isinstance(series.dtype, (np.dtype, pd.DatetimeTZDtype)) and series.dtype.kind == "M"):
         texts = series.astype(object)
-        plain = texts.map(lambda value: isinstance(value, (int, float, np.integer, np.floating))).to_numpy(
-            dtype=bool
-        )
+        plain = texts.map(lambda value: isinstance(value, (int, float, np.integer, np.floating))).to_numpy(dtype=bool)
         if plain.any():  # 20240131 as a number is a text; pandas would take it for nanoseconds
             texts = texts.where(~plain, texts.map(_digits))
         with warnings.catch_warnings():

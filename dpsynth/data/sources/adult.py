@@ -53,9 +53,7 @@ def adult(
         files = [first, second]
         frame = pd.concat([raw(first, domain.names, "train"), raw(second, domain.names, "test")])
     if "split" not in frame.columns:
-        raise DataError(
-            f"'{first}' has no 'split' column; read a table of your own with data=csv or data=parquet"
-        )
+        raise DataError(f"'{first}' has no 'split' column; read a table of your own with data=csv or data=parquet")
     test = (frame["split"] == "test").to_numpy()
     frame = frame.drop(columns="split")
     text = f"Adult: {'; '.join(provenance(file) for file in files)}; {(~test).sum():,} + {test.sum():,} rows"

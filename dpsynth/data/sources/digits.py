@@ -24,6 +24,4 @@ def digits(holdout: float | None = 0.2, n_train: int | None = None, seed: int = 
     """Columns pixel_0_0 .. pixel_7_7 (0 .. 16) and digit."""
     pixels, labels = load_digits(return_X_y=True)
     frame = pd.DataFrame(np.asarray(pixels), columns=list(DOMAIN.names[:-1])).assign(digit=labels)
-    return finish(
-        Table(frame, DOMAIN), holdout, n_train, seed, "digits: bundled with scikit-learn, 1,797 rows"
-    )
+    return finish(Table(frame, DOMAIN), holdout, n_train, seed, "digits: bundled with scikit-learn, 1,797 rows")

@@ -15,6 +15,4 @@ def toy(law: str = "mixed", rows: int = 10_000, holdout: float | None = 0.2, see
         raise ConfigError(f"data.rows must be a positive whole number, got {rows!r}")
     chosen = LAWS[law]()
     held = chosen.sample(max(1, round(rows * holdout)), [seed, 1]) if holdout else None
-    return Source(
-        chosen.sample(rows, [seed, 0]), held, f"toy law '{law}', {rows:,} rows drawn with seed {seed}"
-    )
+    return Source(chosen.sample(rows, [seed, 0]), held, f"toy law '{law}', {rows:,} rows drawn with seed {seed}")

@@ -72,17 +72,13 @@ def _given(path: Path, names: Sequence[str], title: str) -> Path:
             if (path / name).is_file():
                 return path / name
         raise DataError(f"folder '{path}' holds none of the {title} files: {', '.join(names)}")
-    raise DataError(
-        f"no file '{path}' for {title}; check data.path, or leave it out to use the official file"
-    )
+    raise DataError(f"no file '{path}' for {title}; check data.path, or leave it out to use the official file")
 
 
 def check(file: Path, official: Official) -> None:
     """`DataError` when the file does not have the known checksum."""
     if official.sha256 is not None and sha256(file) != official.sha256:
-        raise DataError(
-            f"'{file}' is not the {official.title} file (its sha256 differs); delete it and try again"
-        )
+        raise DataError(f"'{file}' is not the {official.title} file (its sha256 differs); delete it and try again")
 
 
 def _download(url: str, target: Path, official: Official) -> str | None:

@@ -67,9 +67,7 @@ def _read(file: Path) -> pd.DataFrame:
 
 def _parse(source: Any, delimiter: str, compression: Any) -> pd.DataFrame:
     times: Any = {"Date": "str", "Time": "str", "date_time": "str"}
-    return pd.read_csv(
-        source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False
-    )
+    return pd.read_csv(source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False)
 
 
 def _with_minute(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -79,9 +77,7 @@ def _with_minute(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     elif "date_time" in frame:
         times = frame["date_time"].str[-8:]
     else:
-        raise DataError(
-            f"'{file}' has neither a Time nor a date_time column; is it the household power file?"
-        )
+        raise DataError(f"'{file}' has neither a Time nor a date_time column; is it the household power file?")
     hours, minutes = to_numbers(times.str[:2]), to_numbers(times.str[3:5])
     rest = frame.drop(columns=[name for name in ("Date", "Time", "date_time") if name in frame])
     rest.insert(0, "minute", hours * 60 + minutes)

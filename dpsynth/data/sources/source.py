@@ -43,9 +43,7 @@ def bounded(table: Table, person: str | None, max_rows_per_person: int | None, s
     """At most `max_rows_per_person` (default 1) rows of each person; unchanged without a person column."""
     if person is None:
         if max_rows_per_person is not None:
-            raise ConfigError(
-                "data.max_rows_per_person needs data.person, the column that says whose row it is"
-            )
+            raise ConfigError("data.max_rows_per_person needs data.person, the column that says whose row it is")
         return table
     most = 1 if max_rows_per_person is None else max_rows_per_person
     return table.bound_contributions(person, most, np.random.default_rng([seed, 1]))
@@ -61,9 +59,7 @@ def share(holdout: Any) -> float | None:
         return None
 
 
-def finish(
-    table: Table, holdout: Table | float | None, n_train: int | None, seed: int, provenance: str
-) -> Source:
+def finish(table: Table, holdout: Table | float | None, n_train: int | None, seed: int, provenance: str) -> Source:
     """Split off the holdout (a share; 0 or None for none) and limit the training rows."""
     held: Table | None
     if isinstance(holdout, Table):

@@ -34,9 +34,7 @@ def csv(
     if path is None:
         raise ConfigError("data.path is not set: name your file, several files or a glob")
     if schema is None:
-        raise ConfigError(
-            "data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv"
-        )
+        raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     domain = declared(schema, "")
     table = Table.read(path, domain, invalid=invalid, delimiter=delimiter, person=person)
     table = bounded(table, person, max_rows_per_person, seed)

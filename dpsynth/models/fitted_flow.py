@@ -1,0 +1,99 @@
+"""A fitted flow: draws rows exactly, under conditions too, and tells densities and base coordinates of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dpsynth.data.codec import Codec, Encoded
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.flow_shape import Shape
+from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
+
+MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
+
+
+class FittedFlow(Fitted):
+    """A flow and the public shape it was built from."""
+
+    def __init__(
+        self, domain: Domain, shape: Shape, flow: TabularFlow, statement: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(domain, statement)
+        self.shape, self.flow = shape, flow.to("cpu").eval()
+        self.codec = Codec(domain, shape.bins)
+
+    def config(self) -> dict[str, Any]:
+        return asdict(self.shape)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return dict(self.flow.state_dict())
+
+    @classmethod
+    def restore(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        domain: Domain,
+        statement: Mapping[str, Any],
+    ) -> Self:
+        shape = Shape(**config)
+        flow = shape.flow(Codec(domain, shape.bins), None, None)
+        flow.load_state_dict(dict(tensors))
+        return cls(domain, shape, flow, statement)
+
+    def log_density(self, table: Table) -> np.ndarray:
+        """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
+        codes, units = self._encoded(table)
+        with torch.no_grad():
+            return self.flow.log_density(codes, units).numpy()
+
+    def base(self, table: Table, seed: int = 0) -> np.ndarray:
+        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true."""
+        return self.flow.base(*self._encoded(table), torch.Generator().manual_seed(seed)).numpy()
+
+    def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
+        encoded = self.codec.encode(table.frame)
+        assert encoded.units is not None
+        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
+
+    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
+        codes, units = self._accepted(n, generators.torch, fixed)
+        positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
+        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
+        return frame.assign(**{name: self._column(name, value, n) for name, value in where.items()})
+
+    def _accepted(
+        self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """n rows that meet the conditions, by drawing until there are enough."""
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        have, wanted, tried = 0, n, 0
+        for _ in range(MOST_DRAWS):
+            codes, units = self.flow.sample(wanted, generator, fixed)
+            found.append((codes, units))
+            have, tried = have + len(codes), tried + wanted
+            if have >= n:
+                return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
+            accepted = max(have, 0.5) / max(tried, 1)
+            wanted = int(min(max((n - have) / accepted * 1.1, 1024), 4 * ROWS_AT_ONCE))
+        raise ConfigError(
+            f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
+        )
+
+    def _code(self, name: str, value: Any) -> tuple[int, float]:
+        column = self.codec[name]
+        codes, units = column.encode(column.column.read(pd.Series([value], dtype=object)))
+        return int(codes[0]), float(units[0])
+
+    def _column(self, name: str, value: Any, n: int) -> pd.Series:
+        return self.domain[name].parse(pd.Series([value] * n, dtype=object))[0]
