@@ -35,7 +35,7 @@ def print_plan(plan: Plan, domain: Domain, console: Console) -> None:
     table.add_row("together", proven, _short(plan.proven.epsilon), _short(plan.proven.delta))
     table.add_row("allowed", f"{budget.unit}, {budget.neighbours}", _short(budget.epsilon), _short(budget.delta))
     console.print(table)
-    settings = ", ".join(f"{key} {_short(value)}" for key, value in plan.settings.items())
+    settings = ", ".join(f"{key} {_short(value)}" for key, value in plan.settings.items() if value is not None)
     console.print(f"{settings}; memory about {plan.memory_bytes / 2**20:.0f} MiB", highlight=False, soft_wrap=True)
     warning = budget.warn_delta(domain.rows)
     if warning:

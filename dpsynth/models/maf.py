@@ -42,6 +42,8 @@ from dpsynth.training.averaging import ExponentialAverage
 ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
 Workload = tuple[str, tuple[tuple[int, ...], ...], tuple[int, ...]]
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
+SHOWN_ROWS = 1024  # whose loss is shown while training
+FLOOR = 0.02  # of the noise: the least count a code starts from
 WARM_UP = 20  # steps until the learning rate is reached
 
 
@@ -172,11 +174,16 @@ class MAF(Synthesizer):
         )
         optimizer = torch.optim.Adam(flow.parameters(), lr=self.learning_rate)
         average = ExponentialAverage(flow, self.averaging) if self.averaging else None
+        shown: dict[str, torch.Tensor] = {}
         noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
 
         def step(t: int) -> dict[str, float | torch.Tensor]:
             descent.step(t, engine, data, run.streams.privacy)
+            if t % run.settings.log_every == 0:  # for the eyes of the house only
+                with torch.no_grad():
+                    shown["loss"] = flow(*(x[:SHOWN_ROWS] for x in data)).mean()
             return {
+                **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
                 "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
             }
@@ -260,6 +267,14 @@ class MAF(Synthesizer):
 
 
 def _share(noisy: np.ndarray, sigma: float) -> torch.Tensor:
-    """Probabilities from noisy counts: nothing below half the noise, so that no code starts impossible."""
-    raised = np.maximum(noisy, max(sigma / 2, 0.5))
-    return torch.from_numpy(raised / raised.sum())
+    """Probabilities from noisy counts: the nearest ones that are not negative, with no code quite impossible.
+
+    Clipping at zero alone would add up the positive half of the noise over all empty codes; the projection onto counts
+    of the right total takes as much off again.
+    """
+    total = max(float(noisy.sum()), 1.0)
+    falling = np.sort(noisy)[::-1].astype(np.float64)
+    excess = (falling.cumsum() - total) / np.arange(1, len(falling) + 1)
+    shift = excess[np.flatnonzero(falling > excess)[-1]]
+    counts = np.maximum(noisy - shift, max(FLOOR * sigma, 0.5))
+    return torch.from_numpy(counts / counts.sum())

@@ -110,7 +110,8 @@ class Lines:
             return
         self._said = now
         left = (now - self._begun) / max(step - self._first, 1) * (self._steps - step)
-        line = f"{self._title}: step {step}/{self._steps}, {left:.0f} s left, {_readable(figures)}"
+        parts = (f"{self._title}: step {step}/{self._steps}", f"{left:.0f} s left", _readable(figures))
+        line = ", ".join(part for part in parts if part)
         print(line, file=self._stream, flush=True)
 
     def stop(self) -> None: ...
@@ -189,5 +190,5 @@ def listen(kind: str = "auto", folder: Path | None = None, tensorboard: bool = F
     return Together(*listeners)
 
 
-def _readable(figures: Mapping[str, float], names: Sequence[str] = ("loss", "noise_to_signal")) -> str:
+def _readable(figures: Mapping[str, float], names: Sequence[str] = ("loss", "misfit", "noise_to_signal")) -> str:
     return ", ".join(f"{name.replace('_', '-')} {figures[name]:.3g}" for name in names if name in figures)

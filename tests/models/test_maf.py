@@ -10,7 +10,7 @@ import dpsynth
 from dpsynth.data import Category, Domain, Integer, Number, Table
 from dpsynth.data.toy import LAWS
 from dpsynth.errors import ConfigError
-from dpsynth.models.maf import MAF, SGD
+from dpsynth.models.maf import MAF, SGD, _share
 from dpsynth.privacy import Streams
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.random import PrivacyStream
@@ -49,7 +49,7 @@ def test_without_noise_dependent_numbers_are_recovered(transform):
     draw = np.random.default_rng(0)
     x = draw.normal(size=4000).clip(-4, 4)
     table = Table(_frame(x=x, y=(x + 0.5 * draw.normal(size=4000)).clip(-6, 6)), domain)
-    recipe = MAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, bins=32, transform=transform)
+    recipe = MAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, decay=0.3, bins=32, transform=transform)
     model = fitted(recipe, table, INFINITE)
     frame = model.sample(4000, seed=1).frame
     assert frame["x"].std() == pytest.approx(1.0, abs=0.12)
@@ -137,3 +137,12 @@ def _frame(**columns):
     import pandas as pd
 
     return pd.DataFrame(columns)
+
+
+def test_shares_of_noisy_counts_are_a_law_without_the_bias_of_clipping():
+    draw = np.random.default_rng(0)
+    counts = np.concatenate([[20_000.0, 10_000.0], np.zeros(98)])
+    share = _share(counts + 60 * draw.normal(size=100), 60.0).numpy()
+    assert share.min() > 0
+    assert share.sum() == pytest.approx(1)
+    assert share[2:].sum() < 0.03  # clipped at zero, 98 empty codes would take 0.07

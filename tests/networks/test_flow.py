@@ -14,7 +14,7 @@ SIZES = (2, 3, 4)
 
 def categories(order=(2, 0, 1), weights=None, seed=0):
     conditionals = [Softmax(Layout(size, torch.linspace(0, 1, size + 1), on_axis=False)) for size in SIZES]
-    flow = TabularFlow(conditionals, order, 12, 1, weights, torch.Generator().manual_seed(seed))
+    flow = TabularFlow(conditionals, order, 12, 1, weights, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.5)
@@ -82,7 +82,7 @@ def test_marginals_are_met_at_the_start():
 def test_base_of_own_samples_is_standard_normal():
     layout = Layout(5, torch.tensor([0.0, 0.2, 0.5, 1.0]), on_axis=True)
     conditionals = [Softmax(layout), Spline(layout, 4)]
-    flow = TabularFlow(conditionals, (1, 0), 8, 1, None, torch.Generator().manual_seed(0))
+    flow = TabularFlow(conditionals, (1, 0), 8, 1, generator=torch.Generator().manual_seed(0))
     codes, units = flow.sample(4000, torch.Generator().manual_seed(1))
     base = flow.base(codes, units, torch.Generator().manual_seed(2))
     for j in range(2):
