@@ -67,7 +67,7 @@ class MAF(Synthesizer):
     order: str | Sequence[str] = "label_last"
     hidden: int = 128
     layers: int = 1
-    steps: int = 1500
+    steps: int = 2000
     batch_size: int = 650
     learning_rate: float = 8e-3
     decay: float = 1.0
@@ -213,6 +213,7 @@ class MAF(Synthesizer):
             self.fit_steps,
             settings=run.settings,
             generators={"samples": target.generator},
+            more={"samples": target},
             checkpoint=run.checkpoint.phase("marginal fit") if run.checkpoint else None,
             progress=run.progress,
             title="marginals",

@@ -87,20 +87,20 @@ class MarginalFit:
         self.rows = total_rows([*ones, *twos], [sigma_one] * len(ones) + [sigma_two] * len(twos))
         self.generator, self.samples, self.refresh = generator, samples, refresh
         device = flow.device
-        self._ones = [torch.as_tensor(y, dtype=torch.float32, device=device) for y in ones]
-        self._maps = [torch.as_tensor(m, device=device) for m in coarsening.maps]
-        self._sigmas = sigma_one, sigma_two
-        starts = np.concatenate([[0], np.cumsum(coarsening.sizes)])
-        total, place = int(starts[-1]), {column: k for k, column in enumerate(flow.order)}
-        self._starts = starts
-        self._two = torch.zeros(total, total, device=device)
+        self._ones = [_tensor(y, device) for y in ones]
+        self._precisions = 1 / max(sigma_one, 1.0) ** 2, 1 / max(sigma_two, 1.0) ** 2
+        self._paired = sorted({j for pair in coarsening.pairs for j in pair})
+        self._maps = {j: torch.as_tensor(coarsening.maps[j], device=device) for j in self._paired}
+        ends = dict(zip(self._paired, np.cumsum([coarsening.sizes[j] for j in self._paired]).tolist(), strict=True))
+        blocks = {j: slice(end - coarsening.sizes[j], end) for j, end in ends.items()}
+        total, place = max(ends.values(), default=0), {column: k for k, column in enumerate(flow.order)}
+        self._twos = torch.zeros(total, total, device=device)
         self._measured = torch.zeros(total, total, device=device)
         for (i, j), y in zip(coarsening.pairs, twos, strict=True):
             if place[i] > place[j]:  # the flow knows the later column's probabilities given the earlier one's value
                 i, j, y = j, i, y.T
-            block = slice(starts[i], starts[i + 1]), slice(starts[j], starts[j + 1])
-            self._two[block] = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.float32, device=device)
-            self._measured[block] = 1.0
+            self._twos[blocks[i], blocks[j]] = _tensor(y, device)
+            self._measured[blocks[i], blocks[j]] = 1.0
         self._codes = torch.zeros(0)
 
     def step(self, t: int) -> dict[str, Tensor]:
@@ -115,6 +115,13 @@ class MarginalFit:
         (misfit + drift).backward()
         return {"misfit": misfit.detach(), "drift": drift.detach()}
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The samples in use: what a resumed fit needs besides the flow and the generator."""
+        return {"codes": self._codes}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        self._codes = state_dict["codes"].to(self.flow.device)
+
     def _terms(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         predicted = self.flow.probabilities(codes)
         with torch.no_grad():
@@ -122,17 +129,15 @@ class MarginalFit:
         drift = torch.stack(
             [F.kl_div((p + 1e-9).log(), r, reduction="batchmean") for p, r in zip(predicted, reference, strict=True)]
         ).sum()
-        sigma_one, sigma_two = self._sigmas
+        one_precision, two_precision = self._precisions
         misfit = torch.zeros((), device=codes.device)
         for p, y in zip(predicted, self._ones, strict=False):
-            misfit = misfit + ((p.mean(0) * self.rows - y) / sigma_one).square().sum()
-        if self._measured.any():
-            coarse = torch.cat([_coarse(p, m) for p, m in zip(predicted, self._maps, strict=True)], 1)
-            given = torch.cat([F.one_hot(m[codes[:, j]], int(m.max()) + 1) for j, m in enumerate(self._maps)], 1).to(
-                coarse.dtype
-            )
+            misfit = misfit + one_precision * (p.mean(0) * self.rows - y).square().sum()
+        if self._paired:
+            coarse = torch.cat([_coarse(predicted[j], m) for j, m in self._maps.items()], 1)
+            given = torch.cat([_one_hot(m[codes[:, j]], m, coarse.dtype) for j, m in self._maps.items()], 1)
             joint = given.T @ coarse * (self.rows / len(codes))
-            misfit = misfit + ((joint - self._two) * self._measured / sigma_two).square().sum()
+            misfit = misfit + two_precision * ((joint - self._twos) * self._measured).square().sum()
         return misfit / (2 * self.rows), drift
 
 
@@ -152,7 +157,14 @@ def _groups(size: int, value_bins: int, groups: int, on_axis: bool) -> np.ndarra
 
 def _coarse(probabilities: Tensor, mapping: Tensor) -> Tensor:
     """(rows, codes) -> (rows, coarse codes) by adding up."""
-    size = int(mapping.max()) + 1
-    if size == probabilities.shape[1]:
+    if int(mapping.max()) + 1 == probabilities.shape[1]:
         return probabilities
-    return probabilities @ F.one_hot(mapping, size).to(probabilities.dtype)
+    return probabilities @ _one_hot(mapping, mapping, probabilities.dtype)
+
+
+def _one_hot(codes: Tensor, mapping: Tensor, dtype: torch.dtype) -> Tensor:
+    return F.one_hot(codes, int(mapping.max()) + 1).to(dtype)
+
+
+def _tensor(y: np.ndarray, device: torch.device) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(y), dtype=torch.float32, device=device)

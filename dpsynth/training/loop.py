@@ -76,6 +76,7 @@ def train(
     *,
     settings: TrainerSettings,
     generators: Mapping[str, torch.Generator] = NO_GENERATORS,
+    more: Mapping[str, Stateful] | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Listener | None = None,
     title: str = "training",
@@ -87,6 +88,7 @@ def train(
         `noise_to_signal`, ...); zero-dimensional tensors are only moved to the processor when they are shown.
     schedule(t): the factor on the optimizer's own learning rates at step t.
     generators: the random generators that `step` goes on using from step to step; they belong to the state.
+    more: what else `step` remembers from step to step, by name.
     checkpoint: where state is kept; training goes on from it when it holds some.
 
     Raises `Interrupted` after Ctrl-C or SIGTERM, once the current step is finished and saved.
@@ -94,7 +96,7 @@ def train(
     progress = progress or Quiet()
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
-    parts: dict[str, Stateful] = {"module": module, "optimizer": optimizer}
+    parts: dict[str, Stateful] = {"module": module, "optimizer": optimizer, **(more or {})}
     if averaging is not None:
         parts["averaging"] = averaging
     first = checkpoint.restore(parts, generators) if checkpoint else 0

@@ -1,5 +1,7 @@
 """The fit to noisy marginals: its cells are the flow's own, and with exact counts it finds the truth."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -91,3 +93,33 @@ def test_the_number_of_rows_comes_from_the_sharpest_totals():
     sharp, blunt = np.array([60.0, 40.0]), np.array([900.0] * 50)
     assert total_rows([sharp, blunt], [0.1, 100.0]) == pytest.approx(100, abs=1)
     assert total_rows([-sharp], [1.0]) == 1.0
+
+
+def test_a_fit_that_was_interrupted_goes_on_as_if_it_was_not(tmp_path):
+    law = np.full(SIZES, 1000.0)
+
+    def run(stops):
+        model = flow()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        noisy = [law], 5.0
+        target = MarginalFit(
+            model, plain(), [law.sum(1), law.sum(0)], 5.0, *noisy, torch.Generator().manual_seed(0), samples=64
+        )
+        for t in range(15):
+            if t == stops:
+                kept = [part.state_dict() for part in (model, optimizer, target)], target.generator.get_state()
+                kept = copy.deepcopy(kept)
+                reference = target.reference
+                generator = torch.Generator()
+                model = flow(seed=9)
+                optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+                target = MarginalFit(model, plain(), [law.sum(1), law.sum(0)], 5.0, *noisy, generator, samples=64)
+                for part, state in zip((model, optimizer, target), kept[0], strict=True):
+                    part.load_state_dict(state)
+                generator.set_state(kept[1])
+                target.reference = reference
+            target.step(t)
+            optimizer.step()
+        return model.network.last.bias
+
+    assert torch.equal(run(stops=None), run(stops=7))
