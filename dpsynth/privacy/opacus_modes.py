@@ -59,7 +59,7 @@ class _OpacusGradients(ClippedGradients):
         buffers = [name for name, _ in module.named_buffers()]
         if buffers:
             raise ConfigError(f"Opacus takes no module with buffers ('{buffers[0]}'); use privacy.gradients=fused")
-        for name, layer in module.named_modules():  # both measured with opacus 1.6.0 against the per-row loop
+        for name, layer in module.named_modules():  # padding_idx: measured, opacus 1.6.0 against the loop
             if isinstance(layer, nn.Embedding) and layer.padding_idx is not None:
                 raise ConfigError(f"Opacus gives '{name}' a gradient at padding_idx; use privacy.gradients=fused")
             if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
