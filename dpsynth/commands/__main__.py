@@ -1,4 +1,4 @@
-"""The `dpsynth` command: `dpsynth schema FILE`, and the three scripts under one name."""
+"""The `dpsynth` command: `dpsynth schema FILE`, `dpsynth encode FILES OUT`, and the three scripts under one name."""
 
 import sys
 
@@ -7,6 +7,7 @@ from dpsynth.commands.launch import MISTAKES, tell
 USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
+  encode FILES OUT schema=   a table of any size as one file of codes
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
@@ -19,11 +20,11 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command == "schema":
-        from dpsynth.commands.schema import schema
+    elif command in ("schema", "encode"):
+        from importlib import import_module
 
         try:
-            schema(arguments)
+            getattr(import_module(f"dpsynth.commands.{command}"), command)(arguments)
         except MISTAKES as error:
             tell(error)
             sys.exit(2)
@@ -33,7 +34,7 @@ def main() -> None:
         sys.argv = [f"dpsynth {command}", *arguments]
         import_module(f"dpsynth.commands.{command}").main()
     else:
-        print(f"error: no command {command!r}; there are schema, train, generate and evaluate", file=sys.stderr)
+        print(f"error: no command {command!r}; there are schema, encode, train, generate and evaluate", file=sys.stderr)
         sys.exit(2)
 
 

@@ -76,15 +76,21 @@ def stand_in(domain: Domain) -> Domain:
 def prepare(table: Table, ledger: Ledger, streams: Streams) -> tuple[Table, int]:
     """(table under a complete domain, declared or noisy number of rows), spending what was planned."""
     plan = ledger.plan
-    rows = plan.settings["rows"]
-    if rows is None:
-        charge = next((charge for charge in plan.charges if charge.name == ROWS), None)
-        rows = noisy_rows(len(table), charge, ledger, streams.privacy)
+    rows = counted_rows(len(table), ledger, streams)
     share = plan.settings["discovery_share"]
     if share is None:
         return table, rows
     domain = complete(table.domain, table.frame, plan.budget, share, ledger, streams)
     return table.redeclare(domain), rows
+
+
+def counted_rows(exact: int, ledger: Ledger, streams: Streams) -> int:
+    """The declared number of rows, or the exact one with noise, spending what was planned."""
+    plan = ledger.plan
+    if plan.settings["rows"] is not None:
+        return plan.settings["rows"]
+    charge = next((charge for charge in plan.charges if charge.name == ROWS), None)
+    return noisy_rows(exact, charge, ledger, streams.privacy)
 
 
 def _largest(column: Column) -> Column:

@@ -10,7 +10,14 @@ from scipy import stats
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.exponential import exponential, exponential_event
+from dpsynth.privacy.exponential import (
+    choices_charge,
+    composed_epsilon,
+    composed_event,
+    exponential,
+    exponential_event,
+)
+from dpsynth.privacy.gaussian import gaussian_event
 from dpsynth.privacy.ledger import Charge
 from dpsynth.privacy.random import PrivacyStream
 
@@ -50,3 +57,26 @@ def test_absent_noise_is_refused(epsilon):
 def test_infinite_epsilon_takes_the_best():
     stream = PrivacyStream.fresh(infinite=True)
     assert exponential(stream, "e", SCORES, sensitivity=1.0, epsilon=math.inf) == 0
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.3, 1.0, 4.0, 12.0])
+def test_a_choice_is_charged_as_a_gaussian_that_is_no_better(epsilon):
+    """Every coin with log ratios t and t - epsilon has its kink on or above the Gaussian trade-off function."""
+    mu = 1 / composed_event(epsilon).noise_multiplier
+    t = np.linspace(1e-6, 1 - 1e-6, 4001) * epsilon
+    alpha = -np.expm1(t - epsilon) / (np.exp(t) - np.exp(t - epsilon))  # chance of the likely side under the other law
+    beta = np.exp(t - epsilon) * (1 - alpha)
+    assert (stats.norm.cdf(stats.norm.isf(alpha) - mu) <= beta + 1e-12).all()
+    assert composed_epsilon(1 / mu) == pytest.approx(epsilon)
+
+
+def test_choices_beside_gaussians_are_proven_together():
+    charge = choices_charge("pick", 20, composed_epsilon(math.sqrt(20) * 4))
+    same_as = Charge("sum", gaussian_event(4.0))
+    budget = Budget(9, 1e-5)
+    assert prove([charge], budget).epsilon == pytest.approx(prove([same_as], budget).epsilon)
+
+
+def test_infinite_choices_are_marked_as_not_private():
+    charge = choices_charge("pick", 3, composed_epsilon(0.0))
+    assert prove([charge], Budget(9, 1e-5)).epsilon == math.inf

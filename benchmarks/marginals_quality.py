@@ -1,0 +1,91 @@
+"""How good are the methods over marginals, and what does their time depend on?
+
+    python benchmarks/marginals_quality.py --epsilons 0.3,1,3,10 --seeds 0,1,2 [--methods mst,aim] [key=value ...]
+    python benchmarks/marginals_quality.py --rows 1000,10000,100000,1000000,10000000
+
+The first scores independent, privbayes, mst and aim on Adult against the official test split; scores and --validate as
+in `table_quality.py`, and `key=value` sets a field of those recipes that have it. The second prints the seconds of a
+fit of privbayes and mst against the number of rows, which are drawn again and again from the toy law `mixed`: bins,
+measurements and models do not grow, so beyond encoding only counting may.
+"""
+
+import time
+from dataclasses import fields, replace
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Shown
+from table_quality import arguments, changes, compare, fitting, show, write
+
+import dpsynth
+from dpsynth.data import Table
+from dpsynth.data.codec import Codec
+from dpsynth.data.toy import LAWS
+from dpsynth.models.aim import AIM
+from dpsynth.models.coded_rows import encoded
+from dpsynth.models.independent import Independent
+from dpsynth.models.mst import MST
+from dpsynth.models.privbayes import PrivBayes
+from dpsynth.privacy import Streams
+
+RECIPES = {
+    "independent": Independent(),
+    "privbayes": PrivBayes(),
+    "privbayes-ancestral": PrivBayes(estimator="ancestral"),
+    "mst": MST(),
+    "aim": AIM(),
+}
+GROWN = 100_000  # rows of the toy law that larger tables repeat
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--methods", default="independent,privbayes,mst,aim")
+    parser.add_argument("--rows", help="numbers of rows; measures time instead of quality")
+    wanted = parser.parse_args()
+    given = changes(wanted.overrides)
+    recipes = {}
+    for name in wanted.methods.split(","):
+        known = {field.name for field in fields(RECIPES[name])}
+        recipes[name] = RECIPES[name].replace(**{key: value for key, value in given.items() if key in known})
+    unread = set(given) - {field.name for recipe in recipes.values() for field in fields(recipe)}
+    if unread:
+        parser.error(f"no chosen method has a field {', '.join(sorted(unread))}")
+    if wanted.rows:
+        grow([int(n) for n in wanted.rows.split(",")], float(wanted.epsilons.split(",")[0]), wanted.delta)
+        return
+    results = compare({name: fitting(recipe) for name, recipe in recipes.items()}, wanted)
+    show(results, f"{wanted.data}, delta {wanted.delta:g}, mean (sd) over seeds")
+    write(wanted.json, recipes, results)
+
+
+def grow(sizes: list[int], epsilon: float, delta: float) -> None:
+    """Seconds of encoding and of whole fits, for tables of `sizes` rows of one law."""
+    law = LAWS["mixed"]()
+    drawn = law.sample(GROWN, seed=0)
+    for recipe in (PrivBayes(), MST()):  # compiles and loads what the first run of a process has to
+        recipe.fit(drawn, dpsynth.Budget(epsilon, delta), Streams(0))
+    shown = Shown("rows", "encoding", "privbayes", "mst", title="seconds; a fit includes encoding")
+    for n in sizes:
+        again = np.random.default_rng(n).integers(GROWN, size=n)
+        table = Table(drawn.frame.iloc[again].reset_index(drop=True), replace(law.domain, rows=n))
+        codec = Codec(table.domain, MST().bins)
+        seconds = [timed(lambda codec=codec, table=table: encoded(codec, table))]
+        for recipe in (PrivBayes(), MST()):
+            budget = dpsynth.Budget(epsilon, delta)
+            seconds.append(
+                timed(lambda recipe=recipe, table=table, budget=budget: recipe.fit(table, budget, Streams(0)))
+            )
+        shown.add_row(f"{n:,}", *(f"{value:.2f}" for value in seconds))
+        print(n, seconds, flush=True)
+    Console(width=100).print(shown)
+
+
+def timed(work) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

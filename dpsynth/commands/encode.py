@@ -1,0 +1,59 @@
+"""dpsynth encode FILES OUT schema=...: the rows of a table as one file of codes, read once and never whole."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dpsynth.errors import ConfigError
+from dpsynth.marginals.encoding import encode_files
+
+HELP = """usage: dpsynth encode FILES... OUT.parquet schema=FILE.yaml [options]
+
+Encode CSV or Parquet files (several, a folder, or a quoted glob) of one table, of any length, as one Parquet
+file of codes. Marginals are counted from it without the raw files. It holds private rows: keep it as safe.
+
+  schema=FILE.yaml   what is public about the table
+  bins=64            the most bins of a number
+  invalid=clamp      values outside the domain: clamp, missing or error
+  delimiter=,        of CSV files
+  overwrite=false    replace OUT if it exists"""
+OPTIONS = ("schema", "bins", "invalid", "delimiter", "overwrite")
+
+
+def encode(arguments: Sequence[str]) -> None:
+    """Run the command on its words."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return
+    options = dict(re.findall(r"^(\w+)=(.*)$", word, re.DOTALL)[0] for word in arguments if _is_option(word))
+    unknown = [key for key in options if key not in OPTIONS]
+    files = [word for word in arguments if not _is_option(word)]
+    if unknown:
+        raise ConfigError(f"unknown option {unknown[0]}; there are {', '.join(OPTIONS)}")
+    if len(files) < 2:
+        raise ConfigError("name the files to read and then the file to write: dpsynth encode FILES... OUT.parquet")
+    if "schema" not in options:
+        raise ConfigError("schema is not set: say schema=FILE.yaml; draft one with: dpsynth schema FILE")
+    out = Path(files.pop())
+    if options.get("overwrite", "false") not in ("true", "false"):
+        raise ConfigError(f"overwrite={options['overwrite']}: say true or false")
+    bins = options.get("bins", "64")
+    if not bins.isdecimal():
+        raise ConfigError(f"bins={bins}: must be a whole number")
+    if out.exists() and options.get("overwrite") != "true":
+        raise ConfigError(f"'{out}' exists already; choose another name, or say overwrite=true")
+    encoded, changed = encode_files(
+        files,
+        out,
+        options["schema"],
+        bins=int(bins),
+        invalid=options.get("invalid", "clamp"),
+        delimiter=options.get("delimiter", ","),
+    )
+    for name, count in changed.items():
+        print(f"column '{name}': {count:,} values outside its domain were changed")
+    print(f"{out}: {len(encoded):,} rows of {len(encoded.sizes)} columns; private, as the rows are")
+
+
+def _is_option(word: str) -> bool:
+    return re.match(r"^\w+=", word) is not None and not Path(word).exists()

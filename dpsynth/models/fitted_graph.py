@@ -1,0 +1,94 @@
+"""A fitted graphical model over coded columns: draws rows by exact conditioning, under conditions too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dpsynth.data.codec import Codec, Encoded
+from dpsynth.data.domain import Domain
+from dpsynth.marginals.graphical_model import GraphicalModel
+from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.merging import Merging
+
+
+class FittedGraph(Fitted):
+    """A law of merged codes, and the way from there to rows. All of it follows from noisy counts."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        bins: int,
+        merging: Merging,
+        model: GraphicalModel,
+        statement: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(domain, statement)
+        self.codec, self.merging, self.model = Codec(domain, bins), merging, model
+
+    def config(self) -> dict[str, Any]:
+        return {"bins": self.codec.bins, "model": _parted(self.model.state()[0])[0]}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        config, tensors = self.model.state()
+        model = {f"model.{name}": tensor for name, tensor in tensors.items()}
+        return {**self.merging.tensors(), **model, "numbers": torch.tensor(_parted(config)[1], dtype=torch.float64)}
+
+    @classmethod
+    def restore(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        domain: Domain,
+        statement: Mapping[str, Any],
+    ) -> Self:
+        learned = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+        model = GraphicalModel.restore(_joined(config["model"], iter(tensors["numbers"].tolist())), learned)
+        merging = Merging.restore(tensors, Codec(domain, config["bins"]).sizes)
+        return cls(domain, config["bins"], merging, model, statement)
+
+    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        fixed = merged_conditions(self.codec, self.merging, where)
+        codes = self.model.sample(n, generators.numpy, where=fixed)
+        return decoded(self.codec, self.merging, codes, generators.numpy, where)
+
+
+def _parted(value: Any) -> tuple[Any, list[float]]:
+    """A json-able value with null for every float, and the floats in order: they are kept to the bit, as a tensor."""
+    if isinstance(value, float):
+        return None, [value]
+    if isinstance(value, Mapping):
+        parts = [(key, _parted(each)) for key, each in value.items()]
+        return {key: part for key, (part, _) in parts}, [number for _, (_, found) in parts for number in found]
+    return value, []
+
+
+def _joined(value: Any, numbers: Iterator[float]) -> Any:
+    """The inverse of `_parted`."""
+    if isinstance(value, Mapping):
+        return {key: _joined(each, numbers) for key, each in value.items()}
+    return next(numbers) if value is None else value
+
+
+def merged_conditions(codec: Codec, merging: Merging, where: Mapping[str, Any]) -> dict[int, int]:
+    """The merged code that each condition (column name, legal value) asks for, by position of the column."""
+    fixed = {}
+    for name, value in where.items():
+        column, position = codec[name], codec.domain.position(name)
+        codes, _ = column.encode(column.column.read(pd.Series([value], dtype=object)))
+        fixed[position] = int(merging.maps[position][codes[0]])
+    return fixed
+
+
+def decoded(
+    codec: Codec, merging: Merging, codes: np.ndarray, generator: np.random.Generator, where: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Rows of merged codes (rows, columns); conditions are met to the value, not only to the bin."""
+    n = len(codes)
+    frame = codec.decode(Encoded(merging.parted(codes, generator)), generator)
+    given = {name: codec.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()}
+    return frame.assign(**given)

@@ -1,0 +1,229 @@
+"""privbayes: a Bayesian network with few parents (Zhang, Cormode, Procopiuc, Srivastava, Xiao 2017, TODS 42(4)).
+
+    1  columns enter one by one: the exponential mechanism picks a column and its parents among those that are in, by
+       association; parents may be seen from a height (neighbouring bins joined), so that no table has more cells than
+       noise allows (theta-usefulness: a cell holds theta times its noise on average)
+    2  the table of every column with its parents is counted with noise
+    3  `estimator: pgm` fits a graphical model to all tables, which makes them agree with each other; `ancestral` draws
+       each column given its parents, as in the paper
+
+Heights need `ancestral`: a graphical model is over columns, not over views of them. In return `pgm` admits only
+families with which its junction tree stays small.
+
+Guarantee, D columns. Step 1 makes D - 1 choices with a score of sensitivity 2, or 3 + 2/n under replace_one
+(`privacy/scores.py`; the first column is drawn blindly). Step 2 is one release: a row stands in one cell of each of D
+tables, so D cells change by one between neighbours, 2 D under replace_one; noise goes to all cells, empty ones too.
+Tables are made of counts, so no number of rows is needed for their noise; the number that limits their size is the
+declared or noisy one. Choices are charged as Gaussian events (`privacy/exponential.py`), counts as exact discrete
+Gaussian ones, and the plan composes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from dpsynth.errors import ConfigError
+from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
+from dpsynth.marginals.measured import noisy_total
+from dpsynth.marginals.triangulation import size_estimates
+from dpsynth.models.coded_rows import CodedRows
+from dpsynth.models.fitted import Fitted
+from dpsynth.models.fitted_graph import FittedGraph
+from dpsynth.models.fitted_network import FittedNetwork, Node
+from dpsynth.models.marginal_method import MarginalMethod, measurement
+from dpsynth.models.synthesizer import OwnPlan, Run
+from dpsynth.models.views import View, Views
+from dpsynth.privacy.accounting import calibrate
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.exponential import choices_charge, composed_epsilon, exponential
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.marginals import NoisyMarginals, marginals_charge, nearest_counts
+from dpsynth.privacy.scores import association, association_sensitivity
+
+NETWORK, TABLES = "choice of parents", "tables of columns and parents"
+MOST_CELLS = 100_000  # of a table, however little the noise
+MOST_BYTES = 2**25  # of the junction tree
+MOST_CANDIDATES = 20_000  # of a whole run; with more, tables have fewer parents
+
+
+class Family(NamedTuple):
+    """A column and its parents, as seen from their heights."""
+
+    column: int
+    parents: tuple[View, ...]
+
+
+@dataclass(frozen=True)
+class PrivBayes(MarginalMethod):
+    """The recipe; see `MarginalMethod` for further fields.
+
+    estimator: pgm or ancestral. degree: most parents. theta: least rows of a cell on average, in units of its noise.
+    choice_share: of the method's budget, for choosing parents; the rest buys the tables.
+    """
+
+    estimator: Literal["pgm", "ancestral"] = "pgm"
+    degree: int = 3
+    theta: float = 4.0
+    choice_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.estimator not in ("ancestral", "pgm"):
+            raise ConfigError(f"model.estimator '{self.estimator}': choose pgm or ancestral")
+        if self.degree < 1 or not self.theta > 0 or not 0 < self.choice_share < 1:
+            raise ConfigError("model.degree must be 1 or more, theta above 0, choice_share between 0 and 1")
+
+    def _releases(self, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        d = len(sizes)
+        share = self.choice_share if d > 1 else 0.0
+
+        def split(noise: float) -> tuple[float, float]:
+            """Parameter of a choice, noise of a cell; together about one Gaussian release of multiplier `noise`."""
+            epsilon = composed_epsilon(noise * math.sqrt((d - 1) / share)) if d > 1 else math.inf
+            return epsilon, noise * math.sqrt(d * budget.cells_changed / (1 - share))
+
+        def charges(noise: float) -> tuple[Charge, ...]:
+            epsilon, sigma = split(noise)
+            tables = marginals_charge(TABLES, d, sigma, budget)
+            return (choices_charge(NETWORK, d - 1, epsilon), tables) if d > 1 else (tables,)
+
+        noise = calibrate(lambda z: (*before, *charges(z)), budget)
+        epsilon, sigma = split(noise)
+        settings = {"choice epsilon": epsilon if d > 1 else None, "table noise": sigma}
+        return OwnPlan(charges(noise), settings, memory_bytes=16 * d * MOST_CELLS)
+
+    def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> Fitted:
+        sigma = ledger.plan.settings["table noise"]
+        seen = _Seen(rows, Views(rows.codec, rows.merging, coarsen=self.estimator == "ancestral"))
+        families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), ledger, run)
+        exact = seen.counts(families)
+        marginals = NoisyMarginals(TABLES, tuple(map(seen.clique, families)), seen.sizes, sigma)
+        noisy = marginals.release(exact, ledger, run.streams.privacy)
+        domain, bins = rows.codec.domain, rows.codec.bins
+        measured = [_measured(family, table, sigma) for family, table in zip(families, noisy, strict=True)]
+        if self.estimator == "pgm":
+            return FittedGraph(domain, bins, rows.merging, GraphicalModel.fit(rows.sizes, measured))
+        counted = noisy_total(measured)
+        nodes = [
+            Node(family.column, family.parents, _law(table.reshape(len(table), -1), counted, sigma))
+            for family, table in zip(families, noisy, strict=True)
+        ]
+        return FittedNetwork(domain, bins, rows.merging, nodes)
+
+    def _network(self, seen: _Seen, cells: float, ledger: Ledger, run: Run) -> list[Family]:
+        """Step 1: every column once, with parents that came before it."""
+        d, budget = len(seen.rows.sizes), ledger.plan.budget
+        used = [int(run.streams.numpy("first column").integers(d))]
+        families = [Family(used[0], ())]
+        if d == 1:
+            return families
+        epsilon = ledger.plan.settings["choice epsilon"]
+        ledger.spend(NETWORK, choices_charge(NETWORK, d - 1, epsilon).event)
+        degree = _degree(d, self.degree)
+        for step in range(d - 1):
+            left = [x for x in range(d) if x not in used]
+            candidates = [f for x in left for f in _families(seen.views, x, sorted(used), degree, cells)]
+            if self.estimator == "pgm":
+                candidates = _small(candidates, families, seen.rows.sizes)
+            chosen = exponential(
+                run.streams.privacy,
+                NETWORK,
+                seen.associations(candidates),
+                sensitivity=association_sensitivity(budget, len(seen.rows.codes)),
+                epsilon=epsilon,
+                step=step,
+            )
+            families.append(candidates[chosen])
+            used.append(candidates[chosen].column)
+        return families
+
+
+class _Seen:
+    """The private rows seen from all heights. Scores are kept: a family may be a candidate in many rounds."""
+
+    def __init__(self, rows: CodedRows, views: Views) -> None:
+        self.rows, self.views = rows, views
+        self.codes = views.codes(rows)
+        self.sizes = tuple(views.sizes.values())
+        self.known: dict[Family, float] = {}
+
+    def clique(self, family: Family) -> tuple[int, ...]:
+        """The column, then its parents, as positions among the views."""
+        return tuple(self.views.positions[view] for view in (View(family.column, 0), *family.parents))
+
+    def counts(self, families: Sequence[Family]) -> list[np.ndarray]:
+        """Exact counts, (codes of the column, codes of each parent). Private: for mechanisms only."""
+        counted = self.rows.engine.count(self.codes, self.sizes, [self.clique(family) for family in families])
+        return [counted[self.clique(family)] for family in families]
+
+    def associations(self, families: Sequence[Family]) -> np.ndarray:
+        """(families,) scores. Private: for the exponential mechanism only."""
+        new = [family for family in families if family not in self.known]
+        for family, table in zip(new, self.counts(new), strict=True):
+            self.known[family] = association(table.reshape(len(table), -1))
+        return np.array([self.known[family] for family in families])
+
+
+def _families(views: Views, x: int, used: Sequence[int], degree: int, cells: float) -> Iterator[Family]:
+    """Candidates for column x: for each set of parents the finest views that fit, unless a larger set shows as much."""
+    room = cells / views.sizes[View(x, 0)]
+    found: dict[tuple[int, ...], tuple[View, ...]] = {(): ()}
+    for k in range(1, degree + 1):
+        for columns in itertools.combinations(used, k):
+            fitting = views.fitting(columns, room)
+            if fitting is not None:
+                found[columns] = fitting
+    for columns, parents in found.items():
+        larger = (found.get(tuple(sorted((*columns, j)))) for j in used if j not in columns)
+        if not any(more is not None and _shows(more, parents) for more in larger):
+            yield Family(x, parents)
+
+
+def _small(candidates: Sequence[Family], families: Sequence[Family], sizes: Sequence[int]) -> list[Family]:
+    """Candidates with which the junction tree over all families stays small; a column alone always does."""
+    cliques = [_columns(family) for family in families]
+    found = size_estimates(sizes, cliques, [_columns(family) for family in candidates])
+    kept = [family for family, size in zip(candidates, found, strict=True) if size <= MOST_BYTES]
+    alone = (Family(x, ()) for x in dict.fromkeys(family.column for family in candidates))
+    return list(dict.fromkeys([*kept, *alone]))
+
+
+def _columns(family: Family) -> tuple[int, ...]:
+    """The columns of a family, ascending."""
+    return tuple(sorted((family.column, *(view.column for view in family.parents))))
+
+
+def _shows(more: Sequence[View], parents: Sequence[View]) -> bool:
+    """Whether `more` sees every parent at least as finely; its association is then at least as large."""
+    height = dict(more)
+    return all(height[j] <= h for j, h in parents)
+
+
+def _degree(columns: int, wanted: int) -> int:
+    """The most parents for which the sets of parents of all columns stay within MOST_CANDIDATES."""
+    sets = [columns * sum(math.comb(columns - 1, k) for k in range(degree + 1)) for degree in range(wanted + 1)]
+    return max([1, *(degree for degree in range(1, wanted + 1) if sets[degree] <= MOST_CANDIDATES)])
+
+
+def _measured(family: Family, table: np.ndarray, sigma: float) -> Measurement:
+    """The table of a family as a measurement, its columns in ascending order."""
+    columns = (family.column, *(view.column for view in family.parents))
+    order = np.argsort(columns)
+    return measurement(tuple(columns[k] for k in order), table.transpose(order), sigma)
+
+
+def _law(noisy: np.ndarray, total: float, sigma: float) -> np.ndarray:
+    """(parent cells, codes) conditional probabilities from noisy counts (codes, parent cells).
+
+    A parent cell with few rows leans on the column's own law, as if `sigma` further rows (at least one) came from it.
+    """
+    counts = nearest_counts(noisy, total).T
+    own = counts.sum(0) + 1e-3
+    counts = counts + max(sigma, 1.0) * own / own.sum()
+    return counts / counts.sum(1, keepdims=True)

@@ -1,0 +1,72 @@
+"""dpsynth encode, as a person would run it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpsynth.commands import __main__ as entry
+from dpsynth.marginals.counting import count
+from dpsynth.marginals.encoded_files import EncodedFiles
+
+
+@pytest.fixture
+def encode(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("age,sex\n" + "31,Female\n47,Male\n" * 40)
+    Path("b.csv").write_text("age,sex\n" + "31,Female\n470,Male\n" * 10)
+    Path("s.yaml").write_text(
+        "columns:\n  age: {kind: integer, bounds: [0, 99]}\n  sex: {kind: category, categories: [Female, Male]}\n"
+    )
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dpsynth", "encode", *arguments])
+        code = 0
+        try:
+            entry.main()
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_several_files_become_one(encode):
+    code, out, _ = encode("a.csv", "b.csv", "out.parquet", "schema=s.yaml", "bins=10")
+    assert code == 0
+    assert "100 rows of 2 columns" in out
+    assert "'age': 10 values outside" in out
+    files = EncodedFiles.open("out.parquet")
+    assert files.bins == 10
+    assert count(files, files.sizes, [(1,)])[1,].tolist() == [50, 50]
+
+
+def test_a_glob_is_expanded_and_nothing_is_overwritten_unasked(encode):
+    assert encode("*.csv", "out.parquet", "schema=s.yaml")[0] == 0
+    assert "exists already" in encode("a.csv", "out.parquet", "schema=s.yaml")[2]
+    assert encode("a.csv", "out.parquet", "schema=s.yaml", "overwrite=true")[0] == 0
+    assert len(EncodedFiles.open("out.parquet")) == 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.csv", "schema=s.yaml"), "the file to write"),
+        (("a.csv", "out.parquet"), "schema=FILE"),
+        (("a.csv", "out.parquet", "schema=s.yaml", "bin=3"), "unknown option bin"),
+        (("a.csv", "out.parquet", "schema=s.yaml", "bins=many"), "whole number"),
+        (("a.csv", "out.parquet", "schema=s.yaml", "overwrite=1"), "true or false"),
+        (("a.csv", "out.parquet", "schema=s.yaml", "invalid=drop"), "clamp, missing, error"),
+        (("a.csv", "out.csv", "schema=s.yaml"), ".parquet"),
+        (("nowhere.csv", "out.parquet", "schema=s.yaml"), "nowhere.csv"),
+    ],
+)
+def test_mistakes_are_one_line(encode, arguments, message):
+    code, _, err = encode(*arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+    assert not Path("out.parquet").exists()
+
+
+def test_help(encode):
+    assert "schema=FILE" in encode("--help")[1]
