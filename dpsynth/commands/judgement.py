@@ -85,7 +85,7 @@ class Judge:
         return Page(
             scores=result.scores,
             statement=candidate.statement,
-            figures={picture.caption: picture.figure for picture in drawn},
+            figures={picture.caption: picture.png for picture in drawn},
             facts={**facts, "synthetic rows": f"{rows:,}", "real rows": seen},
             alone=epsilon_alone(candidate.statement or {}),
             settings=asdict(self.settings),

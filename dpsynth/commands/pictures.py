@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,25 @@ from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
 
 KINDS = ("all", "diagnostics", "none")
-FORMATS = ("png", "svg")
+DPI = 120  # PNG, because a scatter plot as SVG would be many megabytes
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, the name of its files, and a caption that says in words what is to be seen."""
+    """A figure, the name of its file, and a caption that says in words what is to be seen."""
 
     name: str
     caption: str
     figure: Figure
 
-    def write(self, folder: Path) -> list[Path]:
-        """Write the picture in every format, each file whole or not at all."""
-        found = []
-        for form in FORMATS:
-            content = render(self.figure, form)
-            found.append(
-                write_whole(folder / f"{self.name}.{form}", lambda aside, text=content: aside.write_bytes(text))
-            )
-        return found
+    @cached_property
+    def png(self) -> bytes:
+        """The picture as a PNG file, drawn once for the folder and the report."""
+        return render(self.figure, "png", DPI)
+
+    def write(self, folder: Path) -> Path:
+        """Write NAME.png, whole or not at all."""
+        return write_whole(folder / f"{self.name}.png", lambda aside: aside.write_bytes(self.png))
 
 
 def pictures(candidate: Candidate, synthetic: pd.DataFrame, scores: Sequence[Score] = ()) -> Iterator[Picture]:

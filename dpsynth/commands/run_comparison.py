@@ -19,11 +19,12 @@ from rich.measure import Measurement
 from dpsynth.commands.candidate import candidate_of_run, digests_of, facts_of, kept_config
 from dpsynth.commands.judgement import Judge, write_text
 from dpsynth.commands.options import EvaluateOptions
-from dpsynth.commands.pictures import Picture
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.commands.score_file import ScoreFile, basis_of
+from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.figures import tradeoff
+from dpsynth.figures.style import render
 from dpsynth.report.run_table import Run, RunTable, long_form
 from dpsynth.report.table_formats import csv_text, latex, markdown, records_text, rich_table
 
@@ -82,7 +83,10 @@ def draw_tradeoff(table: RunTable, out: Path) -> None:
     frame = pd.DataFrame(long_form(table.runs))
     frame = frame.loc[frame["score"].isin(table.names).to_numpy()]
     with suppress(ValueError):  # no row with an epsilon and a value
-        Picture("tradeoff", "What privacy costs: main scores over epsilon.", tradeoff(frame)).write(out)
+        picture = tradeoff(frame)
+        for form in ("png", "svg"):
+            content = render(picture, form)
+            write_whole(out / f"tradeoff.{form}", lambda aside, content=content: aside.write_bytes(content))
 
 
 def run_folders(wanted: str | Sequence[str]) -> list[Path]:

@@ -6,18 +6,15 @@ It is made from real rows and says so in its header: it belongs in `private/`, n
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.tabular_files import write_whole
-from dpsynth.figures.style import house_style
 from dpsynth.metrics.score import Score
 from dpsynth.report.cells import cells
 from dpsynth.report.guarantee import plain, promises, releases
@@ -28,8 +25,6 @@ from dpsynth.report.verdict import RULE, verdict
 from dpsynth.report.weak_parts import weak_scores
 from dpsynth.report.wording import ARROWS, NOT_QUALITY, grouped, number, small, span
 
-DPI = 110  # pictures are PNG: scatter plots as SVG would be many megabytes
-
 
 @dataclass(frozen=True)
 class Page:
@@ -37,7 +32,7 @@ class Page:
 
     scores     of the evaluation; empty when only pictures were asked for
     statement  content of privacy.json, None when unknown (the page then warns that nothing is guaranteed)
-    figures    caption -> figure; the caption is also the text for those who do not see it
+    figures    caption -> picture as the bytes of a PNG file; the caption is also the text for those who do not see it
     facts      what was compared (model, data, rows, seed, ...), shown in the header as given
     alone      name of a release -> epsilon that it would cost by itself
     settings   of the evaluation; with the domain they say how columns were cut into cells
@@ -46,7 +41,7 @@ class Page:
 
     scores: Sequence[Score]
     statement: Mapping[str, Any] | None = None
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, bytes] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
     alone: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +74,7 @@ class Page:
             releases=releases(statement),
             weak=weak_scores([score for score in self.scores if score.group not in NOT_QUALITY]),
             cells=cells(self.domain, bins) if self.domain is not None and isinstance(bins, int) else [],
-            figures={caption: _data_uri(figure) for caption, figure in self.figures.items()},
+            figures={caption: _data_uri(png) for caption, png in self.figures.items()},
         )
 
     def write(self, path: str | Path) -> Path:
@@ -88,11 +83,8 @@ class Page:
         return write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
-def _data_uri(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    with house_style():
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _facts(detail: Mapping[str, Any]) -> str:

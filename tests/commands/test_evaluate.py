@@ -50,7 +50,7 @@ def test_a_run_is_scored_against_the_data_it_names(command, finished):
     assert "do not measure privacy" in report
     assert "held out" in report
     drawn = {path.name for path in (finished / "private" / "figures").iterdir()}
-    assert {"scores.png", "histograms.png", "histograms.svg", "dependence.png"} <= drawn
+    assert {"scores.png", "histograms.png", "dependence.png"} <= drawn
     assert not [path for path in finished.rglob("*") if path.name.endswith(".part")]
     assert {path: path.read_bytes() for path in (finished / "release").iterdir()} == before  # B25
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dpsynth.figures import histograms
+from dpsynth.figures.style import render
 from dpsynth.metrics.suite import Settings, evaluate
 from dpsynth.report.page import Page
 
@@ -28,7 +29,7 @@ def report(domain, people, tmp_path_factory):
     train, holdout = people.frame.iloc[order[:200]], people.frame.iloc[order[200:]]
     settings = Settings(families=("marginals", "validity", "columns"), replicates=3, triples=5)
     scores = evaluate(train, holdout, [train, holdout], domain, settings)
-    picture = {"Each column by itself": histograms(holdout, train, domain)}
+    picture = {"Each column by itself": render(histograms(holdout, train, domain), "png")}
     path = tmp_path_factory.mktemp("page") / "report.html"
     return Page(scores, figures=picture, settings={"bins": 32}, domain=domain).write(path)
 

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dpsynth.figures.style import figure, house_style
+from dpsynth.figures.style import figure, house_style, render
 from dpsynth.metrics.score import Score
 from dpsynth.report.page import Page
 
@@ -46,7 +46,7 @@ def page(score, statement, domain):
         parts = {
             "scores": scores,
             "statement": statement,
-            "figures": {'Histograms of "age"': drawn},
+            "figures": {'Histograms of "age"': render(drawn, "png")},
             "facts": {"model": "maf", "rows": 5},
             "alone": {"dp-sgd": 0.9014},
             "settings": {"bins": 32, "families": ["marginals"]},
