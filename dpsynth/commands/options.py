@@ -91,11 +91,14 @@ class EvaluateOptions:
 
     metrics: dict[str, Any] = field(default_factory=dict)
     run: str | None = None
+    runs: list[str] | str | None = None
     real: str | None = None
     holdout: str | None = None
-    synthetic: str | None = None
+    synthetic: list[str] | str | None = None
     schema: str | None = None
+    figures: str = "all"
     out: str | None = None
+    progress: str = "auto"
 
 
 def typed(kind: type[Record], config: DictConfig) -> Record:

@@ -141,6 +141,18 @@ class ColumnCodes:
             codes, units = np.where(where, code, codes), np.where(where, (code + 0.5) / self.size, units)
         return codes, units
 
+    def cell_ends(self, codes: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((n,), (n,)) float64: the stretch of the axis that stands for each lattice value.
+
+        Both ends are the unit itself where there is none: on a continuum, for categories, spikes and missing.
+        """
+        if self._cuts is None:
+            return units, units
+        cells = np.floor(self._from_axis(units))
+        of_value = codes < self.value_bins
+        low, high = (np.where(of_value, self._to_axis(cell), units) for cell in (cells, cells + 1))
+        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
     def decode(self, codes: np.ndarray, units: np.ndarray | None, generator: np.random.Generator | None) -> pd.Series:
         """The series of codes and units. Without units: a value of the bin, drawn or the middle one."""
         codes = np.clip(codes.astype(np.int64), 0, self.size - 1)

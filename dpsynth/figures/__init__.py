@@ -3,7 +3,24 @@
 Pictures of real rows are private output.
 """
 
+from dpsynth.figures.dependence import dependence
+from dpsynth.figures.diagnostics import base_marginals, base_pairs, base_quantiles, diagnostics
 from dpsynth.figures.histograms import histograms
+from dpsynth.figures.images import image_comparison, image_grid
+from dpsynth.figures.overview import score_overview
 from dpsynth.figures.style import save
+from dpsynth.figures.tradeoff import tradeoff
 
-__all__ = ["histograms", "save"]
+__all__ = [
+    "base_marginals",
+    "base_pairs",
+    "base_quantiles",
+    "dependence",
+    "diagnostics",
+    "histograms",
+    "image_comparison",
+    "image_grid",
+    "save",
+    "score_overview",
+    "tradeoff",
+]

@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.dates
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -21,9 +20,11 @@ from matplotlib.patches import Patch
 
 from dpsynth.data.columns import Category, Date, Datetime, Integer, Quantity
 from dpsynth.data.domain import Domain
-from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, house_style, note
-from dpsynth.metrics.binned import BinnedView, check, numbers, positions
+from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, house_style, note, short
+from dpsynth.figures.ticks import axis_ticks, compact
+from dpsynth.metrics.binned import numbers, positions
 from dpsynth.metrics.marginals import Workload, total_variations
+from dpsynth.metrics.sample import Sample
 
 BINS = 40  # of a column with more distinct values than this
 MOST_BARS = 10  # categories shown by name in a panel
@@ -42,10 +43,8 @@ def histograms(
 
     Beside a column's name stands the total variation of its 1-way marginal (32 bins): 0 equal, 1 disjoint.
     """
-    check(real, domain)
-    check(synthetic, domain)
-    view = BinnedView(domain)
-    distances = total_variations(view.codes(real), view.codes(synthetic), view.sizes, Workload.draw(len(view.sizes), 1))
+    one, two = Sample(real, domain), Sample(synthetic, domain)
+    distances = total_variations(one.codes, two.codes, one.sizes, Workload.draw(len(one.sizes), 1))
     columns = domain.columns[:most]
     across = min(across, len(columns))
     down = math.ceil(len(columns) / across)
@@ -60,7 +59,7 @@ def histograms(
             else:
                 assert isinstance(column, Quantity)
                 logarithmic = _draw_bins(axes, column, real, synthetic)
-            axes.set_title(_short(column.name, 24))
+            axes.set_title(short(column.name, 24))
             note(axes, ("log, " if logarithmic else "") + f"TV {distance:.3f}")
         left_out = len(domain.columns) - len(columns)
         title = "share of rows in each cell"
@@ -128,9 +127,9 @@ def _draw_bins(axes: Axes, column: Quantity, real: pd.DataFrame, synthetic: pd.D
     if not logarithmic:
         axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
 
-    ticks, labels = _ticks(column)
+    ticks, labels = axis_ticks(column)
     dated = isinstance(column, Date | Datetime)
-    names = ["spike" if dated else _compact(spike) for spike in cells.spikes]
+    names = ["spike" if dated else compact(spike) for spike in cells.spikes]
     names += ["missing"] if cells.missing else []
     # ticks of the bins must not run into the labels of the bars beside them
     least, most = low + span * 0.07 * bool(cells.spikes), high - span * 0.2 * cells.missing
@@ -155,7 +154,7 @@ def _draw_bars(axes: Axes, column: Category, real: pd.DataFrame, synthetic: pd.D
     if column.ordered:
         shown = np.sort(shown)
     rest = np.setdiff1d(ranked, shown)
-    labels = [_short(names[j], 16) for j in shown]
+    labels = [short(names[j], 16) for j in shown]
     rows = [[side[j] for j in shown] for side in sides]
     if len(rest):
         labels.append(f"{len(rest)} others")
@@ -183,33 +182,5 @@ def _flattened(shares: np.ndarray) -> bool:
     return len(occupied) > 2 and occupied.max() > FLATTENED * np.quantile(occupied, 0.9)
 
 
-def _ticks(column: Quantity) -> tuple[list[float], list[str]]:
-    """Places and labels of the ticks of an ordered column, in its own unit."""
-    low, high = column.start, column.stop
-    if isinstance(column, Date | Datetime):
-        locator = matplotlib.dates.AutoDateLocator(minticks=2, maxticks=4)
-        start, end = (matplotlib.dates.num2date(seconds / 86400) for seconds in (low, high))
-        days = [day for day in locator.tick_values(start, end) if low <= day * 86400 <= high]
-        formatter = matplotlib.dates.AutoDateFormatter(locator)
-        return [day * 86400 for day in days], [str(formatter(day)) for day in days]
-    whole = isinstance(column, Integer)
-    places = matplotlib.ticker.MaxNLocator(4, integer=whole, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    kept = [float(place) for place in places if low <= place <= high]
-    return kept, [_compact(place) for place in kept]
-
-
-def _compact(value: float) -> str:
-    """A number in few letters: 25k, 1.5M, 0.25."""
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= unit:
-            divisor = 1e3 if letter == "k" else unit
-            return f"{value / divisor:g}{letter}"
-    return f"{value:g}"
-
-
 def _percent(value: float, _position: int | None = None) -> str:
     return f"{100 * value:g}%"
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

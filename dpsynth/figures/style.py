@@ -1,4 +1,4 @@
-"""The house style of all figures: two colours safe for colour-blind readers, thin lines, no decoration.
+"""The house style of all figures: few colours safe for colour-blind readers, thin lines, no decoration.
 
 Figures are made without pyplot, so nothing global changes and no display is needed.
 """
@@ -20,6 +20,10 @@ SYNTHETIC = "#0072b2"  # blue of the Okabe-Ito palette, always in front
 ACCENT = "#d55e00"  # vermilion of the same palette, for the one thing to look at
 INK = "#24292f"
 FAINT = "#6b7280"
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#24292f")  # Okabe-Ito, one per model
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colour, for readers who do not see it
+AMOUNT = "Blues"  # colour map of amounts, light to dark
+SIGNED = "RdBu_r"  # colour map of differences, blue below zero, red above
 
 _RC: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -69,20 +73,25 @@ def note(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="right", fontsize=7, fontweight="normal", color=FAINT)
 
 
-def save(picture: Figure, path: str | Path, formats: tuple[str, ...] = ("png", "svg")) -> list[Path]:
+def short(text: str, length: int) -> str:
+    """The text, cut to `length` letters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def save(picture: Figure, path: str | Path, formats: tuple[str, ...] = ("png", "svg"), dpi: int = 150) -> list[Path]:
     """Write the figure as `path` with each format's suffix; returns the files. Folders are made as needed."""
     stem = Path(path)
     stem.parent.mkdir(parents=True, exist_ok=True)
     files = [stem.parent / f"{stem.name}.{form}" for form in formats]
     for file, form in zip(files, formats, strict=True):
-        file.write_bytes(render(picture, form))
+        file.write_bytes(render(picture, form, dpi))
     return files
 
 
-def render(picture: Figure, form: str = "svg") -> bytes:
+def render(picture: Figure, form: str = "svg", dpi: int = 150) -> bytes:
     """The figure as the bytes of one file, the same bytes every time."""
     buffer = io.BytesIO()
     metadata = {"Date": None} if form == "svg" else {}
     with house_style():
-        picture.savefig(buffer, format=form, dpi=150, metadata=metadata)
+        picture.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
     return buffer.getvalue()

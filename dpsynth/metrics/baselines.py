@@ -1,4 +1,4 @@
-"""Tables to measure against: rows that know the domain only, and fresh real rows."""
+"""Tables to measure against: rows that know the domain only, and rows that know every column by itself."""
 
 from __future__ import annotations
 
@@ -33,8 +33,14 @@ def uniform_rows(domain: Domain, rows: int, generator: np.random.Generator, bins
     return pd.DataFrame(columns)
 
 
-def draw_rows(frame: pd.DataFrame, rows: int, generator: np.random.Generator) -> pd.DataFrame:
-    """`rows` of the frame without replacement, in random order; the whole frame when it has no more."""
-    if rows >= len(frame):
-        return frame
-    return frame.iloc[generator.permutation(len(frame))[:rows]]
+def independent_rows(frame: pd.DataFrame, rows: int, generator: np.random.Generator) -> pd.DataFrame:
+    """`rows` rows with every column drawn by itself from the frame's: its one-way marginals, and no dependence.
+
+    Without replacement as long as the frame lasts. It is computed from real rows without noise: a yardstick, never
+    to be released.
+    """
+    columns = {}
+    for name in frame.columns:
+        chosen = np.concatenate([generator.permutation(len(frame)) for _ in range(-(-rows // len(frame)))])[:rows]
+        columns[name] = frame[name].iloc[chosen].reset_index(drop=True)
+    return pd.DataFrame(columns)

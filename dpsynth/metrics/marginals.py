@@ -11,15 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
-from dpsynth.data.domain import Domain
-from dpsynth.metrics.binned import BinnedView
+from dpsynth.metrics.family import Reference
+from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
-
-WORST = 10  # how many of the worst marginals a score names
 
 
 @dataclass(frozen=True)
@@ -64,63 +62,38 @@ def total_variations(real: np.ndarray, synthetic: np.ndarray, sizes: Sequence[in
     return np.clip(errors, 0.0, 1.0)
 
 
-def marginal_scores(
-    real: pd.DataFrame,
-    synthetic: pd.DataFrame,
-    domain: Domain,
-    *,
-    floor: pd.DataFrame,
-    baseline: pd.DataFrame,
-    counts: Mapping[int, int | None],
-    bins: int = 32,
-    seed: int = 0,
-) -> list[Score]:
-    """One score per marginal order: "tv_1way", "tv_2way", ...
+@dataclass(frozen=True)
+class Marginals:
+    """Scores "tv_1way", "tv_2way", "tv_3way": mean total variation over a named workload.
 
-    real      holdout rows, the reference of all comparisons
-    floor     real rows that are not in `real`, as many as `synthetic`
-    baseline  rows drawn without looking at data
-    counts    {order: number of marginals, or None for all}
+    counts: order -> number of marginals drawn by `seed`, None for all.
     """
-    view = BinnedView(domain, bins)
-    sizes, names = view.sizes, domain.names
-    reference, judged, fresh, blind = (view.codes(frame) for frame in (real, synthetic, floor, baseline))
-    scores: list[Score] = []
-    for order, count in counts.items():
-        meaning = f"mean total variation of {order}-way marginals (0 equal, 1 disjoint)"
-        if order > len(sizes):
-            reason = f"the table has {len(sizes)} column(s), fewer than {order}"
-            scores.append(Score.absent(f"tv_{order}way", "lower", reason, meaning))
-            continue
-        workload = Workload.draw(len(sizes), order, count, seed)
-        errors = total_variations(reference, judged, sizes, workload)
-        expected = total_variations(reference, fresh, sizes, workload)
-        worst = np.argsort(-errors, kind="stable")[:WORST]
-        scores.append(
-            Score(
-                f"tv_{order}way",
-                float(errors.mean()),
-                "lower",
-                floor=float(expected.mean()),
-                baseline=float(total_variations(reference, blind, sizes, workload).mean()),
-                meaning=meaning,
-                detail={
-                    "workload": workload.name,
-                    "bins": bins,
-                    "rows": len(synthetic),
-                    "holdout_rows": len(real),
-                    "worst": [
-                        {
-                            "columns": [names[j] for j in workload.columns[i]],
-                            "value": float(errors[i]),
-                            "floor": float(expected[i]),
-                        }
-                        for i in worst
-                    ],
-                },
-            )
-        )
-    return scores
+
+    counts: Mapping[int, int | None]
+    seed: int = 0
+    needs_train: ClassVar[bool] = False
+    costly: ClassVar[bool] = False
+    baselines: ClassVar[bool] = True
+
+    def measure(self, judged: Sample, reference: Reference) -> list[Score]:
+        """The parts of each score are its marginals, named "column x column"."""
+        real, sizes, names = reference.holdout, judged.sizes, judged.domain.names
+        scores: list[Score] = []
+        for order, count in self.counts.items():
+            name, meaning = f"tv_{order}way", f"mean total variation of {order}-way marginals (0 equal, 1 disjoint)"
+            if order > len(sizes):
+                reason = f"the table has {len(sizes)} column(s), fewer than {order}"
+                scores.append(Score.absent(name, "lower", reason, meaning, "marginals"))
+                continue
+            workload = Workload.draw(len(sizes), order, count, self.seed)
+            errors = total_variations(real.codes, judged.codes, sizes, workload)
+            parts = {
+                " x ".join(names[j] for j in columns): float(error)
+                for columns, error in zip(workload.columns, errors, strict=True)
+            }
+            facts = {"workload": workload.name, "bins": judged.bins, "rows": len(judged), "holdout_rows": len(real)}
+            scores.append(Score(name, float(errors.mean()), "lower", "marginals", meaning, parts=parts, detail=facts))
+        return scores
 
 
 def _index(codes: np.ndarray, sizes: Sequence[int], columns: Sequence[int]) -> np.ndarray:

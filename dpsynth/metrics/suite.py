@@ -1,54 +1,109 @@
-"""The evaluation as a whole: which metrics run, on how many rows, against which floors."""
+"""The evaluation as a whole: which metrics run, on how many rows, against how many real samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dpsynth.data.domain import Domain
-from dpsynth.errors import ConfigError, DataError
-from dpsynth.metrics.baselines import draw_rows, uniform_rows
-from dpsynth.metrics.binned import check
-from dpsynth.metrics.marginals import marginal_scores
+from dpsynth.errors import ConfigError
+from dpsynth.metrics.association import Association
+from dpsynth.metrics.coefficients import Coefficients
+from dpsynth.metrics.columns import Columns
+from dpsynth.metrics.comparison import Comparison, Counts, Report
+from dpsynth.metrics.copying import Copying
+from dpsynth.metrics.divergence import Divergence
+from dpsynth.metrics.family import Family
+from dpsynth.metrics.image_features import check_network
+from dpsynth.metrics.images import ImageClassifier, ImageDistances
+from dpsynth.metrics.learners import LEARNERS
+from dpsynth.metrics.marginals import Marginals
+from dpsynth.metrics.membership import Membership
+from dpsynth.metrics.propensity import Propensity
+from dpsynth.metrics.queries import Queries
+from dpsynth.metrics.randomisation import RandomisationRatio
+from dpsynth.metrics.ranking import Ranking
 from dpsynth.metrics.score import Score
-from dpsynth.metrics.utility import LEARNERS, utility_scores
-from dpsynth.metrics.wasserstein import wasserstein_scores
+from dpsynth.metrics.seed_compat import SeedCompat
+from dpsynth.metrics.support import SupportScores
+from dpsynth.metrics.two_sample import TwoSample
+from dpsynth.metrics.utility import Utility
+from dpsynth.metrics.validity import Validity
+
+# All metrics by the names that configs/metrics/*.yaml uses, in the order of the report.
+FAMILIES: dict[str, Callable[[Settings], Family]] = {
+    "marginals": lambda settings: Marginals(settings.marginals, settings.seed),
+    "divergence": lambda settings: Divergence(seed=settings.seed),
+    "columns": lambda settings: Columns(),
+    "association": lambda settings: Association(),
+    "utility": lambda settings: Utility(settings.learners, seed=settings.seed),
+    "ranking": lambda settings: Ranking(seed=settings.seed),
+    "queries": lambda settings: Queries(seed=settings.seed),
+    "coefficients": lambda settings: Coefficients(seed=settings.seed),
+    "randomisation": lambda settings: RandomisationRatio(seed=settings.seed),
+    "propensity": lambda settings: Propensity(seed=settings.seed),
+    "two_sample": lambda settings: TwoSample(seed=settings.seed),
+    "support": lambda settings: SupportScores(),
+    "image_distances": lambda settings: ImageDistances(settings.image_features),
+    "image_classifier": lambda settings: ImageClassifier(seed=settings.seed),
+    "validity": lambda settings: Validity(),
+    "copying": lambda settings: Copying(),
+    "membership": lambda settings: Membership(),
+    "seed_compat": lambda settings: SeedCompat(seed=settings.seed),
+}
+ALL = tuple(name for name in FAMILIES if name != "seed_compat")  # which is there for comparison with old tables
 
 
 @dataclass(frozen=True)
 class Settings:
     """What configs/metrics/*.yaml holds.
 
-    bins       equal-width bins of the declared bounds in the marginal comparison
-    pairs      number of 2-way marginals, None for all, 0 for none
-    triples    number of 3-way marginals, None for all, 0 for none
-    learners   models of the utility score: boosting, logistic, or none
-    max_rows   limit on the rows of each table, None for no limit
-    seed       of the drawn marginals, rows and learners
+    families            metrics to compute, names of `FAMILIES`
+    bins                equal-width bins of the declared bounds wherever cells are counted
+    pairs, triples      number of 2- and 3-way marginals, None for all, 0 for none
+    learners            models of the utility scores, names of `learners.LEARNERS`
+    image_features      network of the image distances: random_conv, or a file with the weights of Inception
+    max_rows            limit on the rows of each table, None for no limit
+    draws               synthetic tables drawn from the model, for the interval of each score
+    replicates          fresh real samples for the null band of each cheap score
+    costly_replicates   the same for scores that fit models or compute all distances
+    costly_draws        draws that such scores look at
+    threads             scores computed at the same time
+    seed                of everything drawn
     """
 
+    families: tuple[str, ...] = ALL
     bins: int = 32
     pairs: int | None = None
     triples: int | None = 200
     learners: tuple[str, ...] = LEARNERS
+    image_features: str = "random_conv"
     max_rows: int | None = None
+    draws: int = 5
+    replicates: int = 20
+    costly_replicates: int = 4
+    costly_draws: int = 3
+    threads: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "learners", tuple(self.learners))
-        for name, least in (("bins", 1), ("pairs", 0), ("triples", 0), ("max_rows", 1), ("seed", 0)):
+        for name, known in (("families", FAMILIES), ("learners", LEARNERS)):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            for each in getattr(self, name):
+                if each not in known:
+                    raise ConfigError(f"metrics.{name}: {each!r} is unknown; choose from {', '.join(known)}")
+        check_network(self.image_features)
+        least = {"bins": 1, "pairs": 0, "triples": 0, "max_rows": 1, "draws": 1, "replicates": 2, "seed": 0}
+        least |= {"costly_replicates": 2, "costly_draws": 1, "threads": 1}
+        for name, bound in least.items():
             number = getattr(self, name)
             if number is None and name in ("pairs", "triples", "max_rows"):
                 continue
-            if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise ConfigError(f"metrics.{name}: {number!r} is not a whole number of at least {least}")
-        for learner in self.learners:
-            if learner not in LEARNERS:
-                raise ConfigError(f"metrics.learners: {learner!r} is unknown; choose from {', '.join(LEARNERS)}")
+            if not isinstance(number, int) or isinstance(number, bool) or number < bound:
+                raise ConfigError(f"metrics.{name}: {number!r} is not a whole number of at least {bound}")
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Settings:
@@ -59,50 +114,33 @@ class Settings:
                 raise ConfigError(f"metrics.{key}: unknown key; known are {', '.join(known)}")
         return cls(**options)
 
+    @property
+    def marginals(self) -> dict[int, int | None]:
+        """Order -> number of marginals, None for all."""
+        counts = {1: None, 2: self.pairs, 3: self.triples}
+        return {order: count for order, count in counts.items() if count != 0}
+
 
 def evaluate(
     train: pd.DataFrame,
     holdout: pd.DataFrame | None,
-    synthetic: pd.DataFrame,
+    synthetic: pd.DataFrame | Sequence[pd.DataFrame],
     domain: Domain,
     settings: Settings | None = None,
+    report: Report | None = None,
 ) -> list[Score]:
     """All scores of a synthetic table against real holdout rows. Reads private data: the result is private.
 
-    train       real rows the model was fitted to; used only for the floors, never as reference
-    holdout     real rows the model has not seen. None when there are none: a random half of `train` then
-                stands in and the other half gives the floors, so that no real row is compared with itself;
-                a model that copies its training rows profits from that
-    synthetic   rows of the model
-
-    As many synthetic as real training rows are compared, min(len(synthetic), len(train), max_rows); a longer
-    table is cut to that number, so that sampling noise is alike in the score and in its floor.
+    train       real rows the model was fitted to, for floors, baselines and traces of single rows; never the reference
+    holdout     real rows the model has not seen. None when there are none: halves of `train` then stand in for both, a
+                model that copies its rows profits from that, and metrics that need unseen rows are absent
+    synthetic   rows of the model, or several tables drawn from it
+    report      called with (done, in all, what was last done)
     """
     settings = settings or Settings()
-    generator = np.random.default_rng(settings.seed)
-    train, holdout = (train, holdout) if holdout is not None else _halves(train, generator)
-    for frame in (train, holdout, synthetic):
-        check(frame, domain)
-    limit = settings.max_rows or max(len(train), len(holdout), len(synthetic))
-    rows = min(len(synthetic), len(train), limit)
-    real = draw_rows(holdout, limit, generator)
-    floor = draw_rows(train, rows, generator)
-    judged = draw_rows(synthetic, rows, generator)
-    uniform = uniform_rows(domain, rows, generator, settings.bins)
-
-    counts = {1: None, 2: settings.pairs, 3: settings.triples}
-    counts = {order: count for order, count in counts.items() if count != 0}
-    common = {"floor": floor, "baseline": uniform}
-    seed = settings.seed
-    scores = marginal_scores(real, judged, domain, **common, counts=counts, bins=settings.bins, seed=seed)
-    scores += wasserstein_scores(real, judged, domain, **common)
-    if settings.learners:
-        scores += utility_scores(real, judged, domain, floor=floor, learners=settings.learners, seed=seed)
-    return scores
-
-
-def _halves(frame: pd.DataFrame, generator: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if len(frame) < 2:
-        raise DataError("fewer than two real rows cannot be split into floor and reference; give holdout rows")
-    order = generator.permutation(len(frame))
-    return frame.iloc[order[len(frame) // 2 :]], frame.iloc[order[: len(frame) // 2]]
+    draws = [synthetic] if isinstance(synthetic, pd.DataFrame) else list(synthetic)
+    comparison = Comparison.of(
+        train, holdout, draws, domain, bins=settings.bins, max_rows=settings.max_rows, seed=settings.seed
+    )
+    counts = Counts(settings.replicates, settings.costly_replicates, settings.costly_draws, settings.threads)
+    return comparison.scores([FAMILIES[name](settings) for name in settings.families], counts, report)

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
+from scipy import special
 
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
@@ -57,8 +58,22 @@ class FittedFlow(Fitted):
             return self.flow.log_density(codes, units).numpy()
 
     def base(self, table: Table, seed: int = 0) -> np.ndarray:
-        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true."""
-        return self.flow.base(*self._encoded(table), torch.Generator().manual_seed(seed)).numpy()
+        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true.
+
+        A lattice value (an integer, a date) is an interval of the axis: its coordinate is drawn evenly from the
+        probabilities at both ends, as for categories (randomised probability integral transform).
+        """
+        encoded = self.codec.encode(table.frame)
+        assert encoded.units is not None
+        codes, rows = torch.from_numpy(encoded.codes.astype(np.int64)), (encoded.codes.T, encoded.units.T)
+        ends = [column.cell_ends(c, u) for column, c, u in zip(self.codec.columns, *rows, strict=True)]
+        levels: list[np.ndarray] = []
+        for side in (0, 1):
+            units = torch.from_numpy(np.column_stack([pair[side] for pair in ends])).float()
+            levels.append(special.ndtr(self.flow.base(codes, units, torch.Generator().manual_seed(seed)).numpy()))
+        below, above = levels
+        within = np.random.default_rng(seed).random(below.shape)
+        return special.ndtri(below + within * (above - below))
 
     def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
         encoded = self.codec.encode(table.frame)

@@ -6,115 +6,88 @@ It is made from real rows and says so in its header: it belongs in `private/`, n
 from __future__ import annotations
 
 import base64
-import json
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
-from dpsynth.figures.style import render
+from dpsynth.data.domain import Domain
+from dpsynth.data.tabular_files import write_whole
 from dpsynth.metrics.score import Score
-from dpsynth.report.terminal import ARROWS, number, share
+from dpsynth.report.cells import cells
+from dpsynth.report.guarantee import plain, promises, releases
+from dpsynth.report.headlines import folded
+from dpsynth.report.marks import mark
+from dpsynth.report.terminal import absences
 from dpsynth.report.verdict import RULE, verdict
+from dpsynth.report.weak_parts import weak_scores
+from dpsynth.report.wording import ARROWS, NOT_QUALITY, grouped, number, small, span
 
-WORST_SHOWN = 5
 
+@dataclass(frozen=True)
+class Page:
+    """What a report is made of.
 
-def render_report(
-    scores: Sequence[Score],
-    statement: Mapping[str, Any] | None,
-    figures: Mapping[str, Figure],
-    *,
-    title: str = "Synthetic data report",
-    facts: Mapping[str, object] | None = None,
-) -> str:
-    """The page as HTML text.
-
+    scores     of the evaluation; empty when only pictures were asked for
     statement  content of privacy.json, None when unknown (the page then warns that nothing is guaranteed)
-    figures    caption -> figure
+    figures    caption -> picture as the bytes of a PNG file; the caption is also the text for those who do not see it
     facts      what was compared (model, data, rows, seed, ...), shown in the header as given
+    alone      name of a release -> epsilon that it would cost by itself
+    settings   of the evaluation; with the domain they say how columns were cut into cells
+    remarks    sentences to stand with "what the scores do not say"
     """
-    environment = Environment(
-        loader=PackageLoader("dpsynth.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["share"] = share
-    environment.filters["plain"] = _plain
-    return environment.get_template("page.html.j2").render(
-        title=title,
-        facts=facts or {},
-        verdict=verdict(scores, statement),
-        rule=RULE,
-        scores=[score for score in scores if score.value is not None],
-        absent=[score for score in scores if score.value is None],
-        arrows=ARROWS,
-        guarantee={key: value for key, value in (statement or {}).items() if not _is_table(value)},
-        tables={key: _columns(value) for key, value in (statement or {}).items() if _is_table(value)},
-        worst=_worst(scores),
-        figures={caption: _data_uri(figure) for caption, figure in figures.items()},
-    )
+
+    scores: Sequence[Score]
+    statement: Mapping[str, Any] | None = None
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    alone: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    domain: Domain | None = None
+    remarks: Sequence[str] = ()
+    title: str = "Synthetic data report"
+
+    def html(self) -> str:
+        """The page as text."""
+        environment = Environment(
+            loader=PackageLoader("dpsynth.report", "."),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"number": number, "plain": plain, "small": small, "mark": mark, "facts": _facts}
+        statement = self.statement or {}
+        present = [score for score in self.scores if score.value is not None]
+        bins = self.settings.get("bins")
+        return environment.get_template("page.html.j2").render(
+            page=self,
+            verdict=verdict(self.scores, self.statement),
+            rule=RULE,
+            groups={title: folded(scores) for title, scores in grouped(present).items()},
+            absences=absences(self.scores),
+            arrows=ARROWS,
+            span=span,
+            promises=promises(statement) if statement else [],
+            releases=releases(statement),
+            weak=weak_scores([score for score in self.scores if score.group not in NOT_QUALITY]),
+            cells=cells(self.domain, bins) if self.domain is not None and isinstance(bins, int) else [],
+            figures={caption: _data_uri(png) for caption, png in self.figures.items()},
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write the page; whole or not at all."""
+        text = self.html()
+        return write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
-def write_report(
-    path: str | Path,
-    scores: Sequence[Score],
-    statement: Mapping[str, Any] | None,
-    figures: Mapping[str, Figure],
-    *,
-    title: str = "Synthetic data report",
-    facts: Mapping[str, object] | None = None,
-) -> Path:
-    """Write the page; whole or not at all."""
-    path = Path(path)
-    text = render_report(scores, statement, figures, title=title, facts=facts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(render(figure, "svg")).decode("ascii")
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
-
-
-def _columns(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Records as headings and rows; a key that one record lacks is an empty cell there."""
-    headings = list(dict.fromkeys(key for record in records for key in record))
-    return headings, [[record.get(heading, "") for heading in headings] for record in records]
-
-
-def _plain(value: Any) -> str:
-    """A value of the statement as text: short numbers, nested parts as compact JSON."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: ""}[value]
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping) and not any(isinstance(item, Mapping | list) for item in value.values()):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, default=str)
-    return str(value)
-
-
-def _worst(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The worst marginals: pairs where there are any, because two columns can still be looked at."""
-    by_name = {score.name: score for score in scores}
-    for name in ("tv_2way", "tv_3way", "tv_1way"):
-        if name in by_name and by_name[name].detail.get("worst"):
-            return list(by_name[name].detail["worst"])[:WORST_SHOWN]
-    return []
+def _facts(detail: Mapping[str, Any]) -> str:
+    """The facts of a score that fit in a line: texts, numbers and flat collections of them."""
+    short = {key: text for key, value in detail.items() if len(text := plain(value)) <= 200}
+    return "; ".join(f"{key.replace('_', ' ')}: {text}" for key, text in short.items())

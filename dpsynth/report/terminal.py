@@ -8,38 +8,40 @@ from rich.table import Table
 from rich.text import Text
 
 from dpsynth.metrics.score import Score
+from dpsynth.report.wording import ARROWS, around, grouped, number
 
-ARROWS = {"lower": "↓", "higher": "↑"}
+_LIKE = {True: Text("yes", style="green"), False: Text("no"), None: Text("")}
 
 
-def scores_table(scores: Sequence[Score], title: str = "synthetic against real rows") -> Table:
-    """One line for each score: value, what a real sample scores, what is scored without data, and how far the
-    value has come from there. Metrics that do not apply say why.
-    """
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("score")
-    for heading in ("synthetic", "real sample", "no data", "of the way"):
-        table.add_column(heading, justify="right")
+def absences(scores: Sequence[Score]) -> list[str]:
+    """One sentence for each reason, with the scores that are absent for it."""
+    reasons: dict[str, list[str]] = {}
     for score in scores:
-        name = f"{score.name} {ARROWS[score.better]}"
         if score.value is None:
-            table.add_row(name, "absent", "", "", Text(score.reason or "", style="dim"))
-            continue
-        table.add_row(
-            name,
-            Text(number(score.value), style="bold"),
-            number(score.floor),
-            number(score.baseline),
-            share(score),
-        )
+            reasons.setdefault(score.reason or "", []).append(score.name)
+    return [f"Absent: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+
+
+def scores_table(scores: Sequence[Score], title: str = "Synthetic against real rows") -> Table:
+    """One line for each score, by group: value with the reach of its interval over draws, that of fresh real samples
+    with the reach of their band, what independent columns and uniform rows score, and whether the value lies in the
+    band or on its better side. Absent scores are left to `absences`.
+    """
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("score", no_wrap=True)
+    for heading in ("synthetic", "real sample", "indep.", "uniform", "in band"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group, members in grouped([score for score in scores if score.value is not None]).items():
+        table.add_row(Text(group, style="italic"))
+        for score in members:
+            table.add_row(
+                f" {score.name} {ARROWS[score.better]}",
+                Text(around(score.value, score.low, score.high), style="bold"),
+                around(score.floor, score.floor_low, score.floor_high),
+                number(score.baselines.get("independent")),
+                number(score.baselines.get("uniform")),
+                _LIKE[score.like_real],
+            )
     return table
-
-
-def number(value: float | None) -> str:
-    """Four decimals; empty where there is none."""
-    return "" if value is None else f"{value:.4f}"
-
-
-def share(score: Score) -> str:
-    """Closeness in per cent, between 0 and 100; empty where it cannot be told."""
-    return "" if score.closeness is None else f"{100 * min(max(score.closeness, 0.0), 1.0):.0f}%"

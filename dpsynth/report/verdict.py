@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dpsynth.metrics.score import Score
+from dpsynth.report.headlines import headline_scores
+from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
-CLOSE, USEFUL = 0.95, 0.8  # shares of the way from knowing nothing to a real sample
-HEADLINES = ("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2")
+CLOSE, USEFUL = 0.95, 0.8  # shares of the way from uniform rows to a real sample
+NAMED = 6  # scores named in one sentence
 RULE = (
-    "The headline follows the weakest of the main scores (combinations of two and three columns, prediction "
-    f"of the label): close from {CLOSE:.0%} of the way between knowing no data and a real sample, useful "
-    f"from {USEFUL:.0%}."
+    "How the headline is found: the main scores are those of combinations of two and three columns and of predicting "
+    "the label. If all lie in the band of fresh real samples, the table is like a real sample. If one is worse than "
+    "that of independent columns, the table loses to them. Otherwise the weakest decides: close from "
+    f"{CLOSE:.0%} of the way between rows drawn uniformly over the domain and a real sample, useful from "
+    f"{USEFUL:.0%}, else far. Independent columns are the real columns, each shuffled by itself, without any noise; "
+    "scores on which they are themselves like a real sample cannot show dependence and are not held against the table."
 )
 
-Grade = Literal["close", "useful", "far", "unknown"]
+Grade = Literal["real", "close", "useful", "far", "loses", "unknown"]
 _WORDS: dict[Grade, str] = {
+    "real": "Like a real sample in all main scores.",
     "close": "Close to a real sample in what was measured.",
     "useful": "Useful, with errors that a real sample would not have.",
     "far": "Far from the real data in what was measured.",
+    "loses": "Loses to independent columns, which keep no dependence at all.",
     "unknown": "The scores do not allow a verdict.",
 }
 
@@ -42,15 +49,10 @@ class Verdict:
 
 
 def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Verdict:
-    """Judge a table by its main scores; `statement` is the content of privacy.json, or None."""
-    by_name = {score.name: score for score in scores if score.value is not None}
-    main = [by_name[name] for name in HEADLINES if name in by_name]
-    shares = [score.closeness for score in main if score.closeness is not None]
-    grade: Grade = "unknown"
-    if shares:
-        grade = "close" if min(shares) >= CLOSE else "useful" if min(shares) >= USEFUL else "far"
+    """Judge a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
     private, guarantee = promise(statement)
-    return Verdict(private, guarantee, grade, _WORDS[grade], tuple(_sentences(by_name)))
+    grade = _grade(headline_scores(scores))
+    return Verdict(private, guarantee, grade, _WORDS[grade], tuple(_sentences(scores)))
 
 
 def promise(statement: Mapping[str, Any] | None) -> tuple[bool, str]:
@@ -61,25 +63,88 @@ def promise(statement: Mapping[str, Any] | None) -> tuple[bool, str]:
     return statement.get("private") is True, words
 
 
-def _sentences(scores: Mapping[str, Score]) -> Iterator[str]:
+def losses(scores: Sequence[Score]) -> list[Score]:
+    """Scores worse than those of independent columns, where these are themselves worse than fresh real samples."""
+    return [score for score in scores if score.loses_to("independent") and not _harmless(score, "independent")]
+
+
+def like_real(scores: Sequence[Score]) -> tuple[int, int]:
+    """(scores inside the band of fresh real samples, scores of quality that have such a band)."""
+    told = [score.like_real for score in scores if score.group not in NOT_QUALITY and score.like_real is not None]
+    return sum(told), len(told)
+
+
+def _grade(main: Sequence[Score]) -> Grade:
+    shares = [share for score in main if (share := score.closeness("uniform")) is not None]
+    if main and all(score.like_real for score in main):
+        return "real"
+    if losses(main):
+        return "loses"
+    if not shares:
+        return "unknown"
+    return "close" if min(shares) >= CLOSE else "useful" if min(shares) >= USEFUL else "far"
+
+
+def _harmless(score: Score, baseline: str) -> bool:
+    """Whether the baseline itself cannot be told from a real sample by this score."""
+    other = score.baselines[baseline]
+    if score.better == "lower":
+        return score.floor_high is not None and other <= score.floor_high
+    return score.floor_low is not None and other >= score.floor_low
+
+
+def _sentences(scores: Sequence[Score]) -> Iterator[str]:
+    passed, judged = like_real(scores)
+    if judged:
+        yield f"Cannot be told from a fresh real sample by {passed} of {judged} scores."
+    named = {score.name: score for score in scores if score.value is not None}
     for order in (3, 2, 1):
-        score = scores.get(f"tv_{order}way")
-        if score is not None and score.value is not None:
-            beside = "" if score.floor is None else f"; a real sample of the same size has {score.floor:.3f}"
+        score = named.get(f"tv_{order}way")
+        if score is not None:
+            of = "of single columns" if order == 1 else f"of combinations of {order} columns"
             yield (
-                f"The shares of {order}-way combinations of values are off by {score.value:.3f} in total "
-                f"variation on average{beside}."
+                f"Shares of rows in the cells {of} are off by {number(score.value)} in total variation on "
+                f"average{_beside(score, 'a real sample of the same size has')}."
             )
             break
-    for name, measure in (("boosting_auc", "AUC"), ("boosting_r2", "R2")):
-        score = scores.get(name) or scores.get(name.replace("boosting", "logistic"))
-        if score is not None and score.value is not None:
-            beside = "" if score.floor is None else f"; one trained on real rows has {score.floor:.3f}"
+    for score in headline_scores(scores):
+        if score.group == "utility":
+            measure = {"auc": "AUC", "r2": "R2"}.get(score.name.rpartition("_")[2], score.name)
             label = score.detail.get("label", "the label")
             yield (
                 f"A model trained on synthetic rows predicts {label} of real rows with {measure} "
-                f"{score.value:.3f}{beside}."
+                f"{number(score.value)}{_beside(score, 'one trained on real rows has')}."
             )
-    blind = [score.name for score in scores.values() if score.closeness is not None and score.closeness <= 0]
+            break
+    lost = losses([score for score in scores if score.group not in NOT_QUALITY])
+    if lost:
+        yield f"Loses to independent columns on {_names(lost)}."
+    blind = [s for s in scores if s.group not in NOT_QUALITY and s.loses_to("uniform") and not _harmless(s, "uniform")]
     if blind:
-        yield f"No better than knowing the domain alone: {', '.join(blind)}."
+        yield f"Worse than rows drawn without any data on {_names(blind)}."
+    broken = [score for score in scores if score.group == "validity" and _short_of_best(score)]
+    if broken:
+        yield f"Not all of it is legal: {_names(broken)} should be {number(_best(broken[0]))}."
+    suspects = [score for score in scores if score.group in LEAKS and score.like_real is False]
+    if suspects:
+        yield (
+            f"Look at single rows: {_names(suspects)} lie outside the band of fresh real samples. That can be a sign "
+            "of copied rows; it neither proves nor refutes the guarantee."
+        )
+
+
+def _beside(score: Score, words: str) -> str:
+    return "" if score.floor is None else f"; {words} {number(score.floor)}"
+
+
+def _best(score: Score) -> float:
+    return 0.0 if score.better == "lower" else 1.0
+
+
+def _short_of_best(score: Score) -> bool:
+    return score.value is not None and (score.value > 0 if score.better == "lower" else score.value < 1)
+
+
+def _names(scores: Sequence[Score]) -> str:
+    names = ", ".join(score.name for score in scores[:NAMED])
+    return names + (f" and {len(scores) - NAMED} more" if len(scores) > NAMED else "")

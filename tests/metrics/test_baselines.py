@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from dpsynth.metrics.baselines import draw_rows, uniform_rows
+from dpsynth.metrics.baselines import independent_rows, uniform_rows
 from dpsynth.metrics.binned import BinnedView
 
 
@@ -16,9 +17,13 @@ def test_uniform_rows_lie_in_the_domain_and_are_uniform(domain):
     assert abs(flag - 1 / 3).max() < 0.02
 
 
-def test_drawn_rows_are_without_replacement(draw):
-    frame = draw(100, 0)
-    drawn = draw_rows(frame, 30, np.random.default_rng(0))
-    assert len(drawn) == 30
-    assert drawn.index.is_unique
-    assert draw_rows(frame, 100, np.random.default_rng(0)) is frame
+@pytest.mark.parametrize("rows", [40, 100, 250])
+def test_independent_rows_keep_every_column_and_no_dependence(draw, rows):
+    frame = draw(100, 0).assign(twin=lambda each: each["age"])
+    shuffled = independent_rows(frame, rows, np.random.default_rng(0))
+    assert len(shuffled) == rows
+    assert list(shuffled.columns) == list(frame.columns)
+    counts, most = shuffled["age"].value_counts(), frame["age"].value_counts() * -(-rows // 100)
+    assert (counts <= most[counts.index]).all()
+    assert (shuffled["age"] != shuffled["twin"]).mean() > 0.8
+    assert (shuffled.dtypes == frame.dtypes).all()

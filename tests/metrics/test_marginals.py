@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from dpsynth.data.domain import Domain
 from dpsynth.metrics.binned import BinnedView
-from dpsynth.metrics.marginals import Workload, marginal_scores, total_variations
+from dpsynth.metrics.family import Reference
+from dpsynth.metrics.marginals import Marginals, Workload, total_variations
+from dpsynth.metrics.sample import Sample
 
 
 def distances(real, synthetic, domain, order):
@@ -72,39 +74,11 @@ def test_sparse_and_dense_counting_agree_and_stay_in_range(a, b):
     assert dense == pytest.approx(total_variations(synthetic, real, (6, 6), workload)[0])
 
 
-def test_two_samples_of_one_law_score_inside_the_floor_band(domain, draw):
-    holdout, blind = draw(3000, 1), draw(3000, 2)
-    floors = []
-    for seed in range(3, 13):
-        floor = draw(1500, seed)
-        score = marginal_scores(holdout, floor, domain, floor=floor, baseline=blind, counts={2: None})[0]
-        floors.append(score.value)
-    fresh = marginal_scores(holdout, draw(1500, 99), domain, floor=blind, baseline=blind, counts={2: None})[0]
-    assert abs(fresh.value - np.mean(floors)) < 4 * np.std(floors, ddof=1)
-
-
-def test_shuffling_a_column_moves_pairs_but_not_single_columns(domain, draw):
-    real = draw(4000, 0)
-    broken = real.copy()
-    broken["age"] = np.random.default_rng(0).permutation(broken["age"])
-    assert (distances(real, broken, domain, 1) < 1e-12).all()
-    pairs = dict(zip(Workload.draw(6, 2).columns, distances(real, broken, domain, 2), strict=True))
-    assert pairs[(0, 5)] > 0.15  # age and bought
-    assert all(value < 1e-12 for columns, value in pairs.items() if 0 not in columns)
-
-
-def test_orders_beyond_the_table_are_absent():
-    domain = Domain.from_yaml("columns:\n  b: {kind: integer, bounds: [0, 9]}\n")
-    frame = pd.DataFrame({"b": [1]})
-    scores = marginal_scores(frame, frame, domain, floor=frame, baseline=frame, counts={1: None, 2: None})
-    assert scores[0].value == 0.0
-    assert scores[1].value is None
-    assert "1 column" in scores[1].reason
-
-
-def test_the_worst_marginals_are_named(domain, draw):
-    real = draw(500, 0)
-    broken = real.assign(region="south")
-    score = marginal_scores(real, broken, domain, floor=draw(500, 1), baseline=real, counts={1: None})[0]
-    assert score.detail["worst"][0]["columns"] == ["region"]
-    assert score.detail["workload"] == "all 6 1-way marginals"
+def test_scores_name_their_marginals(domain, draw):
+    reference = Reference(Sample(draw(300, 1), domain))
+    scores = Marginals({1: None, 2: None, 7: None}).measure(Sample(draw(300, 0), domain), reference)
+    assert [score.name for score in scores] == ["tv_1way", "tv_2way", "tv_7way"]
+    assert set(scores[0].parts) == set(domain.names)
+    assert scores[1].value == pytest.approx(np.mean(list(scores[1].parts.values())))
+    assert "age x bought" in scores[1].parts
+    assert scores[2].reason == "the table has 6 column(s), fewer than 7"

@@ -6,7 +6,9 @@ from dpsynth.metrics.score import Score
 
 
 def test_round_trip_through_json():
-    score = Score("tv", 0.2, "lower", floor=0.1, baseline=0.6, meaning="m", detail={"worst": [1, 2]})
+    score = Score(
+        "tv", 0.2, "lower", floor=0.1, baselines={"uniform": 0.6}, meaning="m", parts={"a": 0.1}, detail={"rows": 2}
+    )
     assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
 
 
@@ -24,14 +26,16 @@ def test_round_trip_through_json():
     ],
 )
 def test_closeness_runs_from_the_baseline_to_the_floor(value, better, floor, baseline, expected):
-    closeness = Score("s", value, better, floor=floor, baseline=baseline).closeness
+    score = Score("s", value, better, floor=floor, baselines={"uniform": baseline})
+    closeness = score.closeness()
+    assert score.closeness("independent") is None
     assert closeness == (None if expected is None else pytest.approx(expected))
 
 
 def test_absent_scores_need_a_reason():
     score = Score.absent("utility", "higher", "no label")
     assert score.value is None
-    assert score.closeness is None
+    assert score.closeness() is None
     with pytest.raises(ValueError, match="reason"):
         Score("s", None, "lower")
 
@@ -42,3 +46,15 @@ def test_numbers_are_finite(number):
         Score("s", number, "lower")
     with pytest.raises(ValueError, match="better"):
         Score("s", 1.0, "sideways")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("better", "value", "like"),
+    [("lower", 0.05, True), ("lower", 0.13, False), ("higher", 0.07, False), ("higher", 0.2, True)],
+)
+def test_like_real_means_no_worse_than_the_null_band(better, value, like):
+    score = Score("s", value, better, floor=0.1, floor_low=0.08, floor_high=0.12, baselines={"independent": 0.1})
+    assert score.like_real is like
+    assert score.loses_to("independent") is (value > 0.1 if better == "lower" else value < 0.1)
+    assert score.loses_to("uniform") is None
+    assert Score("s", value, better).like_real is None

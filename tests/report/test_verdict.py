@@ -1,35 +1,72 @@
 import pytest
 
 from dpsynth.metrics.score import Score
-from dpsynth.report.verdict import verdict
+from dpsynth.report.verdict import like_real, losses, verdict
 
 STATEMENT = {"private": True, "guarantee": "(1, 1e-05)-differential privacy for one row"}
 
 
-def scores(pairs=0.05, area=0.9):
-    return [
-        Score("tv_2way", pairs, "lower", floor=0.03, baseline=0.7),
-        Score("boosting_auc", area, "higher", floor=0.93, baseline=0.5, detail={"label": "income"}),
-        Score.absent("missing_gap", "lower", "no column may be missing"),
-    ]
-
-
 @pytest.mark.parametrize(
-    ("pairs", "area", "grade"),
-    [(0.03, 0.93, "close"), (0.05, 0.88, "useful"), (0.05, 0.6, "far"), (0.5, 0.93, "far")],
+    ("pairs", "auc", "grade"),
+    [
+        (0.04, 0.93, "real"),
+        (0.01, 0.99, "real"),
+        (0.05, 0.93, "close"),
+        (0.05, 0.88, "useful"),
+        (0.05, 0.6, "far"),
+        (0.25, 0.93, "loses"),
+        (0.05, 0.4, "loses"),
+    ],
 )
-def test_the_weakest_main_score_decides(pairs, area, grade):
-    assert verdict(scores(pairs, area), STATEMENT).grade == grade
+def test_the_weakest_main_score_decides(score, area, pairs, auc, grade):
+    assert verdict([score(value=pairs), area(auc)], STATEMENT).grade == grade
 
 
-def test_sentences_give_value_and_floor():
-    text = " ".join(verdict(scores(), STATEMENT).sentences)
-    for part in ("0.050", "0.030", "0.900", "0.930", "income"):
+def test_other_scores_do_not_decide(score, area):
+    other = score("tv_1way", 0.6)
+    assert verdict([score(value=0.03), area(0.93), other], STATEMENT).grade == "real"
+
+
+def test_scores_in_the_band_are_counted_among_those_with_a_band(score, area):
+    scores = [score(value=0.03), area(0.6), Score.absent("missing_gap", "lower", "no column may be missing")]
+    scores += [score("bare", floor=None, floor_low=None, floor_high=None), score("dcr_share", 0.03, group="copying")]
+    assert like_real(scores) == (1, 2)
+    assert "by 1 of 2 scores" in verdict(scores, STATEMENT).sentences[0]
+
+
+def test_sentences_give_value_and_floor(score, area):
+    text = " ".join(verdict([score(), area()], STATEMENT).sentences)
+    for part in ("0.0500", "0.0300", "0.9000", "0.9300", "income", "AUC", "2 columns"):
         assert part in text
+    assert "Loses" not in text
+    assert "Worse than" not in text
 
 
-def test_losing_to_no_data_is_said():
-    assert "No better than knowing the domain alone: tv_2way" in verdict(scores(0.8), STATEMENT).sentences[-1]
+def test_losing_to_independent_columns_and_to_no_data_is_said(score):
+    text = " ".join(verdict([score(value=0.8), score("tv_3way", 0.3)], STATEMENT).sentences)
+    assert "Loses to independent columns on tv_2way, tv_3way." in text
+    assert "Worse than rows drawn without any data on tv_2way." in text
+
+
+def test_independent_columns_that_are_like_real_cannot_be_lost_to(score):
+    """They are real columns without noise: on single columns nothing can beat them."""
+    single = score("tv_1way", 0.05, baselines={"uniform": 0.7, "independent": 0.03})
+    assert single.loses_to("independent")
+    assert losses([single]) == []
+    assert losses([score(value=0.3)])
+    higher = score("boosting_auc", 0.5, "higher", baselines={"independent": 0.95}, floor_low=0.9, floor_high=0.99)
+    assert losses([higher]) == []
+
+
+def test_illegal_values_and_signs_of_copies_are_said(score):
+    broken = score("validity", 0.98, "higher", group="validity", floor=1.0, floor_low=1.0, floor_high=1.0, baselines={})
+    copies = score("exact_copies", 0.5, group="copying", baselines={})
+    text = " ".join(verdict([score(), broken, copies], STATEMENT).sentences)
+    assert "Not all of it is legal: validity" in text
+    assert "exact_copies" in text
+    assert "neither proves nor refutes" in text
+    clean = score("validity", 1.0, "higher", group="validity", floor=1.0, floor_low=1.0, floor_high=1.0, baselines={})
+    assert "legal" not in " ".join(verdict([score(), clean], STATEMENT).sentences)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +79,12 @@ def test_losing_to_no_data_is_said():
         ({"private": False, "guarantee": "not private: seeded noise"}, False),
     ],
 )
-def test_only_an_explicit_promise_counts(statement, private):
-    result = verdict(scores(), statement)
+def test_only_an_explicit_promise_counts(score, statement, private):
+    result = verdict([score()], statement)
     assert result.private is private
     assert result.guarantee
 
 
-def test_no_scores_no_verdict():
+def test_no_scores_no_verdict(score):
     assert verdict([], STATEMENT).grade == "unknown"
+    assert verdict([score("another")], STATEMENT).grade == "unknown"

@@ -1,0 +1,115 @@
+"""Draws the committed examples in figs/ from finished runs of maf, and prints what each picture shows.
+
+    python train.py model=maf data=adult privacy.epsilon=1 run=outputs/adult-1
+    python train.py model=maf data=pums privacy.epsilon=10 run=outputs/pums-10
+    python train.py model=maf data=power data.n_train=100000 privacy.epsilon=1 run=outputs/power-1
+    python train.py model=maf data=digits privacy.epsilon=10 run=outputs/digits-10
+    python benchmarks/figures.py outputs/adult-1 outputs/pums-10 outputs/power-1 outputs/digits-10
+
+    python train.py -m model=maf data=adult privacy.epsilon=0.3,3,10
+    python benchmarks/figures.py --tradeoff outputs/adult-1 outputs/maf-adult*
+
+For each run: histograms, dependence maps, the flow's base coordinates of all holdout rows, images where rows are
+images, and the overview of scores where evaluate.py has left them. --tradeoff scores the runs and
+draws them over epsilon. All these data are public, which is why pictures of real rows may be shown.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from dpsynth.commands.declaration import opened
+from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
+from dpsynth.metrics.association import Association
+from dpsynth.metrics.comparison import Comparison, Counts
+from dpsynth.metrics.image_features import image_shape, images_of, labels_of
+from dpsynth.metrics.marginals import Marginals
+from dpsynth.metrics.sample import Sample
+from dpsynth.metrics.score import Score
+from dpsynth.metrics.utility import Utility
+from dpsynth.models.artifact import load
+from dpsynth.models.fitted_flow import FittedFlow
+
+DPI, FINE = 110, 150
+SHOWN = ("tv_1way", "tv_2way", "tv_3way", "cramer_gap", "logistic_auc", "boosting_auc")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--tradeoff", action="store_true", help="one picture of all runs over epsilon")
+    parser.add_argument("--out", type=Path, default=Path("figs"))
+    wanted = parser.parse_args()
+    if wanted.tradeoff:
+        table = pd.DataFrame([record for run in wanted.runs for record in scored(run)])
+        print(table.pivot_table("value", "epsilon", "score").round(4).to_string())
+        write(wanted.out, table["data"].iloc[0], "tradeoff", tradeoff(table), "Scores of several runs over epsilon.")
+    else:
+        for run in wanted.runs:
+            draw(run, wanted.out)
+
+
+def draw(run: Path, out: Path) -> None:
+    """All pictures of one run."""
+    data, train, holdout, fitted = pieces(run)
+    real, synthetic = (
+        Sample(holdout.frame, fitted.domain),
+        Sample(fitted.sample(len(train), seed=1).frame, train.domain),
+    )
+    across = 4 if len(fitted.domain) <= 24 else 8
+    grid = histograms(real.frame, synthetic.frame, fitted.domain, across=across, most=72)
+    write(out, data, "histograms", grid, "Each column by itself, real rows against synthetic ones.")
+    maps = dependence(real, synthetic)
+    caption = "Dependence of every two columns: real rows, synthetic rows, the difference."
+    write(out, data, "dependence", maps, caption, FINE if len(fitted.domain) > 40 else DPI)
+    if isinstance(fitted, FittedFlow):
+        found = diagnostics(fitted.base(holdout), fitted.domain.names)
+        for name, (caption, picture) in zip(("marginals", "quantiles", "pairs"), found.items(), strict=False):
+            write(out, data, f"flow_{name}", picture, caption)
+    if image_shape(fitted.domain) is not None:
+        pairs = image_comparison(images_of(real), labels_of(real), images_of(synthetic), labels_of(synthetic))
+        write(out, data, "images", pairs, "Images of each class: real ones, and synthetic ones below them.")
+    scores = run / "private" / "scores.json"
+    if scores.exists():
+        records = json.loads(scores.read_text())["scores"]
+        page = score_overview([Score.from_dict(record) for record in records])
+        write(out, data, "scores", page, "All scores, between rows made without data and a real sample.")
+
+
+def scored(run: Path) -> list[dict]:
+    """One record for each shown score of the run."""
+    data, train, holdout, fitted = pieces(run)
+    drawn = fitted.sample(len(train), seed=1).frame
+    compared = Comparison.of(train.frame, holdout.frame, [drawn], fitted.domain)
+    families = [Marginals({1: None, 2: None, 3: 200}), Association(), Utility(("logistic", "boosting"))]
+    scores = compared.scores(families, Counts(), lambda *_: None)
+    facts = {"run": run.name, "model": "maf", "data": data, "epsilon": fitted.statement["target"]["epsilon"], "seed": 0}
+    numbers = ("better", "value", "floor", "floor_low", "floor_high")
+    return [
+        {**facts, "score": score.name, **{key: getattr(score, key) for key in numbers}, **score.baselines}
+        for score in scores
+        if score.name in SHOWN
+    ]
+
+
+def pieces(run: Path):
+    """(name of the data, training rows, holdout rows, fitted model) of a finished run."""
+    kept: Any = OmegaConf.to_container(OmegaConf.load(run / "private" / "config.yaml"))
+    fitted = load(run)
+    source = opened(kept["data"], kept["columns"])
+    assert source.holdout is not None, "pictures compare with rows the model has not seen"
+    return kept["data"]["name"], source.train.redeclare(fitted.domain), source.holdout.redeclare(fitted.domain), fitted
+
+
+def write(out: Path, data: str, name: str, picture: Figure, caption: str, dpi: int = DPI) -> None:
+    (file,) = save(picture, out / f"{data}_{name}", ("png",), dpi)
+    print(f"{file} ({file.stat().st_size // 1000} kB): {caption}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What is judged: synthetic tables, and the real rows they are compared with, in one domain.
+
+Either a finished run, whose private/config.yaml names its data, or any files. Files are judged as they stand: values
+outside the domain are not refused, they are read as near as can be and counted against the table.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+
+from dpsynth.commands.declaration import opened
+from dpsynth.commands.options import EvaluateOptions
+from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data import tabular_files
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ArtifactError, ConfigError, DataError
+from dpsynth.metrics.validity import legible
+from dpsynth.models.artifact import find_release, load
+from dpsynth.models.fitted import Fitted
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is judged and what is known about it.
+
+    raw        the synthetic tables as their files hold them, one or several draws
+    fitted     the model, None for tables made elsewhere; more draws come from it while `more_draws` is set
+    out        the private folder for what is written
+    names      what was compared, for people: run, model, data, ... or the names of the files
+    digests    sha256 of the files that were read: equal digests and settings give equal scores
+    """
+
+    train: Table
+    holdout: Table | None
+    raw: tuple[pd.DataFrame, ...]
+    domain: Domain
+    out: Path
+    names: Mapping[str, Any]
+    digests: Mapping[str, str]
+    fitted: Fitted | None = None
+    more_draws: bool = False
+
+    @property
+    def statement(self) -> Mapping[str, Any] | None:
+        """The privacy statement of the run; None for tables made elsewhere."""
+        return self.fitted.statement if self.fitted else None
+
+    @property
+    def real(self) -> Table:
+        """Real rows to draw pictures of: those the model has not seen, where there are any."""
+        return self.train if self.holdout is None else self.holdout
+
+    def tables(self, draws: int, seed: int) -> list[pd.DataFrame]:
+        """At least one synthetic table: those of the files, and up to `draws` of the same size from the model."""
+        tables = [legible(frame, self.domain) for frame in self.raw]
+        if self.fitted is not None and self.more_draws:
+            for k in range(len(tables), draws):
+                own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])  # unlike the seed of any release
+                tables.append(self.fitted.sample(len(tables[0]), seed=own).frame)
+        return tables
+
+
+def candidate_of(options: EvaluateOptions) -> Candidate:
+    """What the options name: a run, or files."""
+    return candidate_of_run(options) if options.run else candidate_of_files(options)
+
+
+def candidate_of_run(options: EvaluateOptions) -> Candidate:
+    """A finished run against the data its private/config.yaml names."""
+    for name in ("real", "holdout", "schema"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"{name}: a run brings its own; give either run= or real=, synthetic= and schema=")
+    assert options.run is not None, "called for a run"
+    release = find_release(options.run)
+    run = RunFolder(release.parent)
+    kept = kept_config(run)
+    fitted = load(release)
+    files = tabular_files.find(options.synthetic or release / "synthetic.csv")
+    source = opened(kept["data"], kept["columns"])
+    out = Path(options.out) if options.out else run.private
+    return Candidate(
+        train=source.train.redeclare(fitted.domain),
+        holdout=None if source.holdout is None else source.holdout.redeclare(fitted.domain),
+        raw=_frames(files, fitted.domain),
+        domain=fitted.domain,
+        out=_usable(out),
+        names={"run": str(run.path), **facts_of(kept, fitted.statement)},
+        digests=digests_of(release, files),
+        fitted=fitted,
+        more_draws=options.synthetic is None,
+    )
+
+
+def candidate_of_files(options: EvaluateOptions) -> Candidate:
+    """Synthetic tables made anywhere against real ones."""
+    for name in ("real", "synthetic", "schema"):
+        if getattr(options, name) is None:
+            raise ConfigError(f"{name}= is missing; give run=FOLDER, or real=A.csv synthetic=C.csv schema=S.yaml")
+    assert options.real is not None, "checked above"
+    assert options.synthetic is not None, "checked above"
+    domain = Domain.from_yaml(str(options.schema))
+    if domain.undeclared:
+        names = ", ".join(column.name for column in domain.undeclared)
+        raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
+    files = tabular_files.find(options.synthetic)
+    return Candidate(
+        train=Table.read(options.real, domain),
+        holdout=Table.read(options.holdout, domain) if options.holdout else None,
+        raw=_frames(files, domain),
+        domain=domain,
+        out=_usable(Path(options.out or "evaluation")),
+        names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
+        digests={str(file): digest(file) for file in files},
+    )
+
+
+def kept_config(run: RunFolder) -> dict[str, Any]:
+    """The options a run was started with; `ArtifactError` when they did not stay with it."""
+    if not run.config.exists():
+        raise ArtifactError(
+            f"{run.config}: missing, so the real data are not known; "
+            "use real=... synthetic=... schema=... to judge a release by itself"
+        )
+    kept: Any = OmegaConf.to_container(OmegaConf.load(run.config))
+    return kept
+
+
+def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Model, data, budget and seed of a run, for headers and comparison tables."""
+    target = statement.get("target", {})
+    chosen = kept.get("chosen", {})
+    return {
+        "model": chosen.get("model", "unknown"),
+        "data": chosen.get("data", "unknown"),
+        "epsilon": target.get("epsilon"),
+        "delta": target.get("delta"),
+        "seed": kept.get("seed"),
+    }
+
+
+def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]:
+    """sha256 of the files of a run that its scores depend on; model.json holds those of the model's other files."""
+    files = files or [release / "synthetic.csv"]
+    return {path.name: digest(path) for path in (release / "model.json", *files)}
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _frames(files: list[Path], domain: Domain) -> tuple[pd.DataFrame, ...]:
+    """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
+    frames = [tabular_files.read(file) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        tabular_files.match(frame, domain.names, where=f"'{file}'")
+        if not len(frame):
+            raise DataError(f"'{file}': a header but no rows")
+    return tuple(frame.loc[:, list(domain.names)] for frame in frames)
+
+
+def _usable(out: Path) -> Path:
+    """The folder to write into, checked before any work is done."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out}: is a file; name a folder")
+    return out

@@ -1,0 +1,98 @@
+"""Images in rows by class: synthetic ones, or real ones above synthetic ones.
+
+The second variant shows real rows: it is private output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from dpsynth.figures.style import INK, REAL, SYNTHETIC, figure, house_style
+
+CELL = 0.34  # inches
+GAP = 0.08  # between images, as a share of their side
+
+
+def image_grid(images: np.ndarray, labels: np.ndarray | None, per_class: int = 10) -> Figure:
+    """One row of the first `per_class` images for each class; a class with fewer leaves places empty.
+
+    images: (n, h, w), (n, h, w, 3) or, as `images_of` gives them, (n, 1 or 3, h, w); uint8, or float in [0, 1].
+    labels: (n,) of any one type that sorts, -1 for missing; None for images without classes.
+    """
+    return _mosaic([(images, labels)], per_class, [SYNTHETIC])
+
+
+def image_comparison(
+    real: np.ndarray,
+    real_labels: np.ndarray | None,
+    synthetic: np.ndarray,
+    synthetic_labels: np.ndarray | None,
+    per_class: int = 10,
+) -> Figure:
+    """For each class a row of real images, and below it one of synthetic images; arrays as in `image_grid`."""
+    return _mosaic([(real, real_labels), (synthetic, synthetic_labels)], per_class, [REAL, SYNTHETIC])
+
+
+def _mosaic(sides: Sequence[tuple[np.ndarray, np.ndarray | None]], per_class: int, colors: Sequence[str]) -> Figure:
+    """All sides' rows of one class together, a coloured stripe before each row that says whose it is."""
+    given = [
+        (_unit(images), np.full(len(images), "") if labels is None else np.asarray(labels)) for images, labels in sides
+    ]
+    for images, labels in given:
+        if len(images) != len(labels):
+            raise ValueError(f"{len(images)} images but {len(labels)} labels")
+    classes = np.unique(np.concatenate([labels for _, labels in given]))
+    height, width, channels = given[0][0].shape[1:]
+    gap = max(1, round(GAP * max(height, width)))
+    between = 2 * gap if len(given) > 1 else 0
+    block = len(given) * (height + gap) + between
+    canvas = np.ones((max(1, len(classes) * block - gap - between), per_class * (width + gap) - gap, channels))
+    stripes: list[tuple[float, float, str]] = []
+    for c, name in enumerate(classes):
+        for s, (images, labels) in enumerate(given):
+            top = c * block + s * (height + gap)
+            stripes.append((top - 0.5, float(height), colors[s]))
+            for k, image in enumerate(images[labels == name][:per_class]):
+                left = k * (width + gap)
+                canvas[top : top + height, left : left + width] = image
+    with house_style():
+        unit = CELL / width  # inches of a pixel
+        picture = figure(max(2.6, canvas.shape[1] * unit + 0.7), canvas.shape[0] * unit + 0.45)
+        axes = picture.subplots()
+        axes.imshow(canvas[..., 0] if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        reach = -1.5 * gap
+        for top, tall, color in stripes:
+            axes.fill_betweenx([top, top + tall], reach, reach + gap * 0.9, color=color, linewidth=0)
+        middle = (len(given) * (height + gap) - gap) / 2 - 0.5
+        axes.set_yticks(
+            [c * block + middle for c in range(len(classes))],
+            ["missing" if name == -1 else str(name) for name in classes],
+        )
+        axes.set_xticks([])
+        axes.set_xlim(reach - 0.5, canvas.shape[1] - 0.5)
+        axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        words = ["real", "synthetic"] if len(given) > 1 else ["synthetic"]
+        handles = [Patch(color=color, label=word) for color, word in zip(colors, words, strict=True)]
+        picture.legend(handles=handles, loc="outside upper left", ncols=2)
+    return picture
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    """(n, h, w, 1 or 3) float64 in [0, 1]."""
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    elif images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, -1)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"images of shape {images.shape}: give (n, height, width), with 1 or 3 channels last or second"
+        )
+    scaled = images / 255 if images.dtype == np.uint8 else images.astype(np.float64)
+    return np.clip(np.nan_to_num(scaled), 0.0, 1.0)

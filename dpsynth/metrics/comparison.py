@@ -1,0 +1,235 @@
+"""From bare metrics to readable scores: null bands from fresh real samples, baselines, and intervals over draws.
+
+Null band. Real rows, training and holdout together, are split again at random into a fresh sample as large as the
+synthetic table and a holdout as large as the real one; the metric of the two is what a perfect synthesizer would
+score. Several splits give a mean (the floor) and a sample standard deviation s, and mean -+ t s sqrt(1 + 1/R) with
+the Student quantile t of R - 1 degrees is where one more such score falls with 95 % confidence: exact for normal
+scores, close for the others (tested by simulation). Splits share rows, as permutation tests do.
+
+Metrics that look at the training rows need three disjoint real sets, so for them everything, the judged rows too, is
+cut to half of the training rows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from dpsynth.data.domain import Domain
+from dpsynth.errors import DataError
+from dpsynth.metrics.baselines import independent_rows, uniform_rows
+from dpsynth.metrics.family import Family, Reference
+from dpsynth.metrics.sample import Sample
+from dpsynth.metrics.score import Score
+
+LEVEL = 0.95
+BASELINES = ("uniform", "independent")
+KINDS = (*BASELINES, "null")
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each metric is computed: null replicates (cheap and costly metrics), draws of costly ones, threads."""
+
+    replicates: int = 20
+    costly_replicates: int = 4
+    costly_draws: int = 3
+    threads: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Synthetic draws against real rows, with the fresh real samples and the baselines to read the scores by.
+
+    draws: synthetic tables of one model. held_out: whether the model has not seen the holdout.
+    """
+
+    real: Sample
+    train_rows: int
+    draws: tuple[Sample, ...]
+    held_out: bool
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        train: pd.DataFrame,
+        holdout: pd.DataFrame | None,
+        draws: Sequence[pd.DataFrame],
+        domain: Domain,
+        *,
+        bins: int = 32,
+        max_rows: int | None = None,
+        seed: int = 0,
+    ) -> Comparison:
+        """At most max_rows of each table, drawn by `seed`; no more synthetic rows than real training rows, so that
+        sampling noise is alike in the score and in its floor.
+
+        Without a holdout a random half of `train` stands in for it, and the other half for the training rows: no real
+        row is compared with itself, but the model has seen them all.
+        """
+        generator = np.random.default_rng([seed, 0])
+        if not draws:
+            raise DataError("there is no synthetic table to evaluate; give at least one")
+        held_out = holdout is not None
+        if holdout is None:
+            if len(train) < 2:
+                raise DataError("fewer than two real rows cannot be split into floor and reference; give holdout rows")
+            order = generator.permutation(len(train))
+            halves = train.iloc[order[len(train) // 2 :]], train.iloc[order[: len(train) // 2]]
+        else:
+            halves = train, holdout
+        limit = max_rows or max(map(len, halves))
+        train, unseen = (half.iloc[generator.permutation(len(half))[:limit]] for half in halves)
+        # every table is checked before any is judged
+        real = Sample.joined([Sample(train, domain, bins), Sample(unseen, domain, bins)])
+        judged = [Sample(frame, domain, bins) for frame in draws]
+        cut = [sample.rows(generator.permutation(len(sample))[: len(train)]) for sample in judged]
+        return cls(real, len(train), tuple(cut), held_out, seed)
+
+    @property
+    def holdout(self) -> Sample:
+        return self.real.rows(np.arange(self.train_rows, len(self.real)))
+
+    @property
+    def train(self) -> Sample:
+        return self.real.rows(np.arange(self.train_rows))
+
+    def baseline(self, name: str) -> Sample:
+        """As many rows as a synthetic draw: "uniform" over the domain, or the training rows with every column
+        shuffled by itself ("independent": exact one-way marginals without noise, no dependence at all)."""
+        rows, generator = len(self.draws[0]), np.random.default_rng([self.seed, 1])
+        if name == "uniform":
+            frame = uniform_rows(self.real.domain, rows, generator, self.real.bins)
+        else:
+            frame = independent_rows(self.train.frame, rows, generator)
+        return Sample(frame, self.real.domain, self.real.bins)
+
+    def scores(self, families: Sequence[Family], counts: Counts, report: Report | None = None) -> list[Score]:
+        """All scores, in the order of the families; `counts.threads` of them are computed at a time.
+
+        report: called with (done, in all, what was last done).
+        """
+        tasks = [(k, task) for k, family in enumerate(families) for task in self._tasks(family, counts)]
+        tasks.sort(key=lambda pair: not families[pair[0]].costly)  # long ones first, so that no thread ends alone
+        found: list[dict[str, list[list[Score]]]] = [{} for _ in families]
+        with warnings.catch_warnings(), _pool(counts.threads) as pool:
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a score of a barely unfinished fit is still a score
+            futures = [(k, task.kind, pool.submit(task.run, families[k])) for k, task in tasks]
+            try:
+                for done, (k, kind, future) in enumerate(futures, start=1):
+                    found[k].setdefault(kind, []).append(future.result())
+                    if report:
+                        report(done, len(futures), type(families[k]).__name__)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [score for results in found for score in _combined(results)]
+
+    def _tasks(self, family: Family, counts: Counts) -> Iterator[_Task]:
+        draws = self.draws[: counts.costly_draws] if family.costly else self.draws
+        rows, train = len(draws[0]), None
+        if family.needs_train:
+            rows = min(rows, max(self.train_rows // 2, 1))
+            train = self.train.head(rows) if self.held_out and self.train_rows > 1 else None
+        for draw in draws:
+            yield _Task("draw", lambda draw=draw: (draw.head(rows), Reference(self.holdout, train)))
+        if family.needs_train and train is None:
+            return
+        if family.baselines:
+            for name in BASELINES:
+                yield _Task(name, lambda name=name: (self.baseline(name).head(rows), Reference(self.holdout, train)))
+        for k in range(counts.costly_replicates if family.costly else counts.replicates):
+            yield _Task("null", lambda k=k: self._fresh(k, rows, train is not None))
+
+    def _fresh(self, k: int, rows: int, three: bool) -> tuple[Sample, Reference]:
+        """The k-th split of the real rows into a fresh sample of `rows` rows, a holdout, and perhaps training rows."""
+        order = np.random.default_rng([self.seed, 2, k]).permutation(len(self.real))
+        held = len(self.real) - self.train_rows
+        holdout, fresh = self.real.rows(order[:held]), self.real.rows(order[held : held + rows])
+        train = self.real.rows(order[held + rows : held + 2 * rows]) if three else None
+        return fresh, Reference(holdout, train)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One call of a family; its tables are made when its turn comes."""
+
+    kind: str
+    tables: Callable[[], tuple[Sample, Reference]]
+
+    def run(self, family: Family) -> list[Score]:
+        judged, reference = self.tables()
+        return family.measure(judged, reference)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads of which each computes alone: libraries must not start threads of their own in every one of them."""
+    return ThreadPoolExecutor(threads, initializer=threadpool_limits, initargs=(1,))
+
+
+def interval(
+    values: Sequence[float], limits: tuple[float | None, float | None] = (None, None)
+) -> tuple[float, float] | tuple[None, None]:
+    """Where one more value of the same law falls, by Student's t; (None, None) for fewer than two values."""
+    count = len(values)
+    if count < 2:
+        return None, None
+    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / count)
+    least, most = (bound if bound is not None else edge for bound, edge in zip(limits, (-np.inf, np.inf), strict=True))
+    low, high = np.clip([np.mean(values) - reach, np.mean(values) + reach], least, most)
+    return float(low), float(high)
+
+
+def _combined(results: Mapping[str, list[list[Score]]]) -> list[Score]:
+    """One score for each name, from all calls of a family."""
+    return [
+        _with_context(
+            [call[i] for call in results["draw"]], {kind: [call[i] for call in results.get(kind, [])] for kind in KINDS}
+        )
+        for i in range(len(results["draw"][0]))
+    ]
+
+
+def _with_context(draws: Sequence[Score], others: Mapping[str, Sequence[Score]]) -> Score:
+    values = _values(draws)
+    if not values:
+        return draws[0]
+    present = next(score for score in draws if score.value is not None)
+    null = _values(others["null"])
+    low, high = interval(values, present.limits)
+    floor_low, floor_high = interval(null, present.limits)
+    parts = [score.parts for score in draws if score.value is not None]
+    floors = [score.parts for score in others["null"] if score.value is not None]
+    return replace(
+        present,
+        value=float(np.mean(values)),
+        low=low,
+        high=high,
+        floor=float(np.mean(null)) if null else None,
+        floor_low=floor_low,
+        floor_high=floor_high,
+        baselines={name: float(np.mean(_values(others[name]))) for name in BASELINES if _values(others[name])},
+        parts=_mean_parts(parts),
+        part_floors=_mean_parts(floors),
+        detail={**present.detail, "draws": len(values), "null_samples": len(null)},
+    )
+
+
+def _values(scores: Sequence[Score]) -> list[float]:
+    return [score.value for score in scores if score.value is not None]
+
+
+def _mean_parts(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each part over the calls that have it."""
+    names = dict.fromkeys(name for each in parts for name in each)
+    return {name: float(np.mean([each[name] for each in parts if name in each])) for name in names}

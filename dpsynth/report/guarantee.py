@@ -1,0 +1,152 @@
+"""The privacy statement of a run (privacy.json) in words that a data steward can check.
+
+Nothing here proves anything: it retells what the ledger wrote. Keys and events it does not know are shown as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dpsynth.report.wording import small
+
+_TOLD = {
+    *("private", "guarantee", "target", "proven", "neighbours", "unit"),
+    *("rows_per_person", "charges", "rows", "noise", "finished"),
+}
+_NEIGHBOURS = {
+    "add_remove": "tables that differ by one row more or less; the exact number of rows is protected too",
+    "replace_one": "tables with equally many rows of which one differs; the number of rows is public",
+}
+_ACCOUNTANTS = {"PLD": "privacy loss distributions (PLD)", "RDP": "Renyi differential privacy (RDP)"}
+_MECHANISMS = {
+    "Gaussian": "Gaussian noise",
+    "DiscreteGaussian": "discrete Gaussian noise on counts",
+    "Laplace": "Laplace noise",
+    "DiscreteLaplace": "discrete Laplace noise on counts",
+    "Exponential": "exponential mechanism (a noisy choice)",
+    "ZCDp": "several releases within a zCDP purse",
+    "NonPrivate": "no noise: not private",
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    """One line of the ledger in words: what was looked at, how noisily, how often, and which share of the rows."""
+
+    name: str
+    mechanism: str
+    noise: str
+    times: str
+    rows: str
+
+
+def promises(statement: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what, in words) for every fact of the statement but its releases."""
+    target, proven = _mapping(statement.get("target")), _mapping(statement.get("proven"))
+    epsilon, delta = proven.get("epsilon", target.get("epsilon")), proven.get("delta", target.get("delta"))
+    told: list[tuple[str, str]] = [("Promise", str(statement.get("guarantee", "the statement names none")))]
+    if statement.get("private") is True and _finite(epsilon):
+        told.append(("In other words", _odds(float(epsilon), delta, str(statement.get("unit", "one row")))))
+    if target:
+        told.append(("Epsilon", f"{small(target.get('epsilon'))} allowed, {small(epsilon)} proven"))
+        told.append(("Delta", f"{small(target.get('delta'))} allowed, {small(delta)} proven"))
+    relation = str(statement.get("neighbours", ""))
+    if relation:
+        told.append(("Neighbouring tables", _NEIGHBOURS.get(relation, relation)))
+    if "unit" in statement:
+        told.append(("What is protected", str(statement["unit"])))
+    if "accountant" in proven:
+        told.append(("Proven by", _proof(proven)))
+    if statement.get("rows") is not None:
+        told.append(("Rows that may be named", f"{statement['rows']:,}, declared or counted with noise"))
+    if "noise" in statement:
+        noise = str(statement["noise"])
+        told.append(("Noise", "drawn from cryptographic randomness" if noise == "secure" else noise))
+    if "finished" in statement:
+        told.append(("Plan", "carried out in full" if statement["finished"] else "not carried out to its end"))
+    told += [(_label(key), plain(value)) for key, value in statement.items() if key not in _TOLD]
+    return told
+
+
+def releases(statement: Mapping[str, Any]) -> list[Release]:
+    """What looked at the data, in the order of the ledger; a charge that makes unlike releases has several lines."""
+    found: list[Release] = []
+    for charge in statement.get("charges") or []:
+        own = f", and a probability of {small(charge['delta'])} of its own" if charge.get("delta") else ""
+        for leaf in _leaves(_mapping(charge.get("event")), 1, "all"):
+            mechanism, noise, times, rows = leaf
+            found.append(Release(str(charge.get("name", "")), mechanism, noise + own, f"{times:,}", rows))
+    return found
+
+
+def plain(value: Any) -> str:
+    """Any value of a statement or of the settings as text."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_label(key).lower()} {plain(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(plain(item) for item in value)
+    return small(value)
+
+
+def _odds(epsilon: float, delta: Any, unit: str) -> str:
+    factor = (
+        f"{math.exp(epsilon):,.3g}" if epsilon < 7 else f"{math.exp(epsilon):,.0f}" if epsilon < 30 else "beyond 1e13"
+    )
+    text = (
+        f"whatever was released would have been at most {factor} times as probable, or as improbable, without the data "
+        f"of {unit}; a probability of {small(delta)} is exempt from that"
+    )
+    return text + (". So large a factor says little: judge it with care" if epsilon > 10 else "")
+
+
+def _proof(proven: Mapping[str, Any]) -> str:
+    chosen = str(proven["accountant"])
+    others = [
+        f"{name} proves {small(value)}" for name, value in _mapping(proven.get("bounds")).items() if name != chosen
+    ]
+    return _ACCOUNTANTS.get(chosen, chosen) + (f"; {', '.join(others)}" if others else "")
+
+
+def _leaves(event: Mapping[str, Any], times: int, rows: str) -> Iterator[tuple[str, str, int, str]]:
+    kind = str(event.get("kind", ""))
+    if kind == "SelfComposed":
+        yield from _leaves(_mapping(event.get("event")), times * int(event.get("count", 1)), rows)
+    elif kind == "Composed":
+        for part in event.get("events") or []:
+            yield from _leaves(_mapping(part), times, rows)
+    elif kind == "PoissonSampled":
+        share = f"each with probability {small(event.get('sampling_probability'))}"
+        yield from _leaves(_mapping(event.get("event")), times, share)
+    elif kind == "SampledWithoutReplacement":
+        share = f"{event.get('sample_size', 0):,} of {event.get('source_dataset_size', 0):,}"
+        yield from _leaves(_mapping(event.get("event")), times, share)
+    elif kind != "NoOp":
+        facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
+        yield _MECHANISMS.get(kind, kind or "not said"), _noise(kind, event) or facts, times, rows
+
+
+def _noise(kind: str, event: Mapping[str, Any]) -> str:
+    if kind in ("Gaussian", "Laplace"):
+        return f"{small(event.get('noise_multiplier'))} times what one row can change"
+    if kind == "DiscreteGaussian":
+        return f"standard deviation {small(event.get('sigma'))} rows"
+    if kind == "Exponential":
+        return f"epsilon {small(event.get('epsilon'))} for each choice"
+    return f"rho {small(event.get('rho'))} in all" if kind == "ZCDp" else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _label(key: Any) -> str:
+    return str(key).replace("_", " ").capitalize()

@@ -1,0 +1,66 @@
+"""How numbers, scores and groups of scores are written, the same in the terminal, the report and the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dpsynth.metrics.score import Score
+
+ARROWS = {"lower": "↓", "higher": "↑"}
+GROUPS = {
+    "validity": "Legal values and rules",
+    "marginals": "Combinations of values",
+    "columns": "Single columns",
+    "pairs": "Dependence of columns",
+    "joint": "The table as a whole",
+    "utility": "Prediction and queries",
+    "images": "Images",
+    "copying": "Traces of copied rows",
+    "attack": "Attacks on single rows",
+    "seed_compat": "As in the original code",
+}
+LEAKS = ("copying", "attack")  # groups that ask whether rows leak, not whether they are good
+NOT_QUALITY = (*LEAKS, "seed_compat")  # of the last, only the definitions of an older table are of interest
+
+
+def number(value: float | None) -> str:
+    """About four digits: 0.0123, 1.234, 56.8, 12,345; empty for None."""
+    if value is None:
+        return ""
+    size = abs(value)
+    if not math.isfinite(value) or size < 1:
+        return f"{value:.4f}"
+    return f"{value:.3f}" if size < 10 else f"{value:.1f}" if size < 1000 else f"{value:,.0f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval as "0.0120 to 0.0131"; empty when there is none."""
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def around(value: float | None, low: float | None, high: float | None) -> str:
+    """A value with the reach of its interval, 0.0512±.0008; without an interval the value alone.
+
+    The longer side counts: the other may end early, at the least or greatest value the score can have.
+    """
+    if value is None or low is None or high is None:
+        return number(value)
+    return f"{number(value)}±{number(max(high - value, value - low)).removeprefix('0')}"
+
+
+def small(value: object) -> str:
+    """Epsilon, delta, a noise scale or a rate in at most four digits: 1, 1e-05, 4.072, inf."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.4g}"
+
+
+def grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Title of a group -> its scores; known groups in the order of `GROUPS`, then others as they come."""
+    known = [group for group in GROUPS if any(score.group == group for score in scores)]
+    others = [score.group for score in scores if score.group not in GROUPS]
+    return {
+        GROUPS.get(group, group.capitalize() or "Other"): [score for score in scores if score.group == group]
+        for group in dict.fromkeys([*known, *others])
+    }
