@@ -23,7 +23,7 @@ ARROWS = {
     "figures": {"data", "metrics"},
     "report": {"data", "metrics", "figures"},
     "models": {"data", "privacy", "networks", "marginals", "training"},
-    "commands": {"data", "privacy", "training", "models", "metrics", "figures", "report"},
+    "commands": {"data", "privacy", "marginals", "training", "models", "metrics", "figures", "report"},
 }
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "base", "core", "common", "misc", "tools", "stuff"}
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}

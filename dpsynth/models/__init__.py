@@ -1,7 +1,11 @@
 """The methods, one file each, behind one contract (`synthesizer.py`)."""
 
+from dpsynth.models.aim import AIM
 from dpsynth.models.fitted import Fitted
+from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
+from dpsynth.models.mst import MST
+from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["MAF", "Fitted", "Synthesizer"]
+__all__ = ["AIM", "MAF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
