@@ -61,7 +61,7 @@ def test_every_model_composes_with_every_data_set(model, data):
     assert options.data["name"] == data
 
 
-@pytest.mark.parametrize("data", [name for name in names("data") if name not in ("csv", "parquet")])
+@pytest.mark.parametrize("data", [name for name in names("data") if name not in ("csv", "parquet", "encoded")])
 def test_every_public_data_set_declares_its_domain_without_data(data):
     domain = declared_domain(OmegaConf.to_container(composed("train", f"data={data}").data))
     assert not domain.undeclared
@@ -112,7 +112,11 @@ def test_the_keys_of_a_model_are_fields_of_its_recipe_and_all_are_read(model):
     assert known <= READ, f"never read: {sorted(known - READ)}"
 
 
-@pytest.mark.parametrize("data", names("data"))
+def test_the_keys_of_encoded_data_are_all_it_has():
+    assert keys("data/encoded.yaml") == {"name", "path"}
+
+
+@pytest.mark.parametrize("data", [name for name in names("data") if name != "encoded"])
 def test_the_keys_of_a_data_set_are_the_parameters_of_its_source_and_all_are_read(data):
     source = SOURCES[data]
     known = set(inspect.signature(source).parameters)

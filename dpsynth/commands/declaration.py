@@ -11,6 +11,9 @@ from dpsynth.data.sources.source import Source, declared
 from dpsynth.data.table import Table
 from dpsynth.data.toy import LAWS
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.encoded_files import EncodedFiles
+
+ENCODED = "encoded"  # data=encoded: what dpsynth encode has written
 
 
 def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Domain:
@@ -20,6 +23,10 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     unknown source or toy law, and `SchemaError` as `Domain.from_yaml`.
     """
     name = str(data.get("name"))
+    if name == ENCODED:
+        if columns is not None:
+            raise ConfigError("columns: cannot be chosen from encoded files; encode a schema with these columns only")
+        return encoded_files(data).domain
     if name not in sources.SOURCES:
         raise ConfigError(f"data.name={name}: not one of {', '.join(sources.SOURCES)}")
     if name == "toy":
@@ -39,8 +46,31 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     return domain if columns is None else domain.select(columns)
 
 
+def rows_to_fit(data: Mapping[str, Any], columns: Sequence[str] | None, domain: Domain) -> Table | EncodedFiles:
+    """The training rows in `domain`: a table in memory, or encoded files, of which no row is opened here."""
+    if data.get("name") == ENCODED:
+        return encoded_files(data)
+    table = opened(data, columns).train
+    return table if table.domain == domain else table.redeclare(domain)
+
+
+def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:
+    """The files that data=encoded names; reads their metadata only."""
+    for key in data:
+        if key not in ("name", "path"):
+            raise ConfigError(f"data=encoded has no option '{key}'; it has path")
+    if not data.get("path"):
+        raise ConfigError("data.path is not set: name what dpsynth encode has written")
+    return EncodedFiles.open(data["path"])
+
+
 def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Source:
     """The rows: those of the source, or only the `columns` of them."""
+    if data.get("name") == ENCODED:
+        raise ConfigError(
+            "data=encoded holds codes, not rows to compare with: "
+            "judge the run with real=... synthetic=RUN/release/synthetic.csv schema=..."
+        )
     source = sources.load(**data)
     if columns is None:
         return source

@@ -13,7 +13,7 @@ Encode CSV or Parquet files (several, a folder, or a quoted glob) of one table, 
 file of codes. Marginals are counted from it without the raw files. It holds private rows: keep it as safe.
 
   schema=FILE.yaml   what is public about the table
-  bins=64            the most bins of a number
+  bins=32            the most bins of a number; model.bins must be the same
   invalid=clamp      values outside the domain: clamp, missing or error
   delimiter=,        of CSV files
   overwrite=false    replace OUT if it exists"""
@@ -37,7 +37,7 @@ def encode(arguments: Sequence[str]) -> None:
     out = Path(files.pop())
     if options.get("overwrite", "false") not in ("true", "false"):
         raise ConfigError(f"overwrite={options['overwrite']}: say true or false")
-    bins = options.get("bins", "64")
+    bins = options.get("bins", "32")
     if not bins.isdecimal():
         raise ConfigError(f"bins={bins}: must be a whole number")
     if out.exists() and options.get("overwrite") != "true":

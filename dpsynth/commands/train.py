@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, opened
+from dpsynth.commands.declaration import declared_domain, rows_to_fit
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.commands.run_folder import RunFolder
@@ -44,9 +44,7 @@ def train(config: DictConfig) -> None:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    table = opened(options.data, options.columns).train
-    if table.domain != domain:
-        table = table.redeclare(domain)
+    table = rows_to_fit(options.data, options.columns, domain)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(table, budget, options.privacy.shares())
     if run is None:

@@ -21,7 +21,7 @@ def encode_files(
     out: str | Path,
     schema: Domain | str | Path,
     *,
-    bins: int = 64,
+    bins: int = 32,
     invalid: Policies = "clamp",
     delimiter: str = ",",
     rows: int = ROWS,

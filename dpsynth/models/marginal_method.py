@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,13 +25,13 @@ from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.merging import bins_merging, rare_merging
 from dpsynth.models.preparation import counted_rows
-from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import Charge, Ledger, Plan
 from dpsynth.privacy.privtree import PrivTree
 from dpsynth.privacy.quantiles import PrivateQuantiles
 from dpsynth.privacy.random import Streams
-from dpsynth.training import TrainerSettings
+from dpsynth.training import Checkpoint, Listener, TrainerSettings
 from dpsynth.training.device import processor_threads
 
 Binning = Literal["uniform", "quantiles", "privtree"]
@@ -90,6 +90,20 @@ class MarginalMethod(Synthesizer):
         codec = Codec(table.domain, self.codec_bins)
         return self._begin(CodedRows.of(codec, table, self.counting), rows, ledger, run)
 
+    def fit(
+        self,
+        table: Rows,
+        budget_or_plan: Budget | Plan,
+        streams: Streams | None = None,
+        progress: Listener | None = None,
+        checkpoint: Checkpoint | None = None,
+        settings: TrainerSettings | None = None,
+    ) -> Fitted:
+        """As `Synthesizer.fit`, from a table or from encoded files."""
+        if isinstance(table, EncodedFiles):
+            return self.fit_encoded(table, budget_or_plan, streams)
+        return super().fit(table, budget_or_plan, streams, progress, checkpoint, settings)
+
     def fit_encoded(self, files: EncodedFiles, budget_or_plan: Budget | Plan, streams: Streams | None = None) -> Fitted:
         """`fit` for a table that `dpsynth encode` has read before: no raw row is opened, however often this is called,
         and memory does not grow with the rows. Each call spends a budget of its own.
@@ -102,12 +116,7 @@ class MarginalMethod(Synthesizer):
             )
         if self.engine == "dask":
             raise ConfigError("model.engine=dask: encoded files stream with numba, numpy or torch")
-        domain = files.domain
-        if isinstance(budget_or_plan, Plan):
-            plan = budget_or_plan
-        else:
-            public = budget_or_plan.neighbours == "replace_one"
-            plan = self.plan(replace(domain, rows=max(1, len(files))) if public else domain, budget_or_plan)
+        plan = budget_or_plan if isinstance(budget_or_plan, Plan) else self.plan_for(files, budget_or_plan)
         streams = streams or Streams(infinite=not plan.budget.private)
         ledger = Ledger(plan)
         rows = counted_rows(len(files), ledger, streams)

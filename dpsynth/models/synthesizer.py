@@ -12,7 +12,7 @@ buying undeclared bounds and categories, the noisy number of rows, the checkpoin
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
@@ -25,6 +25,15 @@ from dpsynth.privacy.random import Streams
 from dpsynth.training import Checkpoint, Listener, TrainerSettings
 
 __all__ = ["Fitted", "Generators", "OwnPlan", "Run", "Shares", "Synthesizer"]
+
+
+class Rows(Protocol):
+    """Private rows in a domain: a `Table`, or for some methods encoded files."""
+
+    @property
+    def domain(self) -> Domain: ...
+
+    def __len__(self) -> int: ...
 
 
 class OwnPlan(NamedTuple):
@@ -82,7 +91,7 @@ class Synthesizer(ABC):
         settings = {"model": type(self).__name__, **before.settings, **own.settings}
         return Plan(budget, (*before.charges, *own.charges), settings, own.memory_bytes)
 
-    def plan_for(self, table: Table, budget: Budget, shares: Shares | None = None) -> Plan:
+    def plan_for(self, table: Rows, budget: Budget, shares: Shares | None = None) -> Plan:
         """The plan for a table at hand.
 
         It uses what is public of the table: its domain, and under `replace_one` the exact number of rows.
@@ -94,7 +103,7 @@ class Synthesizer(ABC):
 
     def fit(
         self,
-        table: Table,
+        table: Rows,
         budget_or_plan: Budget | Plan,
         streams: Streams | None = None,
         progress: Listener | None = None,
@@ -106,6 +115,9 @@ class Synthesizer(ABC):
         streams: sources of randomness, by default seed 0 with secure privacy noise. checkpoint: keeps the
         state of a long fit, and goes on from it when it holds one of the same plan and data.
         """
+        if not isinstance(table, Table):
+            name = type(self).__name__
+            raise ConfigError(f"{name} learns from rows of a Table, not from {type(table).__name__}; try AIM or MST")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
         elif isinstance(budget_or_plan, Plan):

@@ -39,7 +39,9 @@ def command(example, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(work)
 
     def run(name: str, *arguments: str) -> Outcome:
-        own = ("--config-dir", str(configs.parent), "model=example") if name == "train" else ()
+        own = ("--config-dir", str(configs.parent)) if name == "train" else ()
+        if name == "train" and not any(argument.startswith("model=") for argument in arguments):
+            own = (*own, "model=example")
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *own, *arguments])
         capfd.readouterr()
         code = 0

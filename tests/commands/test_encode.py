@@ -11,7 +11,7 @@ from dpsynth.marginals.encoded_files import EncodedFiles
 
 
 @pytest.fixture
-def encode(tmp_path, monkeypatch, capsys):
+def encode(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("age,sex\n" + "31,Female\n47,Male\n" * 40)
     Path("b.csv").write_text("age,sex\n" + "31,Female\n470,Male\n" * 10)
@@ -26,7 +26,7 @@ def encode(tmp_path, monkeypatch, capsys):
             entry.main()
         except SystemExit as end:
             code = end.code
-        return code, *capsys.readouterr()
+        return code, *capfd.readouterr()
 
     return run
 
@@ -70,3 +70,21 @@ def test_mistakes_are_one_line(encode, arguments, message):
 
 def test_help(encode):
     assert "schema=FILE" in encode("--help")[1]
+
+
+def test_a_method_over_marginals_fits_to_encoded_files_and_needs_no_raw_row(encode, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encode("a.csv", "out.parquet", "schema=s.yaml")
+    monkeypatch.chdir(tmp_path / "work")
+    for raw in ("a.csv", "b.csv"):
+        (tmp_path / raw).unlink()
+    files = f"data.path={tmp_path}/out.parquet"
+    quiet = ("trainer.progress=quiet", "run=r", "privacy.epsilon=8")
+    assert command("train", "model=mst", "data=encoded", files, *quiet).code == 0
+    synthetic = (tmp_path / "work" / "r" / "release" / "synthetic.csv").read_text().splitlines()
+    assert synthetic[0] == "age,sex"
+    assert 40 < len(synthetic) < 120
+    assert "encoded" in command("evaluate", "run=r").mistake
+    assert "columns" in command("train", "model=mst", "data=encoded", files, "columns=[age]").mistake
+    assert "learns from rows of a Table" in command("train", "data=encoded", files, "run=r2").mistake
+    assert "bins" in command("train", "model=mst", "model.bins=8", "data=encoded", files, "run=r3").mistake

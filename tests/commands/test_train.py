@@ -40,7 +40,7 @@ def test_hydra_leaves_nothing_behind(command, tmp_path):
 
 
 def test_a_dry_run_prints_the_budget_and_opens_no_data(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "opened", lambda *_: pytest.fail("data were opened"))
+    monkeypatch.setattr(story, "rows_to_fit", lambda *_: pytest.fail("data were opened"))
     outcome = command("train", *TOY, "privacy.dry_run=true")
     assert outcome.code == 0
     assert "histograms" in outcome.out
