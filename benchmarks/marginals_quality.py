@@ -1,6 +1,7 @@
 """How good are the methods over marginals, and what does their time depend on?
 
     python benchmarks/marginals_quality.py --epsilons 0.3,1,3,10 --seeds 0,1,2 [--methods mst,aim] [key=value ...]
+    python benchmarks/marginals_quality.py --methods mst,aim --mbi OTHER/bin/python
     python benchmarks/marginals_quality.py --rows 1000,10000,100000,1000000,10000000
 
 The first scores independent, privbayes, mst and aim on Adult against the official test split; scores and --validate as
@@ -9,17 +10,22 @@ fit of privbayes and mst against the number of rows, which are drawn again and a
 measurements and models do not grow, so beyond encoding only counting may.
 """
 
+import json
+import subprocess
+import tempfile
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table as Shown
-from table_quality import arguments, changes, compare, fitting, show, write
+from table_quality import Method, arguments, changes, compare, fitting, show, write
 
 import dpsynth
 from dpsynth.data import Table
-from dpsynth.data.codec import Codec
+from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.toy import LAWS
 from dpsynth.models.aim import AIM
 from dpsynth.models.coded_rows import encoded
@@ -27,6 +33,7 @@ from dpsynth.models.independent import Independent
 from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.privacy import Streams
+from dpsynth.privacy.purse import purse_charge
 
 RECIPES = {
     "independent": Independent(),
@@ -36,11 +43,21 @@ RECIPES = {
     "aim": AIM(),
 }
 GROWN = 100_000  # rows of the toy law that larger tables repeat
+PEERS = ("mst", "aim")  # also written on mbi
+# Of `mbi_peers.py`: the junction tree and the iterations that our aim has.
+# On two busy cores mbi-aim took 3 to 6 minutes; a run is given up after twice the seconds.
+LIMITS = {
+    "megabytes": AIM().model_megabytes,
+    "round_iterations": AIM().round_iterations,
+    "iterations": AIM().iterations,
+    "seconds": 600.0,
+}
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--methods", default="independent,privbayes,mst,aim")
+    parser.add_argument("--mbi", help="a python that has mbi 2; adds mbi-mst and mbi-aim for chosen mst and aim")
     parser.add_argument("--rows", help="numbers of rows; measures time instead of quality")
     wanted = parser.parse_args()
     given = changes(wanted.overrides)
@@ -54,9 +71,32 @@ def main() -> None:
     if wanted.rows:
         grow([int(n) for n in wanted.rows.split(",")], float(wanted.epsilons.split(",")[0]), wanted.delta)
         return
-    results = compare({name: fitting(recipe) for name, recipe in recipes.items()}, wanted)
+    methods = {name: fitting(recipe) for name, recipe in recipes.items()}
+    if wanted.mbi:
+        methods |= {f"mbi-{name}": peer(wanted.mbi, name, recipes[name].bins) for name in PEERS if name in recipes}
+    results = compare(methods, wanted)
     show(results, f"{wanted.data}, delta {wanted.delta:g}, mean (sd) over seeds")
     write(wanted.json, recipes, results)
+
+
+def peer(python: str, method: str, bins: int) -> Method:
+    """A mechanism of `mbi_peers.py` as a method; seconds are of its fit, without imports and sampling."""
+
+    def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
+        codec = Codec(train.domain, bins)
+        rho = purse_charge(method, budget, ()).detail["rho"]
+        with tempfile.TemporaryDirectory() as folder:
+            asked, drawn = Path(folder, "asked.npz"), Path(folder, "codes.npy")
+            facts = {"sizes": codec.sizes, "rho": rho, "seed": seed, "method": method, **LIMITS}
+            np.savez(asked, codes=encoded(codec, train), **facts)
+            command = [python, str(Path(__file__).with_name("mbi_peers.py")), str(asked), str(drawn)]
+            said = subprocess.run(command, check=True, timeout=2 * LIMITS["seconds"], stdout=subprocess.PIPE, text=True)
+            codes = np.load(drawn).astype(codec.dtype)
+        run = json.loads(said.stdout)
+        print(f"mbi-{method}: {said.stdout.strip()}", flush=True)
+        return codec.decode(Encoded(codes), np.random.default_rng(seed)), run["seconds"]
+
+    return fit
 
 
 def grow(sizes: list[int], epsilon: float, delta: float) -> None:
