@@ -10,8 +10,9 @@ import contextlib
 import glob
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -69,26 +70,39 @@ def read(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> pd.Da
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
+def frames(path: str | Path | Iterable[str | Path], delimiter: str, rows: int) -> Iterator[pd.DataFrame]:
+    """Frames of at most `rows` rows of one or several files, in order, so that files of any length can be read.
+
+    `DataError` for files that are missing, empty or unreadable; it may come after some frames.
+    """
+    for file in find(path):
+        yield from parquet_frames(file, rows) if kind_of(file) == "parquet" else csv_frames(file, delimiter, rows)
+
+
 def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
     """All columns as texts; a header of distinct names is required."""
+    return next(csv_frames(file, delimiter))
+
+
+def csv_frames(file: Path, delimiter: str = ",", rows: int | None = None) -> Iterator[pd.DataFrame]:
+    """The file as frames of at most `rows` rows, all columns as texts; one frame when `rows` is None."""
     sep = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
     if not isinstance(sep, str) or len(sep) != 1:
         raise ConfigError(f"delimiter must be one character, or tab, got {delimiter!r}")
-    common = {"sep": sep, "dtype": "str", "keep_default_na": False, "encoding": "utf-8-sig"}
+    texts: dict[str, Any] = {"sep": sep, "dtype": "str", "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would be cut
-            first = pd.read_csv(file, header=None, nrows=1, **common)
+            first = pd.read_csv(file, header=None, nrows=1, **texts)
             header = [str(name).strip() for name in first.iloc[0]]
-            _check_header(file, header)
-            frame = pd.read_csv(
-                file,
-                header=0,
-                names=header,
-                index_col=False,
-                skip_blank_lines=len(header) > 1,
-                **common,
-            )
+            check_header(file, header)
+            own: dict[str, Any] = {"header": 0, "names": header, "index_col": False, "chunksize": rows}
+            found = pd.read_csv(file, skip_blank_lines=len(header) > 1, **own, **texts)
+            if isinstance(found, pd.DataFrame):
+                yield found
+            else:
+                with found as reader:
+                    yield from reader
     except pd.errors.EmptyDataError:
         raise DataError(f"'{file}' is empty; it needs a header line and rows") from None
     except UnicodeDecodeError:
@@ -98,25 +112,36 @@ def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
         raise DataError(f"'{file}': rows do not fit the header ({reason}); check the delimiter {sep!r}") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"'{file}' cannot be read: {' '.join(str(error).split())}") from None
-    return frame
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
     """The columns as stored; names must be distinct."""
+    return next(parquet_frames(file))
+
+
+def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame]:
+    """The file as frames of at most `rows` rows, columns as stored; one frame when `rows` is None.
+
+    Texts of frames come as categories, which spares most of the memory.
+    """
     try:
-        stored = pq.ParquetFile(file)
-        _check_header(file, [str(name) for name in stored.schema_arrow.names])
-        return stored.read().to_pandas(ignore_metadata=True)
-    except DataError:
-        raise
+        with pq.ParquetFile(file) as stored:
+            schema = stored.schema_arrow
+            check_header(file, [str(name) for name in schema.names])
+            if rows is None:
+                yield stored.read().to_pandas(ignore_metadata=True)
+                return
+        texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
+        with pq.ParquetFile(file, read_dictionary=texts) as stored:
+            for batch in stored.iter_batches(batch_size=rows):
+                yield batch.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        if file.stat().st_size == 0:
-            reason = "it is empty"
+        reason = "it is empty" if file.stat().st_size == 0 else " ".join(str(error).split())
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
 
 
-def _check_header(file: Path, header: Sequence[str]) -> None:
+def check_header(file: Path, header: Sequence[str]) -> None:
+    """Refuse a file with two columns of one name."""
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         names = ", ".join(repr(name) for name in twice)

@@ -12,8 +12,9 @@ from dpsynth.data.codec import Codec
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Policies, Table, policies
 from dpsynth.errors import ConfigError, DataError
-from dpsynth.marginals.encoded_files import EncodedFiles, write_encoded
-from dpsynth.marginals.table_chunks import ROWS, Paths, frames
+from dpsynth.marginals.encoded_files import EncodedFiles, Paths, write_encoded
+
+ROWS = 131_072  # read at a time
 
 
 def encode_files(
@@ -43,7 +44,7 @@ def encode_files(
 
     def blocks() -> Iterator[np.ndarray]:
         seen = 0
-        for frame in frames(path, delimiter, rows):
+        for frame in tabular_files.frames(path, delimiter, rows):
             tabular_files.match(frame, domain.names, delimiter=delimiter, where="the files")
             table = Table(frame, domain, invalid)
             for name, count in table.invalid.items():

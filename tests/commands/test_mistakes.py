@@ -166,11 +166,11 @@ def test_a_full_or_closed_disk(own, monkeypatch, code, when):
 
 
 def test_out_of_memory(own, monkeypatch):
-    monkeypatch.setattr(story, "opened", lambda *_: (_ for _ in ()).throw(MemoryError("9 EiB")))
+    monkeypatch.setattr(story, "rows_to_fit", lambda *_: (_ for _ in ()).throw(MemoryError("9 EiB")))
     assert own().mistake.startswith("out of memory (9 EiB)")
 
 
 def test_errors_of_the_program_itself_keep_their_traceback(own, monkeypatch):
-    monkeypatch.setattr(story, "opened", lambda *_: 1 / 0)
+    monkeypatch.setattr(story, "rows_to_fit", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         own()

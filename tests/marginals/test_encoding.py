@@ -46,7 +46,7 @@ def test_the_codes_are_those_of_the_whole_table(raw, domain, tmp_path, name, row
 def test_the_policy_for_illegal_values_is_kept(raw, domain, tmp_path, invalid):
     encoded, _ = encode_files(tmp_path / "people.csv", tmp_path / "out.parquet", domain, invalid=invalid, rows=50)
     whole = Table.read(tmp_path / "people.csv", domain, invalid=invalid)
-    assert np.array_equal(codes_of(encoded), Codec(domain).encode(whole.frame).codes)
+    assert np.array_equal(codes_of(encoded), Codec(domain, encoded.bins).encode(whole.frame).codes)
     with pytest.raises(DataError, match="outside its domain"):
         encode_files(tmp_path / "people.csv", tmp_path / "no.parquet", domain, invalid="error", rows=50)
     assert not (tmp_path / "no.parquet").exists()
