@@ -71,8 +71,8 @@ class Merging:
         return parted
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """For saving: only columns in which codes were merged."""
-        merged = [j for j, m in enumerate(self.maps) if self.sizes[j] < len(m)]
+        """For saving: only columns in which codes were merged or moved (one rare code alone becomes the last one)."""
+        merged = [j for j, m in enumerate(self.maps) if not np.array_equal(m, np.arange(len(m)))]
         maps = {f"merging.{j}.map": torch.from_numpy(self.maps[j].astype(np.int64)) for j in merged}
         return maps | {f"merging.{j}.shares": torch.from_numpy(self.shares[j].astype(np.float64)) for j in merged}
 

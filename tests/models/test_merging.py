@@ -25,12 +25,24 @@ NOISY = st.tuples(*(st.lists(st.integers(-200, 3000), min_size=n, max_size=n) fo
 
 
 def check(merging, sizes):
-    """Onto, and shares that add up to one within each merged code."""
+    """Onto, shares that add up to one within each merged code, and nothing lost when saved."""
+    restored = Merging.restore(merging.tensors(), sizes)
+    assert all(
+        (a == b).all() for a, b in zip(restored.maps + restored.shares, merging.maps + merging.shares, strict=True)
+    )
     for m, share, size, merged in zip(merging.maps, merging.shares, sizes, merging.sizes, strict=True):
         assert len(m) == len(share) == size
         assert sorted(set(m)) == list(range(merged))
         assert (share >= 0).all()
         assert np.bincount(m, share) == pytest.approx(np.ones(merged))
+
+
+def test_one_rare_code_alone_is_moved_and_that_is_saved():
+    """Nothing is merged then, but the codes have other places."""
+    noisy = [np.full(size, 1000) for size in CODEC.sizes]
+    noisy[1][3] = 1
+    merging = rare_merging(CODEC, Merging.none(CODEC.sizes), noisy, 100.0, 1000)
+    check(merging, CODEC.sizes)
 
 
 @given(noisy=NOISY, sigma=st.sampled_from([0.0, 5.0, 100.0, 1e5]), most=st.sampled_from([3, 1000]))
