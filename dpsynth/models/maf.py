@@ -29,8 +29,8 @@ from dpsynth.models.flow_shape import Shape, Transform
 from dpsynth.models.marginal_fit import Coarsening, MarginalFit
 from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
 from dpsynth.networks.flow import TabularFlow
-from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode, clipped_gradients
 from dpsynth.privacy.ledger import Charge, Ledger

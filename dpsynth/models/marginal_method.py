@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -24,14 +24,11 @@ from dpsynth.marginals.graphical_model import Measurement
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.merging import bins_merging, rare_merging
-from dpsynth.models.preparation import counted_rows
 from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.privtree import PrivTree
 from dpsynth.privacy.quantiles import PrivateQuantiles
-from dpsynth.privacy.random import Streams
-from dpsynth.training import Checkpoint, Listener, TrainerSettings
 from dpsynth.training.device import processor_threads
 
 Binning = Literal["uniform", "quantiles", "privtree"]
@@ -48,6 +45,8 @@ class MarginalMethod(Synthesizer):
     `binning_share` of the budget. engine, threads, address: how counts are made (`marginals/counting.py`); never what
     they are.
     """
+
+    learns_from: ClassVar[tuple[type[Rows], ...]] = (Table, EncodedFiles)
 
     bins: int = 32
     binning: Binning = "uniform"
@@ -86,44 +85,21 @@ class MarginalMethod(Synthesizer):
         encoded = 3 * len(sizes) * (domain.rows or UNKNOWN_ROWS)
         return OwnPlan((*bought, *own.charges), {"binning": self.binning, **own.settings}, own.memory_bytes + encoded)
 
-    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> Fitted:
-        codec = Codec(table.domain, self.codec_bins)
+    def _fit(self, table: Rows, rows: int, ledger: Ledger, run: Run) -> Fitted:
+        """Encoded files stream: no raw row is opened, and memory does not grow with their rows."""
+        if isinstance(table, EncodedFiles):
+            self._refuse_unlike(table)
+        codec = table.codec if isinstance(table, EncodedFiles) else Codec(table.domain, self.codec_bins)
         return self._begin(CodedRows.of(codec, table, self.counting), rows, ledger, run)
 
-    def fit(
-        self,
-        table: Rows,
-        budget_or_plan: Budget | Plan,
-        streams: Streams | None = None,
-        progress: Listener | None = None,
-        checkpoint: Checkpoint | None = None,
-        settings: TrainerSettings | None = None,
-    ) -> Fitted:
-        """As `Synthesizer.fit`, from a table or from encoded files."""
-        if isinstance(table, EncodedFiles):
-            return self.fit_encoded(table, budget_or_plan, streams)
-        return super().fit(table, budget_or_plan, streams, progress, checkpoint, settings)
-
-    def fit_encoded(self, files: EncodedFiles, budget_or_plan: Budget | Plan, streams: Streams | None = None) -> Fitted:
-        """`fit` for a table that `dpsynth encode` has read before: no raw row is opened, however often this is called,
-        and memory does not grow with the rows. Each call spends a budget of its own.
-
-        Raises `ConfigError` when the files have other bins than the recipe, or the engine cannot count them.
-        """
+    def _refuse_unlike(self, files: EncodedFiles) -> None:
+        """`ConfigError` when the files have other bins than the recipe, or its engine cannot count them."""
         if self.binning == "uniform" and files.bins != self.bins:
             raise ConfigError(
                 f"model.bins={self.bins}, but the files were encoded with bins={files.bins}: use the same in both"
             )
         if self.engine == "dask":
             raise ConfigError("model.engine=dask: encoded files stream with numba, numpy or torch")
-        plan = budget_or_plan if isinstance(budget_or_plan, Plan) else self.plan_for(files, budget_or_plan)
-        streams = streams or Streams(infinite=not plan.budget.private)
-        ledger = Ledger(plan)
-        rows = counted_rows(len(files), ledger, streams)
-        coded = CodedRows.of(files.codec, files, self.counting)
-        fitted = self._begin(coded, rows, ledger, Run(streams, TrainerSettings()))
-        fitted.statement = {**ledger.statement(streams), "rows": rows}
-        return fitted
 
     def _begin(self, coded: CodedRows, rows: int, ledger: Ledger, run: Run) -> Fitted:
         """Buy bins if asked to, then learn."""

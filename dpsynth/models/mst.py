@@ -28,8 +28,8 @@ from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_graph import FittedGraph
 from dpsynth.models.marginal_method import MarginalMethod, compressed, measurement, one_way
 from dpsynth.models.synthesizer import OwnPlan, Run
-from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.exponential import choices_charge, composed_epsilon, exponential
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.marginals import NoisyMarginals, marginals_charge

@@ -14,6 +14,7 @@ from dpsynth.data.columns import Category, Column, Date, Integer, Number
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.categories import PrivateCategories
 from dpsynth.privacy.counts import NAME as ROWS
@@ -73,12 +74,12 @@ def stand_in(domain: Domain) -> Domain:
     return Domain(tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values)
 
 
-def prepare(table: Table, ledger: Ledger, streams: Streams) -> tuple[Table, int]:
-    """(table under a complete domain, declared or noisy number of rows), spending what was planned."""
+def prepare(table: Table | EncodedFiles, ledger: Ledger, streams: Streams) -> tuple[Table | EncodedFiles, int]:
+    """(rows under a complete domain, declared or noisy number of rows), spending what was planned."""
     plan = ledger.plan
     rows = counted_rows(len(table), ledger, streams)
     share = plan.settings["discovery_share"]
-    if share is None:
+    if share is None or isinstance(table, EncodedFiles):  # whose domain was complete when they were encoded
         return table, rows
     domain = complete(table.domain, table.frame, plan.budget, share, ledger, streams)
     return table.redeclare(domain), rows

@@ -39,8 +39,8 @@ from dpsynth.models.fitted_network import FittedNetwork, Node
 from dpsynth.models.marginal_method import MarginalMethod, measurement
 from dpsynth.models.synthesizer import OwnPlan, Run
 from dpsynth.models.views import View, Views
-from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.exponential import choices_charge, composed_epsilon, exponential
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.marginals import NoisyMarginals, marginals_charge, nearest_counts

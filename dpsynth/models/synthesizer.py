@@ -12,11 +12,12 @@ buying undeclared bounds and categories, the noisy number of rows, the checkpoin
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models.fitted import Fitted, Generators
 from dpsynth.models.preparation import Preparation, Shares, prepare, stand_in
 from dpsynth.privacy.budget import Budget
@@ -27,13 +28,7 @@ from dpsynth.training import Checkpoint, Listener, TrainerSettings
 __all__ = ["Fitted", "Generators", "OwnPlan", "Run", "Shares", "Synthesizer"]
 
 
-class Rows(Protocol):
-    """Private rows in a domain: a `Table`, or for some methods encoded files."""
-
-    @property
-    def domain(self) -> Domain: ...
-
-    def __len__(self) -> int: ...
+Rows = Table | EncodedFiles  # private rows in a domain: in memory, or encoded on disk
 
 
 class OwnPlan(NamedTuple):
@@ -60,9 +55,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Synthesizer(ABC):
-    """A recipe: every field is public configuration."""
+    """A recipe: every field is public configuration.
+
+    learns_from: kinds of rows that `_fit` takes; `fit` refuses others.
+    """
 
     modalities: ClassVar[frozenset[str]] = frozenset({"table"})
+    learns_from: ClassVar[tuple[type[Rows], ...]] = (Table,)
 
     @abstractmethod
     def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
@@ -115,7 +114,7 @@ class Synthesizer(ABC):
         streams: sources of randomness, by default seed 0 with secure privacy noise. checkpoint: keeps the
         state of a long fit, and goes on from it when it holds one of the same plan and data.
         """
-        if not isinstance(table, Table):
+        if not isinstance(table, self.learns_from):
             name = type(self).__name__
             raise ConfigError(f"{name} learns from rows of a Table, not from {type(table).__name__}; try AIM or MST")
         if isinstance(budget_or_plan, Budget):
@@ -126,11 +125,12 @@ class Synthesizer(ABC):
             raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the Plan of this recipe")
         streams = streams or Streams(infinite=not plan.budget.private)
         if checkpoint is not None:
-            streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, table.frame)
+            content = table.frame if isinstance(table, Table) else table.content_hash
+            streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, content)
         ledger = Ledger(plan)
         complete, rows = prepare(table, ledger, streams)
         run = Run(streams, settings or TrainerSettings(), progress, checkpoint)
-        fitted = self._fit(complete, rows, ledger, run)
+        fitted = self._fit(complete, rows, ledger, run)  # type: ignore[arg-type]  # checked above: `learns_from`
         fitted.statement = {**ledger.statement(streams), "rows": rows}
         return fitted
 

@@ -7,8 +7,9 @@ plan = Plan(budget, (Charge("dp_sgd", batches.event(noise)),))     # public; ref
 ledger, streams = Ledger(plan), Streams(seed=0)                    # secure noise by default
 """
 
-from dpsynth.privacy.accounting import Proven, calibrate, prove
+from dpsynth.privacy.accounting import Proven, prove
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.ledger import Charge, Ledger, Plan
 from dpsynth.privacy.random import PrivacyStream, Streams
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches

@@ -1,4 +1,4 @@
-"""What a list of charges costs, proven, and the smallest noise that stays within a budget.
+"""What a list of charges costs, proven.
 
 `prove` takes the smaller of several bounds, each of them a theorem:
 - *analytic Gaussian* (Balle and Wang 2018, arXiv 1805.06530): exact, when everything is an unsampled
@@ -6,8 +6,7 @@
 - *PLD*: numerical composition of pessimistic privacy loss distributions (`privacy_loss.py`), not used below
   delta = 1e-10, where its float64 Fourier transforms are no longer to be trusted;
 - *RDP* with the conversion of Canonne, Kamath and Steinke (2020, arXiv 2004.00010, Proposition 12), always
-  finite in time and memory. `calibrate` returns only noise scales for which `prove` itself has confirmed the
-  target.
+  finite in time and memory.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -97,84 +96,6 @@ def prove(charges: Sequence[Charge], budget: Budget) -> Proven:
     if epsilon <= row.epsilon:
         person_delta = budget.delta  # the conversion is monotone in epsilon, so the target delta holds
     return Proven(person_epsilon, person_delta, name, bounds)
-
-
-def calibrate(
-    charges_of: Callable[[float], Sequence[Charge]],
-    budget: Budget,
-    *,
-    low: float = 1e-2,
-    high: float = 1e7,
-    precision: float = 1e-4,
-) -> float:
-    """The smallest noise scale s in [low, high], within `precision` relative, with prove(charges_of(s)) <=
-    budget.
-
-    `charges_of` must cost less as s grows. The result is conservative: `prove` was run on it. Infinite
-    epsilon gives 0. Raises BudgetError when even `high` costs too much; the message says what remains without
-    any of this noise.
-    """
-    if not budget.private:
-        return 0.0
-    target = budget.epsilon
-
-    def cost(log_scale: float) -> float:
-        return math.log(max(prove(charges_of(math.exp(log_scale)), budget).epsilon, 1e-12))
-
-    goal = math.log(target)
-    bottom, top = math.log(low), math.log(high)
-    if cost(top) > goal:
-        floor = math.exp(cost(top))
-        raise BudgetError(
-            f"epsilon {target:g} cannot be met: even with noise scale {high:g} the plan costs {floor:.4g}; "
-            "the other charges take the budget, so raise epsilon or lower their share"
-        )
-    if cost(bottom) <= goal:
-        return low
-    above, below = _bracket(cost, goal, bottom, top)
-    # Invariant: cost(below) <= goal < cost(above), below > above. log epsilon is nearly linear in log s.
-    for attempt in range(60):
-        if below - above <= precision:
-            break
-        if attempt % 3 == 2 or not math.isfinite(cost(above)):
-            middle = 0.5 * (above + below)
-        else:
-            slope = (cost(below) - cost(above)) / (below - above)
-            guess = above + (goal - cost(above)) / slope if slope < 0 else 0.5 * (above + below)
-            # A small step towards the safe side, so that the bracket shrinks from both ends.
-            guess += (0.25 if attempt % 3 == 0 else -0.25) * precision
-            inset = 0.1 * precision
-            middle = min(max(guess, above + inset), below - inset)
-        if cost(middle) <= goal:
-            below = middle
-        else:
-            above = middle
-    scale = math.exp(below)
-    proven = prove(charges_of(scale), budget)
-    if not proven.epsilon <= target + TOLERANCE:
-        raise BudgetError(f"calibration ended above its target: {proven.epsilon:.9g} > {target:.9g}")
-    return scale
-
-
-def _bracket(cost: Callable[[float], float], goal: float, bottom: float, top: float) -> tuple[float, float]:
-    """Two log scales, the first too cheap in noise, the second not, found by doubling steps from scale 1."""
-    start = min(max(0.0, bottom), top)
-    step = math.log(2.0)
-    if cost(start) <= goal:
-        below = start
-        while below > bottom:
-            above = max(bottom, below - step)
-            if cost(above) > goal:
-                return above, below
-            below, step = above, min(2 * step, 3.0)
-        return bottom, below
-    above = start
-    while above < top:
-        below = min(top, above + step)
-        if cost(below) <= goal:
-            return above, below
-        above, step = below, min(2 * step, 3.0)
-    return above, top
 
 
 def _collect(charges: Sequence[Charge]) -> Leaves:

@@ -23,8 +23,8 @@ import numpy as np
 from dp_accounting import NonPrivateDpEvent, ZCDpEvent
 from numpy.typing import NDArray
 
-from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.exponential import exponential, exponential_event
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.marginals import marginals_charge, noisy_counts

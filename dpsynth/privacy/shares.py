@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accounting import calibrate
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.gaussian import gaussian_event
 from dpsynth.privacy.ledger import Charge
 

@@ -64,12 +64,13 @@ class Checkpoint:
         """Whether steps of training are kept here."""
         return self._training_file.exists()
 
-    def begin(self, streams: Streams, plan: Mapping[str, Any], frame: pd.DataFrame) -> Streams:
+    def begin(self, streams: Streams, plan: Mapping[str, Any], data: pd.DataFrame | str) -> Streams:
         """The streams to run with: those kept here when the run is resumed, else `streams`, kept from now on.
 
-        Raises `ArtifactError` when the folder belongs to a run with another plan or other data.
+        data: the rows, or a hash of their content. Raises `ArtifactError` when the folder belongs to a run with
+        another plan or other data.
         """
-        about = {"plan": _digest_of_plan(plan), "data": _digest_of_frame(frame)}
+        about = {"plan": _digest_of_plan(plan), "data": data if isinstance(data, str) else _digest_of_frame(data)}
         if not self.exists:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)

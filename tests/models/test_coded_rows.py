@@ -60,7 +60,7 @@ def test_files_are_counted_as_memory_is(files, engine):
 def test_a_fit_from_files_is_the_fit_from_the_table(files, recipe, binning, neighbours):
     budget = dpsynth.Budget(2.0, 1e-5, neighbours)
     recipe = recipe.replace(binning=binning)
-    disk = recipe.fit_encoded(files, budget, Streams(3, "seeded"))
+    disk = recipe.fit(files, budget, Streams(3, "seeded"))
     assert disk.statement["finished"]
     assert disk.statement["proven"]["epsilon"] <= 2 + 1e-9
     if binning == "uniform":
@@ -72,9 +72,9 @@ def test_a_fit_from_files_is_the_fit_from_the_table(files, recipe, binning, neig
 def test_files_that_do_not_fit_the_recipe_are_refused(files):
     budget = dpsynth.Budget(1.0, 1e-5)
     with pytest.raises(ConfigError, match="bins=32"):
-        MST(bins=16).fit_encoded(files, budget)
+        MST(bins=16).fit(files, budget)
     with pytest.raises(ConfigError, match="dask"):
-        MST(engine="dask").fit_encoded(files, budget)
+        MST(engine="dask").fit(files, budget)
 
 
 def test_encoding_in_chunks_changes_nothing(monkeypatch):

@@ -1,4 +1,4 @@
-"""dpsynth/privacy/accounting.py and privacy_loss.py"""
+"""dpsynth/privacy/accounting.py, calibration.py and privacy_loss.py"""
 
 import math
 import time
@@ -20,8 +20,9 @@ from dp_accounting.pld import privacy_loss_distribution as pld
 from scipy.stats import norm
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accounting import calibrate, prove
+from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.discrete import discrete_gaussian_event
 from dpsynth.privacy.ledger import Charge
 from dpsynth.privacy.privacy_loss import replaced_row
