@@ -12,11 +12,12 @@ import torch
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
 from dpsynth.marginals.graphical_model import GraphicalModel
-from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.merging import Merging
 
 
-class FittedGraph(Fitted):
+class FittedGraph(FittedTable):
     """A law of merged codes, and the way from there to rows. All of it follows from noisy counts."""
 
     def __init__(
