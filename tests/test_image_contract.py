@@ -24,7 +24,9 @@ from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
-SMALL: dict[str, dict] = {}
+SMALL: dict[str, dict] = {
+    "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "judge_steps": 5}},
+}
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
 

@@ -66,7 +66,8 @@ class MaskedConv2d(nn.Module):
         return torch.stack(seen, 2) if seen else x.new_zeros((*x.shape[:2], 0, height, width))
 
     def extra_repr(self) -> str:
-        return f"{self.in_channels}, {self.out_channels}, above={self.above}, beside={self.beside}, strict={self.strict}"
+        window = f"above={self.above}, beside={self.beside}, strict={self.strict}"
+        return f"{self.in_channels}, {self.out_channels}, {window}"
 
     def _padded(self, x: Tensor) -> Tensor:
         return F.pad(x, (self.beside, self.beside, self.above, 0))

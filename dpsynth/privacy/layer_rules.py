@@ -180,9 +180,7 @@ def _convolution(layer: nn.Conv2d, inputs: Sequence[Tensor], backprops: Sequence
     return Formed(gradients)
 
 
-def _masked_convolution(
-    layer: MaskedConv2d, inputs: Sequence[Tensor], backprops: Sequence[Tensor]
-) -> RowGradients:
+def masked_convolution(layer: MaskedConv2d, inputs: Sequence[Tensor], backprops: Sequence[Tensor]) -> Formed:
     """A map of the visible patches. There are far more places than weights, so the row's gradient, one matrix product
     over the places, is smaller than its two factors: it is formed once, for the norm and for the sum."""
     gradients: dict[str, Tensor] = {}
@@ -254,7 +252,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.Linear: _linear,
     MaskedLinear: _linear,
     nn.Conv2d: _convolution,
-    MaskedConv2d: _masked_convolution,
+    MaskedConv2d: masked_convolution,
     nn.Embedding: _embedding,
     nn.LayerNorm: _layer_norm,
     nn.GroupNorm: _group_norm,
