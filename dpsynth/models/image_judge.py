@@ -1,4 +1,4 @@
-"""A linear classifier of images over fixed features, trained on noisy gradients: it says which draws are of their class.
+"""A linear classifier of images over fixed features, from noisy gradients: it says which draws are of their class.
 
     p(image | class) is drawn by keeping of the generator's images of a class those that the judge counts to it
 
