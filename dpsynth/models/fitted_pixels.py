@@ -21,8 +21,10 @@ from dpsynth.networks.pixel_cnn import PixelCNN
 from dpsynth.networks.pixel_grid import PixelGrid
 from dpsynth.networks.pixel_made import PixelMADE
 from dpsynth.networks.pixel_network import PixelNetwork
+from dpsynth.networks.upsampling import upsampled
 
 Kind = Literal["conv", "dense"]
+IMAGES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,26 @@ class FittedPixels(FittedImages):
                 if not len(refused):
                     break
                 grids[refused] = self._drawn(wanted[refused], generators.torch)
-        return self.view.pixels_of_codes(self.grid.unflatten(grids).numpy())
+        return self._native(grids)
+
+    def _native(self, grids: Tensor) -> np.ndarray:
+        """(n, channels, height, width) uint8 of codes (n, h, w)."""
+        pixels = np.empty((len(grids), *self.domain.shape), dtype=np.uint8)
+        for start in range(0, len(grids), IMAGES_AT_ONCE):
+            units = self._units(grids[start : start + IMAGES_AT_ONCE])
+            large = upsampled(units, self.domain.height, self.domain.width)
+            pixels[start : start + IMAGES_AT_ONCE] = large.mul(255).round_().to(torch.uint8).numpy()
+        return pixels
 
     def _drawn(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         return self.network.sample(labels, generator, self.shape.temperature)
 
     def _judged(self, grids: Tensor) -> Tensor:
         assert self.judge is not None
-        return self.judge.classes_of(self.grid.unflatten(grids).float() / max(self.grid.levels - 1, 1))
+        return self.judge.classes_of(self._units(grids))
+
+    def _units(self, grids: Tensor) -> Tensor:
+        return self.grid.unflatten(grids).float() / max(self.grid.levels - 1, 1)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -77,29 +77,31 @@ class ConvolutionWalk:
         self.network, self.labels = network, labels
         grid, rows = network.grid, len(labels)
         self._known = network.around(network.means) + network.where(network.maps)  # of every class
-        layers = (network.first, *network.residual)
+        self._layers = [network.first, *(x for x in network.residual if isinstance(x, MaskedConv2d))]
         self._seen = [  # what each layer's window looks into
             torch.zeros(rows, layer.in_channels, grid.height + layer.above, grid.width + 2 * layer.beside)
-            for layer in layers
+            for layer in self._layers
         ]
 
     def logits(self, place: int, table: Tensor) -> Tensor:
         network = self.network
         row, column = divmod(place, network.grid.width)
-        hidden = self._layer(0, network.first, row, column) + table @ network.entry.weight[..., 0].T
+        hidden = self._layer(0, row, column) + table @ network.entry.weight[..., 0].T
         hidden = hidden + self._known[self.labels, :, row, column]
-        for k, layer in enumerate(network.residual, 1):
-            assert isinstance(layer, MaskedConv2d)
+        for k, layer in enumerate(self._layers[1:], 1):
             self._seen[k][:, :, row + layer.above, column + layer.beside] = torch.tanh(hidden)
-            hidden = hidden + self._layer(k, layer, row, column)
-        return torch.tanh(hidden) @ network.last.weight[..., 0].T + network.last.bias
+            hidden = hidden + self._layer(k, row, column)
+        last = network.last
+        assert last.bias is not None
+        return torch.tanh(hidden) @ last.weight[..., 0].T + last.bias
 
     def take(self, place: int, units: Tensor) -> None:
         first = self.network.first
         row, column = divmod(place, self.network.grid.width)
         self._seen[0][:, 0, row + first.above, column + first.beside] = units
 
-    def _layer(self, k: int, layer: MaskedConv2d, row: int, column: int) -> Tensor:
+    def _layer(self, k: int, row: int, column: int) -> Tensor:
+        layer = self._layers[k]
         window = self._seen[k][:, :, row : row + layer.above + 1, column : column + 2 * layer.beside + 1]
         visible = window.flatten(2)[..., : len(layer.taps)].flatten(1)
         out = visible @ layer.weight.flatten(1).T
