@@ -47,7 +47,7 @@ class PixelCNN(PixelNetwork):
         self.first = MaskedConv2d(1, width, above, beside * channels, strict=True)
         around = (2 * _AROUND + 1, 2 * _AROUND * channels + 1)
         self.around = nn.Conv2d(1, width, around, padding=(_AROUND, _AROUND * channels), bias=False)
-        self.where = nn.Conv2d(self.maps.shape[1], width, 1, bias=False)
+        self.where = MaskedConv2d(self.maps.shape[1], width, 0, 0, strict=False, bias=False)
         self.entry = MaskedConv2d(grid.levels, width, 0, 0, strict=False, bias=False)
         self.residual = nn.ModuleList(
             MaskedConv2d(width, width, reach, reach * channels, strict=False) for _ in range(layers)

@@ -40,7 +40,7 @@ def crosswise(n, seed=0):
 def test_without_noise_a_known_law_is_recovered(network):
     images = crosswise(4000)
     recipe = PixelMAF(
-        network=network, steps=250, batch_size=256, learning_rate=2e-2, width=24, hidden=48, layers=2, judge_share=0
+        network=network, steps=200, batch_size=128, learning_rate=2e-2, width=16, hidden=48, layers=1, judge_share=0
     )
     model = fitted(recipe, images)
     every = np.array(list(itertools.product([0, 255], repeat=6)), dtype=np.uint8).reshape(-1, 1, 2, 3)
@@ -50,7 +50,7 @@ def test_without_noise_a_known_law_is_recovered(network):
         truth = np.where(agrees, 0.9, 0.1) / 32
         found = np.exp(model.log_density(Images(every, np.full(64, label), images.domain)))
         assert found.sum() == pytest.approx(1, abs=1e-4)
-        assert 0.5 * np.abs(found - truth).sum() < 0.08
+        assert 0.5 * np.abs(found - truth).sum() < 0.1  # 0.4 without the network
 
 
 def test_samples_follow_the_density():
