@@ -9,10 +9,10 @@ every class; their quotient is the class's mean embedding (DP-MERF: Harder, Adam
 
 Sensitivity. The term of a row has norm at most sqrt(a + 1 - a) = 1 and lies in the cells of its class.
     add_remove: the sum moves by one term: at most 1.
-    replace_one: rows of different classes move different cells: sqrt(1 + 1). Rows of one class leave the constant where
-    it is and move the rest by sqrt(1 - a) |phi - phi'| <= 2 sqrt(1 - a). The larger of both is the sensitivity. The
-    bound 2 on |phi - phi'| is not improved: with random Fourier features phi.phi' is the mean of cos(w.(x - x')), which some
-    pair of rows may bring near -1, and features of another kind may come here.
+    replace_one: rows of different classes move different cells: sqrt(1 + 1). Rows of one class leave the constant
+    where it is and move the rest by sqrt(1 - a) |phi - phi'| <= 2 sqrt(1 - a). The larger of both is the sensitivity.
+    The bound 2 on |phi - phi'| is not improved: with random Fourier features phi.phi' is the mean of cos(w.(x - x')),
+    which some pair of rows may bring near -1, and features of another kind may come here.
 The norm does not rest on the feature map: every row's features are scaled down to norm 1 here, in float64, where they
 are longer, and a row with a feature that is no number counts as all zeros. So it holds for any map. The number of rows
 divides nothing before the release.
@@ -53,7 +53,7 @@ class Embedding:
 
     @property
     def divisors(self) -> Tensor:
-        """(classes,) float64: the noisy counts, but at least 1 and at least their noise, which keeps the means small."""
+        """(classes,) float64: the noisy counts, at least 1 and at least their noise, which keeps the means small."""
         return self.counts.clamp(min=max(1.0, self.count_deviation))
 
     @property
