@@ -71,7 +71,7 @@ class MERF(Synthesizer):
     learns_from: ClassVar[tuple[type[Rows], ...]] = (Table, Images)
 
     frequencies: int = 2000
-    bandwidths: Sequence[float] = (0.5, 0.3, 0.18, 0.12)
+    bandwidths: Sequence[float] = (0.45, 0.25, 0.16, 0.11)
     single_share: float = 0.3
     count_weight: float = 0.05
     latent: int = 16

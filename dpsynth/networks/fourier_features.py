@@ -115,7 +115,7 @@ class CodeFeatures(nn.Module):
         for side in (0, 1):
             tables, places = self._of("angles", side), self.get_buffer(f"places_{side}")
             cosine, sine = (
-                torch.cat([wave(table).T @ part for table, part in zip(tables, parts, strict=True)])[places]
+                torch.cat([wave(table).T @ part for table, part in zip(tables, parts, strict=True)]).index_select(0, places)
                 for wave in (torch.cos, torch.sin)
             )
             real, imaginary = real * cosine - imaginary * sine, real * sine + imaginary * cosine
