@@ -31,11 +31,11 @@ def table_generator(
 
 
 def image_generator(
-    view: ImageView, shape: GeneratorShape, frequencies: int, generator: torch.Generator | None = None
+    view: ImageView, shape: GeneratorShape, waves: float, generator: torch.Generator | None = None
 ) -> ClassGenerator:
-    """A network that writes images at the working resolution of a view."""
+    """A network that writes images at the working resolution of a view, of `waves`, a share of the cosine waves."""
     classes = max(1, len(view.domain.classes))
-    return ClassGenerator(shape, classes, CosineImages(view.shape, frequencies), generator)
+    return ClassGenerator(shape, classes, CosineImages(view.shape, waves), generator)
 
 
 class FittedTableGenerator(FittedTable):
@@ -106,18 +106,18 @@ class FittedImageGenerator(FittedImages):
         self,
         domain: ImageDomain,
         size: int,
-        frequencies: int,
+        waves: float,
         network: ClassGenerator,
         shares: torch.Tensor,
         statement: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(domain, statement)
-        self.size, self.frequencies = size, frequencies
+        self.size, self.waves = size, waves
         self.view = ImageView(domain, size)
         self.network, self.shares = network.to("cpu").eval(), shares
 
     def config(self) -> dict[str, Any]:
-        return {"size": self.size, "frequencies": self.frequencies, "shape": asdict(self.network.shape)}
+        return {"size": self.size, "waves": self.waves, "shape": asdict(self.network.shape)}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {**self.network.state_dict(), SHARES: self.shares}
@@ -130,10 +130,10 @@ class FittedImageGenerator(FittedImages):
         domain: ImageDomain,
         statement: Mapping[str, Any],
     ) -> Self:
-        size, frequencies = config["size"], config["frequencies"]
-        network = image_generator(ImageView(domain, size), GeneratorShape(**config["shape"]), frequencies)
+        size, waves = config["size"], config["waves"]
+        network = image_generator(ImageView(domain, size), GeneratorShape(**config["shape"]), waves)
         network.load_state_dict({name: tensor for name, tensor in tensors.items() if name != SHARES})
-        return cls(domain, size, frequencies, network, tensors[SHARES], statement)
+        return cls(domain, size, waves, network, tensors[SHARES], statement)
 
     @property
     def label_shares(self) -> np.ndarray:

@@ -62,7 +62,7 @@ class MERF(Synthesizer):
     to white being 1. single_share: part of the squared norm that one-way marginals have in the features of tables.
     count_weight: the part of a row's squared norm that counts it.
     latent, hidden, layers: of the generator. size: working resolution of images, unless the domain declares one.
-    waves: cosine waves a side that an image is made of. bins: most value bins of a number in a table.
+    waves: share of the cosine waves along a side that an image is made of. bins: most value bins of a number.
     steps, batch, learning_rate, averaging: of the generator's training: samples of a step, Adam's rate, falling to
     zero, and the decay of the average of the weights along the path.
     """
@@ -78,15 +78,15 @@ class MERF(Synthesizer):
     hidden: int = 256
     layers: int = 2
     size: int = 32
-    waves: int = 12
+    waves: float = 0.45
     bins: int = 32
-    steps: int = 1000
+    steps: int = 1500
     batch: int = 500
     learning_rate: float = 6e-3
     averaging: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("frequencies", "latent", "hidden", "size", "waves", "bins", "steps", "batch"):
+        for name in ("frequencies", "latent", "hidden", "size", "bins", "steps", "batch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
         if not self.bandwidths or not all(width > 0 for width in self.bandwidths):
@@ -96,6 +96,8 @@ class MERF(Synthesizer):
         for name in ("single_share", "count_weight"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
+        if not 0 < self.waves <= 1:
+            raise ConfigError(f"model.waves={self.waves}: must be above 0, at most 1")
         if not self.learning_rate > 0:
             raise ConfigError(f"model.learning_rate={self.learning_rate}: must be above 0")
         if self.layers < 0:

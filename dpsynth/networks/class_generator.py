@@ -22,6 +22,7 @@ from torch.nn.utils import skip_init
 GAIN = 5.0  # of the image head: weights of size one then move pixels over much of the unit interval
 DARK = -1.5  # logit of a pixel before training
 SPREAD = 0.02  # initial size of the affine part
+QUIET = 0.1  # initial size of the last layer: a class begins near one point and learns its variety
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class ClassGenerator(nn.Module):
             bound = 1 / math.sqrt(layer.in_features)
             layer.weight.uniform_(-bound, bound, generator=generator)
             layer.bias.uniform_(-bound, bound, generator=generator)
+        for parameter in self.last.parameters():
+            parameter.mul_(QUIET)
         self.classed.normal_(generator=generator)
         self.affine.normal_(std=SPREAD, generator=generator)
         self.shift.copy_(self.head.start.expand_as(self.shift))  # type: ignore[union-attr, operator]
@@ -93,17 +96,18 @@ class ClassGenerator(nn.Module):
 class CosineImages(nn.Module):
     """Head for images: (n, inputs) numbers to (n, channels, height, width) pixels in (0, 1).
 
-    The numbers are the lowest `frequencies` x `frequencies` coefficients of the two-dimensional cosine transform of
-    the pixels' logits, for each channel, so that whatever the network writes is smooth: no noise from pixel to pixel.
+    The numbers are coefficients of the two-dimensional cosine transform of the pixels' logits, for each channel: of the
+    lowest waves only, `share` of them along each side. Whatever the network writes is smooth then. It has to be:
+    features that average over pixels hardly see noise from pixel to pixel, and a free generator makes much of it.
     """
 
     waves: Tensor
     start: Tensor
 
-    def __init__(self, shape: Sequence[int], frequencies: int) -> None:
+    def __init__(self, shape: Sequence[int], share: float) -> None:
         super().__init__()
         channels, height, width = self.shape = tuple(shape)
-        rows, columns = (_cosines(side, min(frequencies, side)) for side in (height, width))
+        rows, columns = (_cosines(side, math.ceil(share * side)) for side in (height, width))
         waves = torch.einsum("ai,bj->abij", rows, columns).reshape(-1, height * width)
         self.inputs = channels * len(waves)
         start = torch.zeros(channels, len(waves))

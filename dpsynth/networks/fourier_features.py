@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -83,13 +83,14 @@ class CodeFeatures(nn.Module):
         self.width = max(1, sum(sizes) + 2 * self.frequencies)
         order = torch.randperm(len(pairs), generator=generator)
         chosen = pairs[order.repeat(-(-self.frequencies // max(1, len(pairs))))[: self.frequencies]]
+        chosen = chosen[torch.argsort(chosen[:, 0], stable=True)]  # the first side then needs no rearranging
         # For each side of the pairs and each column: which frequencies have it there, and the angles of its codes.
         for side in (0, 1):
             members = [torch.nonzero(chosen[:, side] == j)[:, 0] for j in range(len(sizes))]
             for j, (own, size, bins) in enumerate(zip(members, sizes, value_bins, strict=True)):
                 self.register_buffer(f"members_{side}_{j}", own)
                 self.register_buffer(f"angles_{side}_{j}", _angles(size, bins, len(own), generator))
-            self.register_buffer(f"places_{side}", torch.argsort(torch.cat(members)) if members else order)
+        self.register_buffer("places", torch.argsort(torch.cat(members)) if members else order)  # of the second side
 
     def _of(self, what: str, side: int) -> list[Tensor]:
         """A buffer for each column."""
@@ -104,27 +105,31 @@ class CodeFeatures(nn.Module):
             for j, (own, table) in enumerate(zip(self._of("members", side), self._of("angles", side), strict=True)):
                 angles[:, own] += table[codes[:, j]]
         singles = torch.cat([functional.one_hot(codes[:, j], size) for j, size in enumerate(self.sizes)], dim=1)
-        return self._joined(singles.float(), angles.cos(), angles.sin())
+        scales = self._scales
+        return torch.cat([scales[0] * singles, scales[1] * angles.cos(), scales[1] * angles.sin()], dim=1)
 
     def expected(self, laws: Tensor) -> Tensor:
         """(n, width) means of the features under (n, sum of sizes) laws, side by side."""
         if not self.sizes:
             return laws.sum(dim=1, keepdim=True)
         parts = laws.T.split(self.sizes)  # as columns, so that rearranging frequencies moves whole rows
-        real, imaginary = laws.new_ones(self.frequencies, len(laws)), laws.new_zeros(self.frequencies, len(laws))
-        for side in (0, 1):
-            tables, places = self._of("angles", side), self.get_buffer(f"places_{side}")
-            cosine, sine = (
-                torch.cat([wave(table).T @ part for table, part in zip(tables, parts, strict=True)]).index_select(0, places)
-                for wave in (torch.cos, torch.sin)
-            )
-            real, imaginary = real * cosine - imaginary * sine, real * sine + imaginary * cosine
-        return self._joined(laws, real.T, imaginary.T)
+        scales = self._scales
 
-    def _joined(self, singles: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        single = math.sqrt(self.single_share / len(self.sizes))
-        double = math.sqrt((1 - self.single_share) / max(1, self.frequencies))
-        return torch.cat([single * singles, double * cosine, double * sine], dim=1)
+        def mean(wave: Callable[[Tensor], Tensor], side: int, scale: float = 1.0) -> Tensor:
+            tables = self._of("angles", side)
+            return torch.cat([scale * wave(table).T @ part for table, part in zip(tables, parts, strict=True)])
+
+        cosine, sine = mean(torch.cos, 0, scales[1]), mean(torch.sin, 0, scales[1])
+        other, places = (mean(torch.cos, 1), mean(torch.sin, 1)), self.get_buffer("places")
+        real, imaginary = (part.index_select(0, places) for part in other)
+        products = [cosine * real - sine * imaginary, cosine * imaginary + sine * real]
+        return torch.cat([scales[0] * laws.T, *products]).T
+
+    @property
+    def _scales(self) -> tuple[float, float]:
+        """Of a one-hot code, and of a cosine."""
+        double = (1 - self.single_share) / max(1, self.frequencies)
+        return math.sqrt(self.single_share / len(self.sizes)), math.sqrt(double)
 
 
 def _waves(angles: Tensor) -> Tensor:

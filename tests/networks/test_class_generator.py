@@ -16,7 +16,7 @@ def noise(n):
     return torch.randn(n, 5, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("head", [CosineImages((3, 6, 5), 4), BlockLaws([2, 4, 1])], ids=["images", "laws"])
+@pytest.mark.parametrize("head", [CosineImages((3, 6, 5), 0.5), BlockLaws([2, 4, 1])], ids=["images", "laws"])
 def test_a_sample_does_not_depend_on_its_batch_mates(head):
     network, z, labels = made(head), noise(9), torch.arange(9) % 3
     together = network(z, labels)
@@ -35,8 +35,8 @@ def test_the_affine_part_is_that_of_the_class():
 
 
 def test_images_begin_dark_and_stay_in_the_unit_interval():
-    head = CosineImages((2, 7, 9), 4)
-    assert head.inputs == 2 * 16
+    head = CosineImages((2, 7, 9), 0.4)
+    assert head.inputs == 2 * 3 * 4
     assert torch.allclose(head(head.start[None]), torch.sigmoid(torch.tensor(DARK)), atol=1e-5)
     wild = head(1e4 * torch.randn(5, head.inputs))
     assert wild.shape == (5, 2, 7, 9)
@@ -44,7 +44,7 @@ def test_images_begin_dark_and_stay_in_the_unit_interval():
 
 
 def test_all_waves_of_an_image_reach_every_image():
-    head = CosineImages((1, 6, 8), 99)
+    head = CosineImages((1, 6, 8), 1.0)
     assert head.inputs == 48
     waves = head.waves / head.waves.norm(dim=1, keepdim=True)
     assert torch.allclose(waves @ waves.T, torch.eye(48), atol=1e-5)
