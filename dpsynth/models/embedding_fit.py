@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dpsynth.networks.class_generator import ClassGenerator
+from dpsynth.networks.affine_generator import AffineGenerator
 from dpsynth.privacy.mean_embedding import Embedding
 
 FEWEST = 4  # samples of a class in a step
@@ -30,7 +30,7 @@ class EmbeddingFit:
 
     def __init__(
         self,
-        network: ClassGenerator,
+        network: AffineGenerator,
         features: nn.Module,
         target: Embedding,
         batch: int,

@@ -17,7 +17,7 @@ from dpsynth.models.fitted import Generators
 from dpsynth.models.fitted_images import FittedImages
 from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.vector_view import VectorView
-from dpsynth.networks.class_generator import BlockLaws, ClassGenerator, CosineImages, GeneratorShape
+from dpsynth.networks.affine_generator import AffineGenerator, BlockLaws, CosineImages, GeneratorShape
 
 POOL = 4096  # draws among which those that meet a condition are chosen, at least
 SHARES = "label_shares"
@@ -25,17 +25,17 @@ SHARES = "label_shares"
 
 def table_generator(
     view: VectorView, shape: GeneratorShape, generator: torch.Generator | None = None
-) -> ClassGenerator:
+) -> AffineGenerator:
     """A network that writes the vectors of a view; `generator` makes its initial weights."""
-    return ClassGenerator(shape, view.classes, BlockLaws(view.sizes), generator)
+    return AffineGenerator(shape, view.classes, BlockLaws(view.sizes), generator)
 
 
 def image_generator(
     view: ImageView, shape: GeneratorShape, waves: float, generator: torch.Generator | None = None
-) -> ClassGenerator:
+) -> AffineGenerator:
     """A network that writes images at the working resolution of a view, of `waves`, a share of the cosine waves."""
     classes = max(1, len(view.domain.classes))
-    return ClassGenerator(shape, classes, CosineImages(view.shape, waves), generator)
+    return AffineGenerator(shape, classes, CosineImages(view.shape, waves), generator)
 
 
 class FittedTableGenerator(FittedTable):
@@ -45,7 +45,7 @@ class FittedTableGenerator(FittedTable):
         self,
         domain: Domain,
         bins: int,
-        network: ClassGenerator,
+        network: AffineGenerator,
         shares: torch.Tensor,
         statement: Mapping[str, Any] | None = None,
     ) -> None:
@@ -107,7 +107,7 @@ class FittedImageGenerator(FittedImages):
         domain: ImageDomain,
         size: int,
         waves: float,
-        network: ClassGenerator,
+        network: AffineGenerator,
         shares: torch.Tensor,
         statement: Mapping[str, Any] | None = None,
     ) -> None:

@@ -38,7 +38,7 @@ from dpsynth.models.fitted_generator import (
 )
 from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
 from dpsynth.models.vector_view import VectorView
-from dpsynth.networks.class_generator import ClassGenerator, GeneratorShape
+from dpsynth.networks.affine_generator import AffineGenerator, GeneratorShape
 from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
@@ -135,7 +135,7 @@ class MERF(Synthesizer):
         return FittedTableGenerator(view.domain, self.bins, network, shares)
 
     def _train(
-        self, network: ClassGenerator, features: CodeFeatures | ImageFeatures, target: Embedding, run: Run
+        self, network: AffineGenerator, features: CodeFeatures | ImageFeatures, target: Embedding, run: Run
     ) -> None:
         """Post-processing: the generator meets the released means."""
         device = resolve_device(run.settings.device)
@@ -168,7 +168,7 @@ class MERF(Synthesizer):
         bins = [block.value_bins if block.on_axis else 0 for block in view.blocks]
         return CodeFeatures(view.sizes, bins, self.frequencies, self.single_share, generator)
 
-    def _network(self, view: VectorView | ImageView, generator: torch.Generator) -> ClassGenerator:
+    def _network(self, view: VectorView | ImageView, generator: torch.Generator) -> AffineGenerator:
         if isinstance(view, ImageView):
             return image_generator(view, self.shape, self.waves, generator)
         return table_generator(view, self.shape, generator)
@@ -208,7 +208,7 @@ def _blocks(
         yield phi, torch.from_numpy(labels[part])
 
 
-def _begin(network: ClassGenerator, features: CodeFeatures, embedding: Embedding) -> None:
+def _begin(network: AffineGenerator, features: CodeFeatures, embedding: Embedding) -> None:
     """Start a table's generator at the noisy one-way marginals of each class, which the embedding holds."""
     singles = embedding.sums[:, : sum(features.sizes)] * (len(features.sizes) / features.single_share) ** 0.5
     for c, row in enumerate(singles.numpy()):

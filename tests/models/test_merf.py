@@ -17,7 +17,7 @@ from dpsynth.models.embedding_fit import EmbeddingFit
 from dpsynth.models.fitted_generator import FittedTableGenerator, image_generator, table_generator
 from dpsynth.models.merf import MERF, NAME
 from dpsynth.models.vector_view import VectorView
-from dpsynth.networks.class_generator import GeneratorShape
+from dpsynth.networks.affine_generator import GeneratorShape
 from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
 from dpsynth.privacy.mean_embedding import Embedding
 from dpsynth.privacy.random import Streams

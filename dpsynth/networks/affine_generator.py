@@ -34,7 +34,7 @@ class GeneratorShape:
     layers: int = 2
 
 
-class ClassGenerator(nn.Module):
+class AffineGenerator(nn.Module):
     """(n, latent) standard normal noise and (n,) int64 classes to what `head` makes of (n, head.inputs) numbers.
 
     generator: source of the initial weights; None leaves them to be loaded.
@@ -127,12 +127,12 @@ class BlockLaws(nn.Module):
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.sizes, self.inputs = list(sizes), sum(sizes)
+        self.sizes, self.inputs = list(sizes), max(1, sum(sizes))  # one idle number for a vector of no blocks
         self.register_buffer("start", torch.zeros(self.inputs), persistent=False)
 
     def forward(self, numbers: Tensor) -> Tensor:
         if not self.sizes:
-            return numbers
+            return numbers[:, :0]
         return torch.cat([part.softmax(dim=1) for part in numbers.split(self.sizes, dim=1)], dim=1)
 
 

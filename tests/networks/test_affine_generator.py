@@ -1,15 +1,15 @@
-"""dpsynth/networks/class_generator.py"""
+"""dpsynth/networks/affine_generator.py"""
 
 import pytest
 import torch
 
-from dpsynth.networks.class_generator import DARK, BlockLaws, ClassGenerator, CosineImages, GeneratorShape
+from dpsynth.networks.affine_generator import DARK, AffineGenerator, BlockLaws, CosineImages, GeneratorShape
 
 SHAPE = GeneratorShape(latent=5, hidden=12, layers=2)
 
 
 def made(head, classes=3, seed=0):
-    return ClassGenerator(SHAPE, classes, head, torch.Generator().manual_seed(seed))
+    return AffineGenerator(SHAPE, classes, head, torch.Generator().manual_seed(seed))
 
 
 def noise(n):
@@ -55,7 +55,7 @@ def test_laws_add_up_to_one_in_each_block():
     for part in laws.split([2, 4, 1], dim=1):
         assert (part >= 0).all()
         assert torch.allclose(part.sum(dim=1), torch.ones(6), atol=1e-6)
-    assert BlockLaws([])(torch.zeros(3, 0)).shape == (3, 0)
+    assert BlockLaws([])(torch.zeros(3, 1)).shape == (3, 0)
 
 
 def test_drawing_in_parts_is_drawing_at_once_and_the_seed_decides():
