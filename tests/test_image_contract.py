@@ -26,6 +26,7 @@ from dpsynth.training import Checkpoint
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 SMALL: dict[str, dict] = {
     "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "judge_steps": 5}},
+    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
 }
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
