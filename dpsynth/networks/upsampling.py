@@ -19,6 +19,6 @@ def upsampled(units: Tensor, height: int, width: int, rounds: int = ROUNDS) -> T
         return units
     large = F.interpolate(units, (height, width), mode="bicubic", align_corners=False).clamp_(0, 1)
     for _ in range(rounds):
-        missing = units - F.adaptive_avg_pool2d(large, units.shape[2:])
+        missing = units - F.adaptive_avg_pool2d(large, (units.shape[2], units.shape[3]))
         large = (large + F.interpolate(missing, (height, width), mode="nearest")).clamp_(0, 1)
     return large
