@@ -34,7 +34,7 @@ def write(path: str | Path, pixels: np.ndarray, labels: np.ndarray | None, class
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
-    """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes).
+    """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes or ()).
 
     Takes `images` of shape (n, height, width) or (n, height, width, channels), and optionally `labels` and `classes`.
     Raises `DataError` for anything else.
@@ -51,8 +51,6 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(f"'{path}': 'images' must be uint8 (n, height, width[, channels]), not {images.dtype}")
     pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    if labels is not None and not classes:
-        classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
     return np.ascontiguousarray(pixels), None if labels is None else labels.astype(np.int64), classes
 
 

@@ -27,6 +27,8 @@ from dpsynth.metrics.image_sample import ImageSample, image_sample
 from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
 
+LOGISTIC_ROWS = 10_000  # images that logistic regression learns from
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -115,7 +117,7 @@ class ImageClassifier(TrainsNetwork):
 class ImageLogistic:
     """Score "image_logistic": accuracy on real images of logistic regression on the pixels of at most `rows` images."""
 
-    rows: int = 10_000
+    rows: int = LOGISTIC_ROWS
     penalty: float = 0.01  # on the squared weights, beside the mean loss of an image
     iterations: int = 100
     needs_train: ClassVar[bool] = False
