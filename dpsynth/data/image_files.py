@@ -69,6 +69,11 @@ def mosaic(pixels: np.ndarray, labels: np.ndarray | None, classes: int) -> np.nd
     return canvas[0] if channels == 1 else canvas.transpose(1, 2, 0)
 
 
+def file_name(name: str) -> str:
+    """A class's name as the first part of a file's name."""
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
 def _write_npz(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> None:
     arrays: dict[str, Any] = {"images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)}
     if labels is not None:
@@ -81,7 +86,7 @@ def _write_folder(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, cl
     aside.mkdir()
     try:
         for i, image in enumerate(pixels):
-            name = "image" if labels is None else "".join(c if c.isalnum() else "-" for c in classes[labels[i]])
+            name = "image" if labels is None else file_name(classes[int(labels[i])])
             picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
             picture.save(aside / f"{name}_{i:06d}.png")
     except BaseException:

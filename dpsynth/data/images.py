@@ -97,7 +97,7 @@ class Images:
                 classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
             domain = ImageDomain(*pixels.shape[2:], channels=pixels.shape[1], classes=classes)
         try:
-            if labels is not None and classes and classes != domain.classes:
+            if labels is not None and classes and domain.classes and classes != domain.classes:
                 labels = np.array([domain.code(name) for name in classes], dtype=np.int64)[labels]
             return cls(pixels, labels, domain)
         except (DataError, SchemaError, IndexError) as error:

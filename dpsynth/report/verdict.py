@@ -13,13 +13,13 @@ from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 CLOSE, USEFUL = 0.95, 0.8  # shares of the way from uniform rows to a real sample
 NAMED = 6  # scores named in one sentence
 RULE = (
-    "How the headline is found: the main scores are those of combinations of two and three columns and of predicting "
-    "the label; of images, those of classifiers. If all lie in the band of fresh real samples, the table is like a "
-    "real sample. If one is worse than that of independent columns, the table loses to them. Otherwise the weakest decides: "
-    f"close from {CLOSE:.0%} of the way between rows drawn uniformly over the domain and a real sample, useful from "
-    f"{USEFUL:.0%}, else far. Independent columns are the real columns, each shuffled by itself, without any noise (of "
-    "images, every pixel and the label); scores on which they are themselves like a real sample cannot show dependence "
-    "and are not held against the table."
+    "How the headline is found: the main scores are those of combinations of two and three columns and of "
+    "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
+    "table is like a real sample. If one is worse than that of independent columns, the table loses to them. "
+    f"Otherwise the weakest decides: close from {CLOSE:.0%} of the way between rows drawn uniformly over the "
+    f"domain and a real sample, useful from {USEFUL:.0%}, else far. Independent columns are the real columns, each "
+    "shuffled by itself, without any noise (of images, every pixel and the label); scores on which they are "
+    "themselves like a real sample cannot show dependence and are not held against the table."
 )
 
 Grade = Literal["real", "close", "useful", "far", "loses", "unknown"]
