@@ -103,7 +103,7 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
         raw=_read(files, fitted.domain),
         domain=fitted.domain,
         out=_usable(out),
-        names={"run": str(run.path), **facts_of(kept, fitted.statement)},
+        names={"run": str(run.path), **facts_of(kept, fitted.statement), "real data": source.provenance},
         digests=digests_of(release, files),
         fitted=fitted,
         more_draws=options.synthetic is None,
