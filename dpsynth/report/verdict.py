@@ -87,11 +87,13 @@ def _grade(main: Sequence[Score]) -> Grade:
 
 
 def _harmless(score: Score, baseline: str) -> bool:
-    """Whether the baseline itself cannot be told from a real sample by this score."""
+    """Whether the baseline itself cannot be told from a real sample by this score, or, without a band, is no worse."""
     other = score.baselines[baseline]
     if score.better == "lower":
-        return score.floor_high is not None and other <= score.floor_high
-    return score.floor_low is not None and other >= score.floor_low
+        edge = score.floor if score.floor_high is None else score.floor_high
+        return edge is not None and other <= edge
+    edge = score.floor if score.floor_low is None else score.floor_low
+    return edge is not None and other >= edge
 
 
 def _sentences(scores: Sequence[Score]) -> Iterator[str]:
