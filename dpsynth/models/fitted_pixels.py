@@ -21,7 +21,7 @@ from dpsynth.networks.pixel_cnn import PixelCNN
 from dpsynth.networks.pixel_grid import PixelGrid
 from dpsynth.networks.pixel_made import PixelMADE
 from dpsynth.networks.pixel_network import PixelNetwork
-from dpsynth.networks.upsampling import upsampled
+from dpsynth.networks.upsampling import ROUNDS, upsampled
 
 Kind = Literal["conv", "dense"]
 IMAGES_AT_ONCE = 4096
@@ -129,11 +129,15 @@ class FittedPixels(FittedImages):
         return self._native(grids)
 
     def _native(self, grids: Tensor) -> np.ndarray:
-        """(n, channels, height, width) uint8 of codes (n, h, w)."""
+        """(n, channels, height, width) uint8 of codes (n, h, w).
+
+        Two levels are smoothed only: at 0 and 1 there is no room for back-projection, which then makes blocks.
+        """
+        rounds = 0 if self.grid.levels == 2 else ROUNDS
         pixels = np.empty((len(grids), *self.domain.shape), dtype=np.uint8)
         for start in range(0, len(grids), IMAGES_AT_ONCE):
             units = self._units(grids[start : start + IMAGES_AT_ONCE])
-            large = upsampled(units, self.domain.height, self.domain.width)
+            large = upsampled(units, self.domain.height, self.domain.width, rounds)
             pixels[start : start + IMAGES_AT_ONCE] = large.mul(255).round_().to(torch.uint8).numpy()
         return pixels
 
