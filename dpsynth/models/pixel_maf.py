@@ -67,7 +67,7 @@ class PixelMAF(Synthesizer):
     learns_from: ClassVar[tuple[type[Images], ...]] = (Images,)
 
     size: int = 14
-    levels: int = 2
+    levels: int = 4
     network: Kind = "conv"
     width: int = 32
     above: int = 4
@@ -82,7 +82,7 @@ class PixelMAF(Synthesizer):
     judge_clip: float = 0.5
     steps: int = 800
     batch_size: int = 512
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     decay: float = 1.0
     clipping_norm: float = 1.0
     averaging: float = 0.0
