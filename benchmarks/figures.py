@@ -3,7 +3,7 @@
     python train.py model=maf data=adult privacy.epsilon=1 run=outputs/adult-1
     python train.py model=maf data=pums privacy.epsilon=10 run=outputs/pums-10
     python train.py model=maf data=power data.n_train=100000 privacy.epsilon=1 run=outputs/power-1
-    python train.py model=maf data=digits privacy.epsilon=10 run=outputs/digits-10
+    python train.py model=maf data=digits data.form=table privacy.epsilon=10 run=outputs/digits-10
     python benchmarks/figures.py outputs/adult-1 outputs/pums-10 outputs/power-1 outputs/digits-10
 
     python train.py -m model=maf data=adult privacy.epsilon=0.3,3,10

@@ -1,7 +1,6 @@
-"""How fast marginals are counted, beside numpy, polars, duckdb and Pasteur's kernel; and out of core.
+"""How fast marginals are counted, beside numpy, polars, duckdb and Pasteur's kernel.
 
     python benchmarks/marginals_speed.py [--rows 1e7] [--repeats 5] [--threads 2] [--pasteur native.so] [--json FILE]
-    python benchmarks/marginals_speed.py --scale [1e6 1e7 1e8] [--folder DIR] [--json FILE]
 
 The table: 16 columns of 2 to 50 values, Zipf-like (exponent .8), independent, uint8, drawn with seed 0. The requests:
 50 random pairs and 20 random triples of at most 32,768 cells. Methods take turns; each shows its fastest turn and
@@ -12,9 +11,6 @@ are compared first.
 
 --pasteur names the compiled module `pasteur.marginal.native` of Pasteur 0.3.1, for this Python. Build it with
 -march=x86-64-v3: GCC 12 makes it 20 times slower with its own -march=native on newer processors.
-
---scale writes encoded files, drops them from the page cache and counts the same requests out of core, each size
-in a process of its own, for the cost of a row and the peak resident memory.
 """
 
 from __future__ import annotations
@@ -23,14 +19,9 @@ import argparse
 import importlib.util
 import itertools
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +29,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from dpsynth.data import Category, Codec, Domain, sources
+from dpsynth.data import Codec, sources
 from dpsynth.marginals.counting import Engine, available_threads
-from dpsynth.marginals.encoded_files import EncodedFiles, write_encoded
 from dpsynth.marginals.numba_kernel import NumbaTally
 from dpsynth.marginals.plan import Clique, _planned, make_plan
 
@@ -268,100 +258,15 @@ def adult(console: Console, repeats: int = 30) -> dict[str, float]:
     return best
 
 
-def scale(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="marginals-scale-") as folder:
-        shown = Table(title=f"{len(workload(table(1)[1]))} marginals out of core, {options.threads} threads")
-        for heading in ("rows", "files GB", "write ns/row", "wall s", "ns/row", "CPU ns/row", "peak MB"):
-            shown.add_column(heading, justify="right")
-        figures: list[dict[str, float]] = []
-        written, seconds = 0, 0.0
-        for rows in sorted(int(float(size)) for size in options.scale):
-            start = time.perf_counter()
-            codec, blocks = rolled(rows - written, seed=written)
-            write_encoded(Path(folder) / f"part-{written:012d}.parquet", codec, blocks)
-            seconds += time.perf_counter() - start
-            written = rows
-            turns = [json.loads(alone(folder, options.threads)) for _ in range(options.repeats if rows < 2e8 else 1)]
-            best = min(turns, key=lambda turn: turn["wall"])
-            best["peak"] = max(turn["peak"] for turn in turns)
-            assert best["rows"] == rows
-            size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e9
-            best |= {"gigabytes": size, "write_ns": seconds / rows * 1e9}
-            figures.append(best)
-            shown.add_row(
-                f"{rows:,}",
-                f"{size:.2f}",
-                f"{seconds / rows * 1e9:.0f}",
-                f"{best['wall']:.2f}",
-                f"{best['wall'] / rows * 1e9:.1f}",
-                f"{best['cpu'] / rows * 1e9:.1f}",
-                f"{best['peak']:.0f}",
-            )
-            console.print(f"{rows:,} rows done", highlight=False)
-        console.print(shown)
-    return {"threads": options.threads, "sizes": figures}
-
-
-def rolled(rows: int, seed: int, block: int = 1_048_576) -> tuple[Codec, Iterator[np.ndarray]]:
-    """The codec of the table and blocks of its rows: one random block, each column turned by its own random step."""
-    codes, sizes = table(block)
-    domain = Domain(tuple(Category(f"c{j}", categories=tuple(map(str, range(s)))) for j, s in enumerate(sizes)))
-    generator = np.random.default_rng(seed)
-
-    def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, rows, block):
-            turned = np.empty_like(codes)
-            for j, step in enumerate(generator.integers(0, block, codes.shape[1])):
-                turned[:, j] = np.roll(codes[:, j], step)
-            yield turned[: rows - start]
-
-    return Codec(domain), blocks()
-
-
-def alone(folder: str, threads: int) -> str:
-    """The figures of one size, measured in a process of its own."""
-    words = [sys.executable, __file__, "--count", folder, "--threads", str(threads)]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-def count_folder(folder: str, threads: int) -> dict[str, float]:
-    """Count the workload over all files of a folder that are not in memory."""
-    files = EncodedFiles.open(folder)
-    requests = workload(files.sizes)
-    Engine(threads=threads).count(np.zeros((1, 16), dtype=np.uint8), files.sizes, requests)  # load the compiled kernel
-    for path in files.paths:
-        with path.open("rb") as opened:
-            os.fsync(opened.fileno())
-            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    wall, cpu = time.perf_counter(), time.process_time()
-    counts = Engine(threads=threads).count(files, files.sizes, requests)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    assert all(int(table.sum()) == len(files) for table in counts.values())
-    # VmHWM, not ru_maxrss: that one starts with the memory of the parent process
-    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
-    return {"rows": len(files), "wall": wall, "cpu": cpu, "peak": peak}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Seconds and memory of counting marginals.")
+    parser = argparse.ArgumentParser(description="Seconds of counting marginals.")
     parser.add_argument("--rows", type=lambda text: int(float(text)), default=10_000_000)
     parser.add_argument("--repeats", type=int, default=5, help="turns of every method")
     parser.add_argument("--threads", type=int, default=2, help="of the methods that are not on one thread")
     parser.add_argument("--pasteur", type=Path, help="compiled module pasteur.marginal.native")
-    parser.add_argument("--scale", nargs="*", metavar="ROWS", help="count out of core instead, so many rows each")
-    parser.add_argument("--folder", help="where --scale writes its files (default: the folder for temporary files)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--count", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.count:
-        print(json.dumps(count_folder(options.count, options.threads)))
-        return
-    console = Console(width=120)
-    if options.scale is not None:
-        options.scale = options.scale or ["1e6", "1e7", "1e8"]
-        figures = scale(options, console)
-    else:
-        figures = speed(options, console)
+    figures = speed(options, Console(width=120))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 

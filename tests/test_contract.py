@@ -25,7 +25,11 @@ from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
-MODELS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+MODELS = sorted(
+    path.stem
+    for path in CONFIGS.glob("*.yaml")
+    if "table" in hydra.utils.get_class(OmegaConf.load(path)["_target_"]).modalities
+)
 SMALL = {
     "maf": {
         "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,

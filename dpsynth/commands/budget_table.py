@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.ledger import Plan
 
 
-def print_plan(plan: Plan, domain: Domain, console: Console) -> None:
+def print_plan(plan: Plan, domain: Domain | ImageDomain, console: Console) -> None:
     """Who spends what: one line for each charge, the total that is proven, and the public settings behind it.
 
     The epsilon of a line is what it would cost alone; together they cost less than the sum.

@@ -6,7 +6,8 @@ from typing import Any
 
 from dpsynth.data import sources
 from dpsynth.data.domain import Domain
-from dpsynth.data.sources.digits import DOMAIN as DIGITS
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.sources.source import Source, declared
 from dpsynth.data.table import Table
 from dpsynth.data.toy import LAWS
@@ -16,7 +17,7 @@ from dpsynth.marginals.encoded_files import EncodedFiles
 ENCODED = "encoded"  # data=encoded: what dpsynth encode has written
 
 
-def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Domain:
+def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Domain | ImageDomain:
     """The domain that `opened` will have, from the schema alone.
 
     `data.n_train` is a public limit, so it lowers the declared number of rows.  Raises `ConfigError` for an
@@ -34,8 +35,8 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
         if law not in LAWS:
             raise ConfigError(f"data.law={law}: not one of {', '.join(LAWS)}")
         domain = replace(LAWS[law]().domain, rows=data.get("rows"))
-    elif name == "digits":
-        domain = DIGITS
+    elif name in sources.IMAGES:
+        domain = sources.image_domain(**data)
     elif data.get("schema") is None and name in ("csv", "parquet"):
         raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     else:
@@ -43,15 +44,21 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     limit = data.get("n_train")
     if isinstance(limit, int) and limit > 0:
         domain = replace(domain, rows=min(limit, domain.rows or limit))
-    return domain if columns is None else domain.select(columns)
+    if columns is None:
+        return domain
+    if isinstance(domain, ImageDomain):
+        raise ConfigError(f"columns: data={name} are images, which have none to choose from")
+    return domain.select(columns)
 
 
-def rows_to_fit(data: Mapping[str, Any], columns: Sequence[str] | None, domain: Domain) -> Table | EncodedFiles:
-    """The training rows in `domain`: a table in memory, or encoded files, of which no row is opened here."""
+def rows_to_fit(
+    data: Mapping[str, Any], columns: Sequence[str] | None, domain: Domain | ImageDomain
+) -> Table | EncodedFiles | Images:
+    """The training rows in `domain`: in memory, or encoded files, of which no row is opened here."""
     if data.get("name") == ENCODED:
         return encoded_files(data)
-    table = opened(data, columns).train
-    return table if table.domain == domain else table.redeclare(domain)
+    rows: Any = opened(data, columns).train  # of the kind that `domain` describes
+    return rows if rows.domain == domain else rows.redeclare(domain)
 
 
 def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:
@@ -72,7 +79,7 @@ def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Sou
             "judge the run with real=... synthetic=RUN/release/synthetic.csv schema=..."
         )
     source = sources.load(**data)
-    if columns is None:
+    if columns is None or isinstance(source.domain, ImageDomain):
         return source
     domain = source.domain.select(columns)
     train, holdout = (

@@ -7,8 +7,13 @@ from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
+from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.artifact import find_release, load
+
+FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", "")}  # by suffix; "" is a folder of single images
 
 
 def main() -> None:
@@ -18,21 +23,23 @@ def main() -> None:
 def generate(config: DictConfig) -> None:
     options = typed(GenerateOptions, config)
     release = find_release(options.run)
-    out = free_file(release) if options.out is None else Path(options.out)
-    if out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"out={out}: write FILE.csv or FILE.parquet")
+    fitted = load(release)
+    kind = Images if isinstance(fitted.domain, ImageDomain) else Table
+    out = free_file(release, kind.suffix) if options.out is None else Path(options.out)
+    if out.suffix not in FILES[kind]:
+        files = " or ".join(f"FILE{suffix}" if suffix else "FOLDER" for suffix in FILES[kind])
+        raise ConfigError(f"out={out}: write {files}")
     if out.exists() and not options.overwrite:
         raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
-    fitted = load(release)
-    table = fitted.sample(options.n, seed=options.seed, where=options.where)
-    table.write(out)
-    print(f"{len(table)} synthetic rows: {out}")
+    rows = fitted.sample(options.n, seed=options.seed, where=options.where)
+    rows.write(out)
+    print(f"{len(rows)} synthetic {kind.unit}: {out}")
 
 
-def free_file(release: Path) -> Path:
+def free_file(release: Path, suffix: str) -> Path:
     """The first of synthetic-2.csv, synthetic-3.csv, ... that is not there yet."""
-    return next(path for number in count(2) if not (path := release / f"synthetic-{number}.csv").exists())
+    return next(path for number in count(2) if not (path := release / f"synthetic-{number}{suffix}").exists())
 
 
 if __name__ == "__main__":

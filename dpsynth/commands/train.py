@@ -44,9 +44,9 @@ def train(config: DictConfig) -> None:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    table = rows_to_fit(options.data, options.columns, domain)
+    rows = rows_to_fit(options.data, options.columns, domain)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
-        plan = recipe.plan_for(table, budget, options.privacy.shares())
+        plan = recipe.plan_for(rows, budget, options.privacy.shares())
     if run is None:
         run = RunFolder.claim(wanted, options.overwrite)
         if run.path != wanted:
@@ -58,18 +58,18 @@ def train(config: DictConfig) -> None:
         # The model is fitted; only privacy mechanisms look at the data.
         streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
         progress = listen(options.trainer.progress, run.private, options.trainer.tensorboard)
-        fitted = recipe.fit(table, plan, streams, progress, checkpoint, options.trainer)
+        fitted = recipe.fit(rows, plan, streams, progress, checkpoint, options.trainer)
 
         # Everything that may leave the house appears at once.
         synthetic = fitted.sample(options.n, seed=options.seed)
         with artifact.written_aside(run.release) as folder:
             artifact.write(fitted, folder)
-            synthetic.to_csv(folder / "synthetic.csv")
+            synthetic.write(folder / f"synthetic{synthetic.suffix}")
     checkpoint.delete()
 
     print_statement(fitted.statement, console)
     console.print(
-        f"{len(synthetic)} synthetic rows, the model and the statement may be handed out: {run.release}\n"
+        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be handed out: {run.release}\n"
         f"Settings and training curves stay in the house: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Judge it with: evaluate.py run={run.path}",
         highlight=False,

@@ -1,4 +1,4 @@
-"""Tables: what is public about them (Domain), the rows themselves (Table), and their encodings (Codec)."""
+"""Tables and images: what is public about them (Domain, ImageDomain), the rows (Table, Images), their encodings."""
 
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.column_codes import ColumnCodes
@@ -6,6 +6,9 @@ from dpsynth.data.columns import Boolean, Category, Column, Date, Datetime, Inte
 from dpsynth.data.constraints import Constraint
 from dpsynth.data.domain import Domain
 from dpsynth.data.draft import draft
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image_view import ImageView
+from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 
 __all__ = [
@@ -19,6 +22,9 @@ __all__ = [
     "Datetime",
     "Domain",
     "Encoded",
+    "ImageDomain",
+    "ImageView",
+    "Images",
     "Integer",
     "Number",
     "Quantity",

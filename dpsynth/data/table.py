@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ class Table:
     person  a column that says whose row it is; unless the domain declares it, it is set aside, not a
     column of the table
     """
+
+    suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
+    unit: ClassVar[str] = "rows"
 
     def __init__(
         self, frame: pd.DataFrame, domain: Domain, invalid: Policies = "clamp", person: str | None = None

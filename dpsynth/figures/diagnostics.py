@@ -82,13 +82,15 @@ def base_marginals(base: np.ndarray, names: Sequence[str]) -> Figure:
             axes.set_visible(False)
         for place, (axes, j) in enumerate(zip(grid.flat, shown, strict=False)):
             counts, _ = np.histogram(np.clip(base[:, j], -REACH, REACH), bins)
-            axes.stairs(counts / rows / np.diff(bins), bins, fill=True, color=REAL)
+            heights = counts / rows / np.diff(bins)
+            axes.stairs(heights, bins, fill=True, color=REAL)
             axes.plot(grid_points, stats.norm.pdf(grid_points), color=SYNTHETIC, linewidth=1.2)
             axes.set_title(short(names[j], 16), fontsize=8)
             words = f"KS {found[j].distance:.3f}\n{_chance(found[j].p)}"
             color = ACCENT if found[j].distance > band else FAINT
             axes.text(1, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontsize=7, color=color)
-            axes.set(xlim=(-REACH, REACH), ylim=(0, 0.6), xticks=[-4, -2, 0, 2, 4], yticks=[])
+            axes.set(xlim=(-REACH, REACH), xticks=[-4, -2, 0, 2, 4], yticks=[])
+            axes.set_ylim(0, max(0.6, 1.05 * float(heights.max())))
             axes.spines["left"].set_visible(False)
             axes.tick_params(labelbottom=place + across >= len(shown))
         handles = [

@@ -31,6 +31,7 @@ __all__ = ["Clique", "GraphicalModel", "Measurement", "size_estimate", "size_est
 
 ITERATIONS = 1000
 MOST_BYTES = 2**30
+DESCENT = ("length", "step", "loss", "risk")  # numbers of a descent that are saved beside its potentials
 
 
 @dataclass(frozen=True)
@@ -218,19 +219,20 @@ class GraphicalModel:
         return Descent(potentials, d.length, d.step, d.loss, d.risk, 0)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What `restore` needs: a JSON-able dict and tensors. Holds noisy counts' fit only, no data."""
+        """What `restore` needs: whole numbers as a JSON-able dict, and tensors. A fit to noisy counts, no data."""
         out, descent = self._labels.outward, self._descent
         config = {
             "sizes": list(self.sizes),
-            "total": self.total,
             "tree": [list(clique) for clique in self._tree.cliques],
             "parents": list(self._tree.parents),
             "potentials": [list(out(clique)) for clique in self._inference.requests],
             "zeros": [list(out(clique)) for clique in self._zeros],
-            "descent": {name: value for name, value in vars(descent).items() if name != "potentials"},
+            "iterations": descent.iterations,
         }
+        numbers = {"total": self.total, **{name: getattr(descent, name) for name in DESCENT}}
         tensors = {f"potential.{i}": table for i, table in enumerate(descent.potentials)}
         tensors |= {f"zeros.{i}": table for i, table in enumerate(self._zeros.values())}
+        tensors |= {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
         return config, {name: table.detach().cpu().contiguous().clone() for name, table in tensors.items()}
 
     @classmethod
@@ -246,7 +248,9 @@ class GraphicalModel:
         zeros = {labels.inward(clique): tensors[f"zeros.{i}"].to(device) for i, clique in enumerate(config["zeros"])}
         inference = BeliefPropagation(tree, requests, _forbidden(zeros), device)
         inference(potentials)
-        return cls(tree, labels, float(config["total"]), inference, Descent(potentials, **config["descent"]), zeros)
+        numbers = {name: tensors[name].item() for name in DESCENT}
+        descent = Descent(potentials, iterations=config["iterations"], **numbers)
+        return cls(tree, labels, tensors["total"].item(), inference, descent, zeros)
 
 
 def _forbidden(masks: Mapping[Clique, Tensor]) -> dict[Clique, Tensor]:

@@ -23,6 +23,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
 from dpsynth.errors import ArtifactError, DpsynthError
 from dpsynth.models.fitted import Fitted
 
@@ -73,7 +74,8 @@ def load(folder: str | Path) -> Fitted:
         _refuse_foreign_targets(model["config"], path)
         tensors = safetensors.torch.load_file(release / "model.safetensors")
         statement = json.loads((release / "privacy.json").read_text())
-        return kind.restore(model["config"], tensors, Domain.from_dict(model["domain"]), statement)
+        domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
+        return kind.restore(model["config"], tensors, domain, statement)
     except FileNotFoundError as error:
         raise ArtifactError(f"{error.filename}: missing from the saved model; copy the whole folder again") from None
     except ArtifactError:

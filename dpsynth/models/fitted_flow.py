@@ -15,14 +15,15 @@ from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.flow_shape import Shape
 from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
 
 MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
 
 
-class FittedFlow(Fitted):
+class FittedFlow(FittedTable):
     """A flow and the public shape it was built from."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
 from dpsynth.marginals.graphical_model import GraphicalModel
-from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.merging import Merging
 
 
-class FittedGraph(Fitted):
+class FittedGraph(FittedTable):
     """A law of merged codes, and the way from there to rows. All of it follows from noisy counts."""
 
     def __init__(
@@ -31,12 +32,11 @@ class FittedGraph(Fitted):
         self.codec, self.merging, self.model = Codec(domain, bins), merging, model
 
     def config(self) -> dict[str, Any]:
-        return {"bins": self.codec.bins, "model": _parted(self.model.state()[0])[0]}
+        return {"bins": self.codec.bins, "model": self.model.state()[0]}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        config, tensors = self.model.state()
-        model = {f"model.{name}": tensor for name, tensor in tensors.items()}
-        return {**self.merging.tensors(), **model, "numbers": torch.tensor(_parted(config)[1], dtype=torch.float64)}
+        model = {f"model.{name}": tensor for name, tensor in self.model.state()[1].items()}
+        return {**self.merging.tensors(), **model}
 
     @classmethod
     def restore(
@@ -47,7 +47,7 @@ class FittedGraph(Fitted):
         statement: Mapping[str, Any],
     ) -> Self:
         learned = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-        model = GraphicalModel.restore(_joined(config["model"], iter(tensors["numbers"].tolist())), learned)
+        model = GraphicalModel.restore(config["model"], learned)
         merging = Merging.restore(tensors, Codec(domain, config["bins"]).sizes)
         return cls(domain, config["bins"], merging, model, statement)
 
@@ -55,23 +55,6 @@ class FittedGraph(Fitted):
         fixed = merged_conditions(self.codec, self.merging, where)
         codes = self.model.sample(n, generators.numpy, where=fixed)
         return decoded(self.codec, self.merging, codes, generators.numpy, where)
-
-
-def _parted(value: Any) -> tuple[Any, list[float]]:
-    """A json-able value with null for every float, and the floats in order: they are kept to the bit, as a tensor."""
-    if isinstance(value, float):
-        return None, [value]
-    if isinstance(value, Mapping):
-        parts = [(key, _parted(each)) for key, each in value.items()]
-        return {key: part for key, (part, _) in parts}, [number for _, (_, found) in parts for number in found]
-    return value, []
-
-
-def _joined(value: Any, numbers: Iterator[float]) -> Any:
-    """The inverse of `_parted`."""
-    if isinstance(value, Mapping):
-        return {key: _joined(each, numbers) for key, each in value.items()}
-    return next(numbers) if value is None else value
 
 
 def merged_conditions(codec: Codec, merging: Merging, where: Mapping[str, Any]) -> dict[int, int]:

@@ -12,8 +12,9 @@ import torch
 from dpsynth.data.codec import Codec
 from dpsynth.data.domain import Domain
 from dpsynth.errors import ConfigError
-from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.fitted import Generators
 from dpsynth.models.fitted_graph import decoded, merged_conditions
+from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.merging import Merging
 from dpsynth.models.views import View, Views
 
@@ -29,7 +30,7 @@ class Node(NamedTuple):
     law: np.ndarray
 
 
-class FittedNetwork(Fitted):
+class FittedNetwork(FittedTable):
     """Nodes in an order in which parents come first. All of it follows from noisy counts."""
 
     def __init__(

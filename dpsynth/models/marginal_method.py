@@ -85,7 +85,7 @@ class MarginalMethod(Synthesizer):
         encoded = 3 * len(sizes) * (domain.rows or UNKNOWN_ROWS)
         return OwnPlan((*bought, *own.charges), {"binning": self.binning, **own.settings}, own.memory_bytes + encoded)
 
-    def _fit(self, table: Rows, rows: int, ledger: Ledger, run: Run) -> Fitted:
+    def _fit(self, table: Table | EncodedFiles, rows: int, ledger: Ledger, run: Run) -> Fitted:
         """Encoded files stream: no raw row is opened, and memory does not grow with their rows."""
         if isinstance(table, EncodedFiles):
             self._refuse_unlike(table)

@@ -8,10 +8,12 @@ out is public: a complete domain and a number of rows that may be said aloud.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dpsynth.data.columns import Category, Column, Date, Integer, Number
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
@@ -23,6 +25,7 @@ from dpsynth.privacy.discovery import complete, discovery_charges
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.random import Streams
 
+Rows = TypeVar("Rows", Table, EncodedFiles, Images)
 FAR = 2.0**40  # bounds wider than any that can be bought
 
 
@@ -56,30 +59,31 @@ class Preparation:
     settings: Mapping[str, Any]
 
     @classmethod
-    def planned(cls, domain: Domain, budget: Budget, shares: Shares) -> "Preparation":
+    def planned(cls, domain: Domain | ImageDomain, budget: Budget, shares: Shares) -> "Preparation":
         """Needs no data.  Counting is free when the rows are declared, or public by `replace_one`."""
         count = None if domain.rows is not None else count_charge(budget, shares.count)
-        discovery = discovery_charges(domain, budget, shares.discovery)
+        open_columns = isinstance(domain, Domain)  # of images everything is declared
+        discovery = discovery_charges(domain, budget, shares.discovery) if open_columns else ()
         settings = {"rows": domain.rows, "discovery_share": shares.discovery if discovery else None}
         return cls(((count,) if count else ()) + discovery, settings)
 
 
-def stand_in(domain: Domain) -> Domain:
+def stand_in(domain: Domain | ImageDomain) -> Domain | ImageDomain:
     """`domain` with the largest thing that could be bought wherever something is still to be bought.
 
     Lets a method plan its noise and memory before the data are opened.
     """
-    if not domain.undeclared:
+    if isinstance(domain, ImageDomain) or not domain.undeclared:
         return domain
     return Domain(tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values)
 
 
-def prepare(table: Table | EncodedFiles, ledger: Ledger, streams: Streams) -> tuple[Table | EncodedFiles, int]:
+def prepare(table: Rows, ledger: Ledger, streams: Streams) -> tuple[Rows, int]:
     """(rows under a complete domain, declared or noisy number of rows), spending what was planned."""
     plan = ledger.plan
     rows = counted_rows(len(table), ledger, streams)
     share = plan.settings["discovery_share"]
-    if share is None or isinstance(table, EncodedFiles):  # whose domain was complete when they were encoded
+    if share is None or not isinstance(table, Table):  # the domains of the others are complete from the start
         return table, rows
     domain = complete(table.domain, table.frame, plan.budget, share, ledger, streams)
     return table.redeclare(domain), rows

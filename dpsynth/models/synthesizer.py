@@ -12,9 +12,11 @@ buying undeclared bounds and categories, the noisy number of rows, the checkpoin
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
@@ -28,7 +30,8 @@ from dpsynth.training import Checkpoint, Listener, TrainerSettings
 __all__ = ["Fitted", "Generators", "OwnPlan", "Run", "Shares", "Synthesizer"]
 
 
-Rows = Table | EncodedFiles  # private rows in a domain: in memory, or encoded on disk
+Rows = Table | EncodedFiles | Images  # private rows in a domain: in memory, or encoded on disk
+KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images"}
 
 
 class OwnPlan(NamedTuple):
@@ -57,6 +60,7 @@ class Run:
 class Synthesizer(ABC):
     """A recipe: every field is public configuration.
 
+    modalities: what it can make, "table", "image" or both; a domain of the other kind is refused.
     learns_from: kinds of rows that `_fit` takes; `fit` refuses others.
     """
 
@@ -64,27 +68,33 @@ class Synthesizer(ABC):
     learns_from: ClassVar[tuple[type[Rows], ...]] = (Table,)
 
     @abstractmethod
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         """The method's own releases, such that together with `before` they stay within `budget`.
 
-        domain: complete; where bounds or categories are still to be bought, a stand-in of the largest size.
+        domain: of one of `modalities`, and complete; where bounds or categories are still to be bought, a stand-in of
+        the largest size.
         Raises `BudgetError` or `ConfigError` for what cannot be met.
         """
 
     @abstractmethod
-    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> Fitted:
-        """Fit to `table`, whose domain is complete, touching it through privacy mechanisms only.
+    def _fit(self, table: Any, rows: int, ledger: Ledger, run: Run) -> Fitted:
+        """Fit to `table` (one of `learns_from`), whose domain is complete, touching it through privacy mechanisms only.
 
         rows: the declared or noisy number of rows (exact only where the relation makes it public).
         ledger: `ledger.plan` is the plan; every release is spent here, under the names planned.
         The statement of the result is filled in by `fit`.
         """
 
-    def plan(self, domain: Domain, budget: Budget, shares: Shares | None = None) -> Plan:
+    def plan(self, domain: Domain | ImageDomain, budget: Budget, shares: Shares | None = None) -> Plan:
         """All releases of a fit and what they cost together; needs no data.
 
-        Raises `BudgetError` when the method cannot keep within the budget.
+        Raises `BudgetError` when the method cannot keep within the budget, `ConfigError` when it does not make
+        what the domain describes.
         """
+        kind = "image" if isinstance(domain, ImageDomain) else "table"
+        if kind not in self.modalities:
+            hint = "datalens, maf or merf" if kind == "image" else "maf, aim or mst"
+            raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={hint} does")
         before = Preparation.planned(domain, budget, shares or Shares())
         own = self._plan(stand_in(domain), budget, before.charges)
         settings = {"model": type(self).__name__, **before.settings, **own.settings}
@@ -115,8 +125,10 @@ class Synthesizer(ABC):
         state of a long fit, and goes on from it when it holds one of the same plan and data.
         """
         if not isinstance(table, self.learns_from):
-            name = type(self).__name__
-            raise ConfigError(f"{name} learns from rows of a Table, not from {type(table).__name__}; try AIM or MST")
+            known = " or ".join(KINDS[kind] for kind in self.learns_from)
+            given = KINDS.get(type(table), type(table).__name__)
+            hint = "model=aim or mst" if isinstance(table, EncodedFiles) else "another model"
+            raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}; take {hint}")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
         elif isinstance(budget_or_plan, Plan):
@@ -128,7 +140,7 @@ class Synthesizer(ABC):
             content = table.frame if isinstance(table, Table) else table.content_hash
             streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, content)
         ledger = Ledger(plan)
-        complete, rows = prepare(table, ledger, streams)
+        complete, rows = prepare(cast(Any, table), ledger, streams)
         run = Run(streams, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, ledger, run)  # type: ignore[arg-type]  # checked above: `learns_from`
         fitted.statement = {**ledger.statement(streams), "rows": rows}

@@ -1,17 +1,21 @@
 """Every source by name: row counts and missing values of the real files, options, and honest refusals."""
 
+import gzip
+import hashlib
 import inspect
 import urllib.error
 import urllib.request
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from dpsynth.data import Codec, Domain
-from dpsynth.data.sources import SOURCES, load, lookup
+from dpsynth.data import Codec, Domain, ImageView
+from dpsynth.data.sources import SOURCES, idx_images, load, lookup
 from dpsynth.errors import ConfigError, DataError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
@@ -120,8 +124,54 @@ def test_power_of_two_million_minutes(real_data):
     assert codec.decode(codec.encode(source.holdout.frame)).equals(source.holdout.frame)
 
 
+def test_digits_are_images_or_a_table_of_the_same_values():
+    images, table = (load("digits", form=form, holdout=0).train for form in ("images", "table"))
+    codes = ImageView(images.domain).codes(images.pixels).reshape(-1, 64)
+    assert codes.tolist() == table.frame.iloc[:, :64].to_numpy().tolist()
+    assert images.labels.astype(str).tolist() == table.frame["digit"].tolist()
+    with pytest.raises(ConfigError, match=r"data\.form"):
+        load("digits", form="cubes")
+
+
+def idx(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
+
+
+@pytest.mark.parametrize("layout", ["", "MNIST/raw"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_are_told_by_what_is_inside(tmp_path, monkeypatch, layout, packed):
+    draw = np.random.default_rng(0)
+    arrays = [draw.integers(0, 10, shape).astype(np.uint8) for shape in ((6, 28, 28), (6,), (3, 28, 28), (3,))]
+    folder = tmp_path / layout
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, array in zip(idx_images.PARTS, arrays, strict=True):
+        content = idx(array)
+        (folder / f"{part}{'.gz' if packed else ''}").write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataError, match="sha256"):
+        load("mnist", root=tmp_path)
+    sums = {part: hashlib.sha256(idx(array)).hexdigest() for part, array in zip(idx_images.PARTS, arrays, strict=True)}
+    monkeypatch.setattr(idx_images, "MNIST", replace(idx_images.MNIST, sha256=sums))
+    source = load("mnist", root=tmp_path, n_train=4, size=14)
+    assert (len(source.train), len(source.holdout), source.domain.size) == (4, 3, 14)
+    assert np.array_equal(source.holdout.pixels[:, 0], arrays[2])
+    assert np.array_equal(source.holdout.labels, arrays[3])
+
+
+def test_a_root_without_the_files_names_both_places(tmp_path):
+    with pytest.raises(DataError, match="holds no train-images"):
+        load("fashion_mnist", root=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_the_published_images(real_data, name):
+    source = load(name, root=real_data / name)
+    assert (len(source.train), len(source.holdout)) == (60_000, 10_000)
+    assert np.bincount(source.holdout.labels).min() > 800
+
+
 def test_digits():
-    source = load("digits", holdout=0)
+    source = load("digits", form="table", holdout=0)
     assert source.train.frame.shape == (1797, 65)
     assert source.train.invalid == {}
     assert sorted(source.train.frame["digit"].unique()) == list("0123456789")

@@ -16,7 +16,7 @@ SHORT = ImageClassifier(steps=120, batch=64)
 
 @pytest.fixture(scope="module")
 def digits():
-    source = load("digits", holdout=0.3)
+    source = load("digits", form="table", holdout=0.3)
     return source.train.frame, source.holdout.frame, source.train.domain
 
 

@@ -7,8 +7,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.sources.adult import adult
-from dpsynth.data.sources.digits import digits
+from dpsynth.data.sources.digits import digits, digits_domain
+from dpsynth.data.sources.idx_images import fashion_mnist, fashion_mnist_domain, mnist, mnist_domain
 from dpsynth.data.sources.laws import toy
 from dpsynth.data.sources.power import power
 from dpsynth.data.sources.pums import pums
@@ -23,10 +26,25 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "csv": csv,
     "parquet": parquet,
     "digits": digits,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
     "toy": toy,
 }
 
-__all__ = ["SOURCES", "Source", "load"]
+# What the options say about the images of a source, without opening anything: its public domain.
+IMAGES: dict[str, Callable[..., Domain | ImageDomain]] = {
+    "digits": digits_domain,
+    "mnist": mnist_domain,
+    "fashion_mnist": fashion_mnist_domain,
+}
+
+__all__ = ["IMAGES", "SOURCES", "Source", "image_domain", "load"]
+
+
+def image_domain(name: str, **options: Any) -> Domain | ImageDomain:
+    """The domain of a source in `IMAGES`, from the options that are public facts."""
+    known = inspect.signature(IMAGES[name]).parameters
+    return IMAGES[name](**{option: value for option, value in options.items() if option in known})
 
 
 def load(name: str, **options: Any) -> Source:

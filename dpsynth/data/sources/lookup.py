@@ -52,9 +52,9 @@ def find(
     if cached.is_file():
         check(cached, official)
         return cached
-    failures = [_download(url, cached, official) for url in official.urls[:1]]
+    failures = [download(url, cached, official) for url in official.urls[:1]]
     if failures[0] is not None:
-        failures += [_download(url, cached, official) for url in official.urls[1:]]
+        failures += [download(url, cached, official) for url in official.urls[1:]]
     if None not in failures:
         raise DataError(
             f"{official.title} was not found: data.path is not set; "
@@ -81,7 +81,7 @@ def check(file: Path, official: Official) -> None:
         raise DataError(f"'{file}' is not the {official.title} file (its sha256 differs); delete it and try again")
 
 
-def _download(url: str, target: Path, official: Official) -> str | None:
+def download(url: str, target: Path, official: Official) -> str | None:
     """None when the file is now in the cache, else why not."""
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:

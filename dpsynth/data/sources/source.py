@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.sources.lookup import PACKAGED
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 
+Rows = TypeVar("Rows", Table, Images)
+
 
 @dataclass(frozen=True)
-class Source:
+class Source(Generic[Rows]):
     """Rows to train on, rows to judge with (or None), and a text that says which files they came from.
 
-    `provenance` describes the file exactly (size, checksum), so it belongs with the private results.
+    Rows are those of a table, or images.  `provenance` describes the file exactly (size, checksum), so it belongs
+    with the private results.
     """
 
-    train: Table
-    holdout: Table | None
+    train: Rows
+    holdout: Rows | None
     provenance: str
 
     @property
-    def domain(self) -> Domain:
+    def domain(self) -> Domain | ImageDomain:
         return self.train.domain
 
 
@@ -59,15 +64,11 @@ def share(holdout: Any) -> float | None:
         return None
 
 
-def finish(table: Table, holdout: Table | float | None, n_train: int | None, seed: int, provenance: str) -> Source:
+def finish(rows: Rows, holdout: Rows | float | None, n_train: int | None, seed: int, provenance: str) -> Source[Rows]:
     """Split off the holdout (a share; 0 or None for none) and limit the training rows."""
-    held: Table | None
-    if isinstance(holdout, Table):
-        held = holdout
-    elif holdout:
-        table, held = table.split(holdout, seed)
-    else:
-        held = None
+    held: Any = holdout
+    if not isinstance(holdout, Table | Images):
+        rows, held = rows.split(holdout, seed) if holdout else (rows, None)
     if n_train is not None:
-        table = table.subset(n_train, seed)
-    return Source(table, held, provenance)
+        rows = rows.subset(n_train, seed)
+    return Source(rows, held, provenance)

@@ -1,0 +1,135 @@
+"""How good are synthetic images? Fits models for several data sets, epsilons and seeds; scores them; prints means.
+
+    python benchmarks/image_quality.py --models merf --data mnist fashion_mnist --root FOLDER [--epsilons 1,10]
+        [--seeds 0,1,2] [--samples 60000] [--validate] [--grids FOLDER] [--json FILE] [key=value ...]
+
+Score: accuracy on real images of the CNN of `metrics/images.py`, trained on the synthetic images for a fixed number of
+steps and tested once, on the official test images, with its last weights; uniform labels. Nothing is selected on the
+test images. With --validate they are not read: the model is fitted to the first five sixths of the training images and
+judged on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config in
+configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table as Shown
+
+import dpsynth
+from dpsynth.data import Images, sources
+from dpsynth.figures import image_grid
+from dpsynth.metrics.images import ImageClassifier, classify
+from dpsynth.models import Synthesizer
+from dpsynth.privacy import Streams
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
+
+
+def recipe_of(model: str, overrides: list[str]) -> Synthesizer:
+    """The recipe of configs/model/MODEL.yaml with some fields changed."""
+    config = OmegaConf.merge(OmegaConf.load(CONFIGS / f"{model}.yaml"), OmegaConf.from_dotlist(overrides))
+    return hydra.utils.instantiate(OmegaConf.to_container(config), _convert_="all")
+
+
+def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]:
+    """(to fit to, to judge with)"""
+    place = {"root": Path(root) / name} if root and name != "digits" else {}
+    source = sources.load(name, **place)
+    if not validate:
+        return source.train, source.holdout
+    cut = len(source.train) * 5 // 6
+    return source.train.head(cut), source.train.take(np.arange(cut, len(source.train)))
+
+
+def accuracy(synthetic: Images, real: Images, seed: int) -> float:
+    """Of the judge's CNN, from synthetic to real."""
+    judge = ImageClassifier(seed=seed)
+    scaled = [images.pixels.astype(np.float32) / 255 for images in (synthetic, real)]
+    network = judge.train(scaled[0], synthetic.labels, len(synthetic.domain.classes))
+    return float((classify(network, scaled[1]) == real.labels).mean())
+
+
+def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, wanted: Any) -> dict[str, Any]:
+    """One fit and its score."""
+    train, real = opened(data, wanted.root, wanted.validate)
+    budget = dpsynth.Budget(epsilon, wanted.delta)
+    begun = time.perf_counter()
+    fitted = recipe.fit(train, budget, Streams(seed, infinite=not budget.private))
+    fit = time.perf_counter() - begun
+    begun = time.perf_counter()
+    synthetic = fitted.sample(wanted.samples, seed=seed)
+    sampling = time.perf_counter() - begun
+    if wanted.grids:
+        name = f"{data}_{model}_epsilon{epsilon:g}_seed{seed}.png"
+        Path(wanted.grids).mkdir(parents=True, exist_ok=True)
+        classes = np.array(synthetic.domain.classes)[synthetic.labels]
+        image_grid(synthetic.pixels, classes).savefig(Path(wanted.grids) / name, dpi=100)
+    return {
+        "model": model,
+        "data": data,
+        "epsilon": epsilon,
+        "seed": seed,
+        "accuracy": accuracy(synthetic, real, seed),
+        "fit_seconds": fit,
+        "sample_seconds": sampling,
+        "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "proven_epsilon": fitted.statement["proven"]["epsilon"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["merf"])
+    parser.add_argument("--data", nargs="+", default=["mnist"])
+    parser.add_argument("--root", help="folder that holds a folder for each data set; default: as data=NAME looks")
+    parser.add_argument("--epsilons", default="1")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--delta", type=float, default=1e-5)
+    parser.add_argument("--samples", type=int, default=60_000)
+    parser.add_argument("--threads", type=int, help="processor threads")
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--grids")
+    parser.add_argument("--json")
+    parser.add_argument("overrides", nargs="*")
+    wanted = parser.parse_intermixed_args()
+    if wanted.threads:
+        torch.set_num_threads(wanted.threads)
+    recipes = {model: recipe_of(model, wanted.overrides) for model in wanted.models}
+    results = []
+    for model, recipe in recipes.items():
+        for data in wanted.data:
+            for epsilon in map(float, wanted.epsilons.split(",")):
+                for seed in map(int, wanted.seeds.split(",")):
+                    results.append(run(model, recipe, data, epsilon, seed, wanted))
+                    print(json.dumps(results[-1]), flush=True)
+    show(results, "validation images" if wanted.validate else "test images")
+    if wanted.json:
+        Path(wanted.json).write_text(json.dumps(results, indent=1) + "\n")
+
+
+def show(results: list[dict[str, Any]], judged: str) -> None:
+    """Means (standard deviations) over seeds."""
+    table = Shown("model", "data", "epsilon", "accuracy", "fit s", "sample s", "peak GB", title=f"Scores on {judged}")
+    keys = ("model", "data", "epsilon")
+    for group in dict.fromkeys(tuple(row[key] for key in keys) for row in results):
+        rows = [row for row in results if tuple(row[key] for key in keys) == group]
+        found = [row["accuracy"] for row in rows]
+        means = [f"{np.mean([row[key] for row in rows]):.1f}" for key in ("fit_seconds", "sample_seconds")]
+        peak = max(row["peak_gigabytes"] for row in rows)
+        table.add_row(*map(str, group), f"{np.mean(found):.4f} ({np.std(found):.4f})", *means, f"{peak:.1f}")
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Files of images: .npz arrays, mosaics and folders of PNG. Written whole or not at all, read without pickle."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dpsynth.data.tabular_files import write_whole
+from dpsynth.errors import ConfigError, DataError
+
+MOSAIC_COLUMNS = 10  # images of a class in a mosaic
+
+
+def write(path: str | Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> Path:
+    """Images as .npz, as one mosaic .png, or as a folder of single .png (a name without suffix).
+
+    pixels: (n, channels, height, width) uint8. labels: (n,) codes of `classes`, or None.
+    """
+    path = Path(path).expanduser()
+    if path.suffix == ".npz":
+        return write_whole(path, lambda aside: _write_npz(aside, pixels, labels, classes))
+    if path.suffix == ".png":
+        picture = Image.fromarray(mosaic(pixels, labels, len(classes)))
+        return write_whole(path, lambda aside: picture.save(aside, format="PNG"))
+    if path.suffix:
+        raise ConfigError(f"'{path}': images are written as FILE.npz, FILE.png (a mosaic) or into a folder")
+    return write_whole(path, lambda aside: _write_folder(aside, pixels, labels, classes))
+
+
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes).
+
+    Takes `images` of shape (n, height, width) or (n, height, width, channels), and optionally `labels` and `classes`.
+    Raises `DataError` for anything else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images = arrays["images"]
+            labels = arrays.get("labels")
+            classes = tuple(map(str, arrays["classes"])) if "classes" in arrays else ()
+    except FileNotFoundError:
+        raise DataError(f"no file '{path}'") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"'{path}' is not an .npz file with an array 'images': {error}") from None
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(f"'{path}': 'images' must be uint8 (n, height, width[, channels]), not {images.dtype}")
+    pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    if labels is not None and not classes:
+        classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
+    return np.ascontiguousarray(pixels), None if labels is None else labels.astype(np.int64), classes
+
+
+def mosaic(pixels: np.ndarray, labels: np.ndarray | None, classes: int) -> np.ndarray:
+    """(height, width[, 3]) uint8: a row of images for each class, or rows of all images where there are none."""
+    n, channels, height, width = pixels.shape
+    if labels is None:
+        rows = [np.arange(start, min(start + MOSAIC_COLUMNS, n)) for start in range(0, min(n, 100), MOSAIC_COLUMNS)]
+    else:
+        rows = [np.flatnonzero(labels == k)[:MOSAIC_COLUMNS] for k in range(classes)]
+    canvas = np.full((channels, max(len(rows), 1) * (height + 2), MOSAIC_COLUMNS * (width + 2)), 255, dtype=np.uint8)
+    for r, row in enumerate(rows):
+        for c, i in enumerate(row):
+            top, left = r * (height + 2) + 1, c * (width + 2) + 1
+            canvas[:, top : top + height, left : left + width] = pixels[i]
+    return canvas[0] if channels == 1 else canvas.transpose(1, 2, 0)
+
+
+def _write_npz(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> None:
+    arrays: dict[str, Any] = {"images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)}
+    if labels is not None:
+        arrays |= {"labels": labels, "classes": np.array(classes, dtype=np.str_)}
+    with aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _write_folder(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> None:
+    aside.mkdir()
+    try:
+        for i, image in enumerate(pixels):
+            name = "image" if labels is None else "".join(c if c.isalnum() else "-" for c in classes[labels[i]])
+            picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+            picture.save(aside / f"{name}_{i:06d}.png")
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

@@ -1,0 +1,99 @@
+"""Images that fit their domain: select, split, write. The private rows of image methods, and their samples."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from dpsynth.data import image_files
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.errors import ConfigError, DataError
+
+
+class Images:
+    """Images and their classes.
+
+    pixels: (n, channels, height, width) uint8. labels: (n,) int64 codes of `domain.classes`, None without classes.
+    Raises `DataError` when they do not fit the domain.
+    """
+
+    suffix: ClassVar[str] = ".npz"  # of the file that samples are written to
+    unit: ClassVar[str] = "images"
+
+    def __init__(self, pixels: np.ndarray, labels: np.ndarray | None, domain: ImageDomain) -> None:
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != domain.shape:
+            raise DataError(
+                f"images: expected uint8 pixels of shape (n, {', '.join(map(str, domain.shape))}), "
+                f"got {pixels.dtype} {pixels.shape}"
+            )
+        if bool(domain.classes) != (labels is not None):
+            raise DataError("images: labels and the domain's classes go together, both or neither")
+        if labels is not None:
+            labels = np.asarray(labels)
+            if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iu":
+                raise DataError(f"images: expected a whole-number label each, got {labels.dtype} {labels.shape}")
+            if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(domain.classes):
+                raise DataError(f"images: a label lies outside 0 .. {len(domain.classes) - 1}")
+            labels = labels.astype(np.int64)
+        self.pixels, self.labels, self.domain = pixels, labels, domain
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __repr__(self) -> str:  # without their number, which is private
+        return f"Images({self.domain.height} x {self.domain.width}, {len(self.domain.classes)} classes)"
+
+    def take(self, index: np.ndarray) -> Images:
+        """The images at the positions `index`, int64 (m,), in that order."""
+        return Images(self.pixels[index], None if self.labels is None else self.labels[index], self.domain)
+
+    def head(self, rows: int) -> Images:
+        """The first images."""
+        return self.take(np.arange(min(rows, len(self))))
+
+    def subset(self, rows: int, seed: int = 0) -> Images:
+        """At most so many images, chosen evenly by the seed. The guarantee then speaks of these images."""
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+            raise ConfigError(f"the number of images to keep must be a positive whole number, got {rows!r}")
+        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:rows]))
+
+    def split(self, holdout: float, seed: int = 0) -> tuple[Images, Images]:
+        """(train, holdout). Every image goes to the holdout by a draw of its own, so one more never moves another."""
+        if isinstance(holdout, bool) or not 0 < holdout < 1:
+            raise ConfigError(f"holdout must be a share between 0 and 1, got {holdout!r}")
+        held = np.random.default_rng(seed).random(len(self)) < holdout
+        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
+
+    def redeclare(self, domain: ImageDomain) -> Images:
+        """The same images under another domain of the same shape and classes."""
+        return Images(self.pixels, self.labels, domain)
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of all pixels and labels; stays inside `private/`."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).tobytes())
+        digest.update(b"" if self.labels is None else self.labels.tobytes())
+        return digest.hexdigest()
+
+    def write(self, path: str | Path) -> Path:
+        """FILE.npz (arrays `images`, `labels`, `classes`), FILE.png (a mosaic, a row for each class), or a folder of
+        <class>_<number>.png; whole or not at all."""
+        return image_files.write(path, self.pixels, self.labels, self.domain.classes)
+
+    @classmethod
+    def read(cls, path: str | Path, domain: ImageDomain | None = None) -> Images:
+        """The images of an .npz file; the domain is read off the arrays when it is not given (public files only).
+
+        Raises `DataError` for a file that is missing, damaged or does not fit the domain.
+        """
+        pixels, labels, classes = image_files.read_npz(Path(path))
+        if domain is None:
+            domain = ImageDomain(*pixels.shape[2:], channels=pixels.shape[1], classes=classes)
+        try:
+            return cls(pixels, labels, domain)
+        except DataError as error:
+            raise DataError(f"'{path}': {error}") from None

@@ -1,0 +1,164 @@
+"""MNIST and Fashion-MNIST: 60,000 + 10,000 grey images of 28 x 28 in ten classes, as idx files.
+
+Looked for, in this order: `root` (the idx files, plain or .gz, or a torchvision folder), Debian's
+dataset-fashion-mnist, the cache, the official address. Files are told by the sha256 of what is inside, because copies
+are compressed differently. Whatever is used is named in the provenance.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
+from dpsynth.data.sources.lookup import Official, cache_folder, download
+from dpsynth.data.sources.source import Source, finish, share
+from dpsynth.errors import ConfigError, DataError
+
+PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+DIGITS = tuple(str(digit) for digit in range(10))
+CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+
+
+@dataclass(frozen=True)
+class IdxSet:
+    """A published set of idx files: folder in torchvision's layout, address, and sha256 of the plain files."""
+
+    title: str
+    folder: str
+    url: str
+    sha256: Mapping[str, str]
+    domain: ImageDomain
+    system: Path | None = None
+
+
+MNIST = IdxSet(
+    "MNIST",
+    "MNIST",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    {
+        PARTS[0]: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        PARTS[1]: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        PARTS[2]: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        PARTS[3]: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    ImageDomain(28, 28, classes=DIGITS, rows=60_000),
+)
+FASHION = IdxSet(
+    "Fashion-MNIST",
+    "FashionMNIST",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    {
+        PARTS[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        PARTS[1]: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        PARTS[2]: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        PARTS[3]: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+    ImageDomain(28, 28, classes=CLOTHES, rows=60_000),
+    Path("/usr/share/datasets/fashion-mnist"),
+)
+
+
+def mnist(
+    root: str | Path | None = None,
+    size: int | None = None,
+    levels: int | None = None,
+    holdout: float | str | None = "official",
+    n_train: int | None = None,
+    seed: int = 0,
+) -> Source:
+    """MNIST.  holdout: official holds out the 10,000 test images, a share holds out some of the 60,000, or 0."""
+    return _load(MNIST, root, size, levels, holdout, n_train, seed)
+
+
+def fashion_mnist(
+    root: str | Path | None = None,
+    size: int | None = None,
+    levels: int | None = None,
+    holdout: float | str | None = "official",
+    n_train: int | None = None,
+    seed: int = 0,
+) -> Source:
+    """Fashion-MNIST, as `mnist`."""
+    return _load(FASHION, root, size, levels, holdout, n_train, seed)
+
+
+def mnist_domain(size: int | None = None, levels: int | None = None) -> ImageDomain:
+    """What is public about MNIST, with the declared working resolution and depth."""
+    return replace(MNIST.domain, size=size, levels=levels)
+
+
+def fashion_mnist_domain(size: int | None = None, levels: int | None = None) -> ImageDomain:
+    """What is public about Fashion-MNIST, as `mnist_domain`."""
+    return replace(FASHION.domain, size=size, levels=levels)
+
+
+def _load(
+    published: IdxSet,
+    root: str | Path | None,
+    size: int | None,
+    levels: int | None,
+    holdout: float | str | None,
+    n_train: int | None,
+    seed: int,
+) -> Source:
+    if holdout is not None and holdout != "official" and share(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
+    domain = replace(published.domain, size=size, levels=levels)
+    found = {part: _find(published, part, root) for part in PARTS}
+    arrays = {part: _array(content, where) for part, (content, where) in found.items()}
+    train, test = (
+        Images(arrays[pixels][:, None], arrays[labels].astype(np.int64), domain)
+        for pixels, labels in (PARTS[:2], PARTS[2:])
+    )
+    text = f"{published.title}: {found[PARTS[0]][1].parent}, checksums as published"
+    return finish(train, test if holdout == "official" else share(holdout), n_train, seed, text)
+
+
+def _find(published: IdxSet, part: str, root: str | Path | None) -> tuple[bytes, Path]:
+    """The plain content of one file, and where it was; `DataError` naming every place."""
+    cache = cache_folder() / published.folder
+    places = [cache] if published.system is None else [published.system, cache]
+    if root is not None:
+        given = Path(root).expanduser()
+        places = [given, given / published.folder / "raw"]
+    for place in places:
+        for path in (place / part, place / f"{part}.gz"):
+            if path.is_file():
+                return _checked(published, part, path), path
+    if root is not None:
+        raise DataError(f"data.root={root}: holds no {part} or {part}.gz of {published.title}, nor in {places[1]}")
+    target = cache / f"{part}.gz"
+    failure = download(f"{published.url}{part}.gz", target, Official(published.title, target.name, ()))
+    if failure is not None:
+        raise DataError(
+            f"{published.title} was not found: data.root is not set; nothing in {', '.join(map(str, places))}; "
+            f"{failure}. Get the four idx files and set data.root to their folder"
+        )
+    return _checked(published, part, target), target
+
+
+def _checked(published: IdxSet, part: str, path: Path) -> bytes:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}") from None
+    if hashlib.sha256(content).hexdigest() != published.sha256[part]:
+        raise DataError(f"'{path}' is not the {published.title} file (the sha256 of its content differs)")
+    return content
+
+
+def _array(content: bytes, path: Path) -> np.ndarray:
+    """The array of an idx file of bytes: magic 0, 0, 8, number of dimensions; big-endian sizes; values."""
+    dimensions = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
+    if not dimensions:
+        raise DataError(f"'{path}' is not an idx file of bytes")
+    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()

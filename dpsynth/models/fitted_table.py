@@ -1,0 +1,80 @@
+"""A fitted model of a table: conditions, constraints between columns, and rows that keep both."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dpsynth.data.columns import Category, Column, Quantity
+from dpsynth.data.constraints import repair, satisfied
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted import Fitted, Generators
+
+LAWFUL_ROUNDS = 20
+
+
+class FittedTable(Fitted[Table]):
+    """A model whose samples are rows of a table; a method adds `_draw`."""
+
+    domain: Domain
+
+    @abstractmethod
+    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        """n rows inside the domain whose columns `where` have exactly the given (canonical, legal) values.
+
+        Cross-column constraints are not its business.  Raises `ConfigError` when a condition is too rare for
+        it.
+        """
+
+    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
+        given = self._legal(where)
+        return Table(self._lawful(self._draw(n, generators, given), generators, given), self.domain)
+
+    def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
+        """The conditions as canonical values of their columns."""
+        given: dict[str, Any] = {}
+        for name, value in where.items():
+            if name not in self.domain.names:
+                raise ConfigError(f"where: no column {name!r}; the columns are {', '.join(self.domain.names)}")
+            column = self.domain[name]
+            reading = column.read(pd.Series([value], dtype=object), self.domain.missing_values)
+            if reading.invalid[0]:
+                raise ConfigError(f"where: {value!r} is outside the domain of column {name!r} ({_range(column)})")
+            given[name] = None if reading.missing[0] else column.write(*reading[:2]).iloc[0]
+        return given
+
+    def _lawful(self, frame: pd.DataFrame, generators: Generators, given: Mapping[str, Any]) -> pd.DataFrame:
+        """The rows that keep the constraints, more draws for the others, and repair for what is left after
+        that.
+
+        Conditions win over repair: raises `ConfigError` when they and the constraints cannot hold together.
+        """
+        constraints = self.domain.constraints
+        for _ in range(LAWFUL_ROUNDS):
+            lawful = satisfied(frame, constraints)
+            if lawful.all():
+                return frame
+            fresh = self._draw(int((~lawful).sum()), generators, given)
+            frame = pd.concat([frame.loc[lawful], fresh], ignore_index=True)
+        mended = repair(frame, constraints)
+        if given:
+            mended = mended.assign(**{name: frame[name] for name in given})
+            if not satisfied(mended, constraints).all():
+                rules = ", ".join(str(rule) for rule in constraints)
+                raise ConfigError(f"where: no rows found that keep the conditions and the constraints ({rules})")
+        return mended
+
+
+def _range(column: Column) -> str:
+    """The legal values of a column in a few words."""
+    if isinstance(column, Category):
+        listed = ", ".join(column.values[:12])
+        return listed + (", ..." if len(column.values) > 12 else "")
+    if isinstance(column, Quantity):
+        return f"{column.low} to {column.high}"
+    return column.kind
