@@ -112,6 +112,13 @@ class Votes:
         """L2 distance of the sums of neighbours, under either relation: 2 b."""
         return 2.0 * self.largest
 
+    @property
+    def unit(self) -> float:
+        """Norm of one query's part of the aggregate when all teachers agree; public, to make directions comparable."""
+        if self.aggregate == "threshold":
+            return math.sqrt(min(self.k, self.width) if self.compress.startswith("topk") else self.width)
+        return self.teachers * self.largest / math.sqrt(self.queries)
+
     def event(self, noise_multiplier: float) -> DpEvent:
         """What the whole run costs."""
         return SelfComposedDpEvent(gaussian_event(noise_multiplier), self.steps)

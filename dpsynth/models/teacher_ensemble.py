@@ -1,0 +1,192 @@
+"""An ensemble of teachers: thousands of small discriminators on disjoint shards, trained and asked as stacked tensors.
+
+    for a chunk of teachers at a time:
+        a few Adam steps on   sum_i  E softplus(-D_i(x, y)) over the shard of i  +  E softplus(D_i(X, y)) over the queries
+        v_i = compress( sigmoid(-D_i(X)) dD_i/dX )          the direction in which i finds the queries more real
+        total += sum_i v_i                                  in float64
+
+The loss is a sum over teachers, Adam works entry by entry, and no norm, statistic or random number is shared along the
+teachers' axis; so a record changes its own teacher alone, bit for bit, in a whole run, which is what the sensitivity in
+`privacy/votes.py` rests on. A teacher weighs the queries by the classes of its own batch. One that has no row has a loss
+of zero, never leaves its start, and votes zero; so does every teacher about classes that it has not seen yet.
+
+Sizes are public: `batch` rows for each teacher, padded and masked. Chunks bound the memory, never change the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, distributed
+from torch.nn.functional import one_hot, softplus
+
+from dpsynth.errors import ConfigError
+from dpsynth.privacy.shards import Shards
+from dpsynth.privacy.votes import Votes
+
+
+class Stacked(Protocol):
+    """Discriminators as one: see `networks/stacked_mlp.py`."""
+
+    @property
+    def classes(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def parameters(self, members: int, generator: torch.Generator, alike: bool = True) -> list[Tensor]: ...
+    def common(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> Tensor: ...
+    def own(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> Tensor: ...
+    def slopes(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How teachers are trained; public.
+
+    steps, first_steps: of Adam in a round, and in the first round. rate: of Adam, with betas .5 and .999.
+    batch: rows of its shard that a teacher sees in a round. alike: all start from the same weights.
+    keep: weights and Adam's moments live on from round to round; else every round starts afresh, from new weights.
+    per_chunk: teachers at a time. seed: of starting weights and of the coins of random votes.
+    """
+
+    steps: int = 1
+    first_steps: int = 1
+    rate: float = 1e-2
+    batch: int = 6
+    alike: bool = True
+    keep: bool = False
+    per_chunk: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("teacher_steps", self.steps),
+            ("first_steps", self.first_steps),
+            ("teacher_batch", self.batch),
+            ("teachers_per_chunk", self.per_chunk),
+        ):
+            if value < 1:
+                raise ConfigError(f"model.{name}={value}: must be at least 1")
+        if not self.rate > 0:
+            raise ConfigError(f"model.teacher_rate={self.rate}: must be above 0")
+
+
+class Chunk:
+    """Some teachers of the ensemble and their own Adam."""
+
+    def __init__(self, parameters: list[Tensor], rate: float) -> None:
+        self.parameters = [part.requires_grad_() for part in parameters]
+        # Fused only means one pass over memory; every entry is updated by itself.
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, betas=(0.5, 0.999), fused=True)
+
+    def detached(self) -> list[Tensor]:
+        return [part.detach() for part in self.parameters]
+
+
+class TeacherEnsemble:
+    """`count` teachers of the given shape on the rows `data` (n, inputs) of classes `labels` (n,) int64: private."""
+
+    def __init__(self, network: Stacked, count: int, schooling: Schooling, device: torch.device | str = "cpu") -> None:
+        self.network, self.count, self.schooling = network, count, schooling
+        self.device = torch.device(device)
+        self._chunks: dict[int, Chunk] = {}
+
+    def ask(self, turn: int, shards: Shards, data: Tensor, labels: Tensor, x: Tensor, y: Tensor, rule: Votes) -> Tensor:
+        """Round `turn`: train on the shards against queries x (B, inputs) of classes y (B,); the exact sum of votes,
+        (B, inputs) float64 on the CPU. Private: it leaves through `rule.release` only.
+
+        Under torch.distributed every process holds all rows and asks its share of the chunks; the sum is complete on
+        rank 0.
+        """
+        total = torch.zeros(x.shape, dtype=torch.float64)
+        for first, last in self._ranges():
+            total += self.votes(turn, shards, data, labels, x, y, rule, first, last).sum(0, dtype=torch.float64).cpu()
+        if together():
+            distributed.reduce(total, 0)
+        return total
+
+    def votes(
+        self,
+        turn: int,
+        shards: Shards,
+        data: Tensor,
+        labels: Tensor,
+        x: Tensor,
+        y: Tensor,
+        rule: Votes,
+        first: int,
+        last: int,
+    ) -> Tensor:
+        """The votes (last - first, B, inputs) of a chunk after its training in this round; private."""
+        rows, mask = shards.batch(turn, self.schooling.batch, first, last)
+        index, seen = torch.from_numpy(rows).to(self.device), torch.from_numpy(mask).to(self.device)
+        if len(data):
+            own, classes = data[index], labels[index]
+        else:
+            own, classes = x.new_zeros(*index.shape, x.shape[1]), torch.zeros_like(index)
+        weights = seen.to(x.dtype) / seen.sum(1, keepdim=True).clamp_min(1)
+        shares = (one_hot(classes, self.network.classes) * weights[..., None]).sum(1)
+        kinds = one_hot(y, self.network.classes).to(x.dtype)
+        against = (shares / kinds.sum(0).clamp_min(1)) @ kinds.T  # every class of the shard, evenly over its queries
+        chunk = self._chunk(turn, first, last)
+        for _ in range(self.schooling.steps if turn else self.schooling.first_steps):
+            fake = self.network.common(chunk.parameters, x, y)
+            real = self.network.own(chunk.parameters, own, classes)
+            loss = (softplus(-real) * weights).sum() + (softplus(fake) * against).sum()
+            chunk.optimizer.zero_grad()
+            loss.backward()
+            chunk.optimizer.step()
+        chunk.optimizer.zero_grad()
+        with torch.no_grad():
+            logits, slopes = self.network.slopes(chunk.detached(), x, y)
+            coins = self._generator("coins", turn, first)
+            return rule.vote(slopes * torch.sigmoid(-logits)[..., None], coins) * seen.any(1)[:, None, None]
+
+    def _ranges(self) -> Iterator[tuple[int, int]]:
+        rank, world = (distributed.get_rank(), distributed.get_world_size()) if together() else (0, 1)
+        size = self.schooling.per_chunk
+        for first in range(rank * size, self.count, world * size):
+            yield first, min(first + size, self.count)
+
+    def _chunk(self, turn: int, first: int, last: int) -> Chunk:
+        """The teachers first .. last-1 as they are at the start of the round."""
+        if not self.schooling.keep:
+            return self._fresh(turn, first, last)
+        if first not in self._chunks:
+            self._chunks[first] = self._fresh(0, first, last)
+        return self._chunks[first]
+
+    def _fresh(self, turn: int, first: int, last: int) -> Chunk:
+        alike = self.schooling.alike
+        generator = self._generator("start", turn, 0 if alike else first)
+        made = self.network.parameters(last - first, generator, alike)
+        return Chunk([part.to(self.device) for part in made], self.schooling.rate)
+
+    def _generator(self, name: str, turn: int, first: int) -> torch.Generator:
+        """Public randomness that depends on what it is for, never on how often it was asked."""
+        words = [self.schooling.seed, len(name), turn, first]
+        mixed = 0
+        for word in words:
+            mixed = (mixed * 6364136223846793005 + word + 1442695040888963407) % (1 << 63)
+        return torch.Generator().manual_seed(mixed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and moments of kept teachers: private, for checkpoints."""
+        return {
+            str(first): {"parameters": chunk.detached(), "optimizer": chunk.optimizer.state_dict()}
+            for first, chunk in self._chunks.items()
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._chunks = {}
+        for first, kept in state_dict.items():
+            chunk = Chunk([part.to(self.device).clone() for part in kept["parameters"]], self.schooling.rate)
+            chunk.optimizer.load_state_dict(kept["optimizer"])
+            self._chunks[int(first)] = chunk
+
+
+def together() -> bool:
+    """Whether several processes train as one."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
