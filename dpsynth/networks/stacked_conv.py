@@ -72,7 +72,7 @@ class StackedConv:
         """(members, rows) logits of images of each member's own: x (members, rows, pixels), y (members, rows)."""
         first, bias, last, offset = parameters
         members, rows = x.shape[:2]
-        patches = self._patches(x.flatten(0, 1)).view(members, rows * self.places, self.patch)
+        patches = self._patches(x.flatten(0, 1)).reshape(members, rows * self.places, self.patch)
         hidden = leaky_relu(torch.baddbmm(bias[:, None], patches, first.transpose(1, 2)), SLOPE)
         kinds = one_hot(y, self.classes).to(x.dtype)
         out = (hidden.view(members, rows, -1) * torch.bmm(kinds, last)).sum(2)
