@@ -24,7 +24,12 @@ from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
-SMALL: dict[str, dict] = {}
+SMALL: dict[str, dict] = {
+    "datalens": {
+        "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
+        "width": 16, "hidden": 8, "frequencies": 4, "keep": True,
+    },
+}  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
 

@@ -8,6 +8,8 @@ the (classes, bins) sum by at most 1. Replacing one exchanges two such vectors u
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,7 +47,7 @@ def noisy_class_histograms(
     if values is None:
         exact[:, 0] = np.bincount(labels, minlength=classes)
     else:
-        flat = values.reshape(len(values), -1)
+        flat = values.reshape(len(values), math.prod(values.shape[1:]))
         for start in range(0, len(flat), AT_ONCE):
             part = flat[start : start + AT_ONCE]
             cells = labels[start : start + AT_ONCE, None] * bins + part.astype(np.int64) * bins // 256
