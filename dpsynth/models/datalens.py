@@ -104,7 +104,7 @@ class DataLens(Synthesizer):
     first_steps: int = 1
     teacher_rate: float = 1e-2
     teacher_batch: int = 6
-    teachers_per_chunk: int = 500
+    teachers_per_chunk: int = 200
     compress: Compress = "project"
     frequencies: int = 8
     k: int = 200

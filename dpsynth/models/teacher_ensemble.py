@@ -24,7 +24,7 @@ from torch import Tensor, distributed
 from torch.nn.functional import one_hot, softplus
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy.shards import Shards
+from dpsynth.privacy.shards import Shards, together
 from dpsynth.privacy.votes import Votes
 
 
@@ -185,8 +185,3 @@ class TeacherEnsemble:
             chunk = Chunk([part.to(self.device).clone() for part in kept["parameters"]], self.schooling.rate)
             chunk.optimizer.load_state_dict(kept["optimizer"])
             self._chunks[int(first)] = chunk
-
-
-def together() -> bool:
-    """Whether several processes train as one."""
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigError
@@ -47,19 +48,30 @@ class Sharding:
             raise ConfigError(f"model.teachers={self.teachers}: there must be at least 1")
 
     def deal(self, stream: PrivacyStream, rows: int, people: Integers | None = None) -> Shards:
-        """The shards of a data set of `rows` rows. people: (rows,) int64 number of each row's person, -1 for none."""
+        """The shards of a data set of `rows` rows. people: (rows,) int64 number of each row's person, -1 for none.
+
+        Under torch.distributed every process gets the shards that rank 0 deals, whose key counts.
+        """
+        owner = self._owners(stream, rows, people)
+        if together():
+            shared = torch.from_numpy(owner)
+            torch.distributed.broadcast(shared, 0)
+            owner = shared.numpy()
+        return Shards.of(owner, self.teachers)
+
+    def _owners(self, stream: PrivacyStream, rows: int, people: Integers | None) -> Integers:
         if self.neighbours == "replace_one":
             order = np.argsort(stream.randbelow("shards", 0, 1 << 62, rows), kind="stable")
             owner = np.empty(rows, dtype=np.int64)
             owner[order] = np.arange(rows) % self.teachers
-            return Shards.of(owner, self.teachers)
+            return owner
         if people is None:
-            return Shards.of(stream.randbelow("shards", 0, self.teachers, rows), self.teachers)
+            return stream.randbelow("shards", 0, self.teachers, rows)
         if people.shape != (rows,):
             raise ValueError("people: one number for each row")
         known = stream.randbelow("shards of people", 0, self.teachers, int(people.max(initial=-1)) + 1)
         alone = stream.randbelow("shards", 0, self.teachers, rows)
-        return Shards.of(np.where(people >= 0, np.append(known, 0)[people], alone), self.teachers)
+        return np.where(people >= 0, np.append(known, 0)[people], alone)
 
 
 @dataclass(frozen=True)
@@ -94,3 +106,9 @@ class Shards:
             return np.zeros(mask.shape, dtype=np.int64), mask
         index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)
         return np.where(mask, self.order[index], 0), mask
+
+
+def together() -> bool:
+    """Whether several processes train as one."""
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -43,6 +43,7 @@ from torch import Tensor
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.gaussian import gaussian, gaussian_event
 from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.shards import together
 
 Compress = Literal["topk_sign", "topk_stochastic", "klevel", "clip", "project"]
 Aggregate = Literal["threshold", "linear", "clip"]
@@ -137,8 +138,14 @@ class Votes:
         return _topk(gradients, self.k, self.bound, self.compress == "topk_stochastic", generator)
 
     def release(self, t: int, total: Tensor, stream: PrivacyStream) -> Tensor:
-        """The noisy sum of step t; total: (B, d) float64, overwritten."""
-        return gaussian(
+        """The noisy sum of step t; total: (B, d) float64, overwritten.
+
+        Under torch.distributed the sum is that of rank 0, which alone draws noise; the others receive the result.
+        """
+        if together() and torch.distributed.get_rank() != 0:
+            torch.distributed.broadcast(total, 0)
+            return total
+        noisy = gaussian(
             stream,
             self.name,
             total,
@@ -147,6 +154,9 @@ class Votes:
             step=t,
             inplace=True,
         )
+        if together():
+            torch.distributed.broadcast(noisy, 0)
+        return noisy
 
     def aggregated(self, noisy: Tensor) -> Tensor:
         """The direction the student is told: signs beyond the threshold, the sum itself, or the sum cut at it."""
