@@ -52,10 +52,11 @@ def main() -> None:
     weight, against = 1.0 / wanted.batch, 1.0 / wanted.queries
 
     def chunks_of(size: int) -> list[tuple[int, Chunk]]:
-        return [
-            (first, Chunk([part.expand(min(size, wanted.teachers - first), *part.shape[1:]).clone() for part in start], 1e-2))
-            for first in range(0, wanted.teachers, size)
-        ]  # fmt: skip
+        made = []
+        for first in range(0, wanted.teachers, size):
+            count = min(size, wanted.teachers - first)
+            made.append((first, Chunk([part.expand(count, *part.shape[1:]).clone() for part in start], 1e-2)))
+        return made
 
     def stacked(chunks: list[tuple[int, Chunk]]) -> None:
         for first, chunk in chunks:
@@ -81,7 +82,7 @@ def main() -> None:
         work(*arguments)
         return time.perf_counter() - begun
 
-    print(f"{wanted.teachers} teachers of {network.size} parameters, {wanted.batch} rows and {wanted.queries} queries each")
+    print(f"{wanted.teachers} teachers of {network.size} parameters, {wanted.batch} rows, {wanted.queries} queries")
     loop()
     for size in wanted.chunks:
         chunks = chunks_of(size)

@@ -1,4 +1,4 @@
-"""datalens: a generator taught by noisy votes of thousands of teachers on disjoint shards (Wang et al. 2021, 2103.11109).
+"""datalens: a generator taught by the noisy votes of teachers on disjoint shards (Wang et al. 2021, arXiv:2103.11109).
 
     1  a small share of the budget buys a histogram for each class: pixel values of images, or counts of rows
     2  every round the generator shows B queries X = G(z, y); each teacher trains on its shard against them, and votes
@@ -6,14 +6,14 @@
     3  the sum of the votes leaves once, with Gaussian noise (`privacy/votes.py`)
     4  the generator follows: Adam on |T - G(z, y)|^2, where the targets T go where the votes say
 
-Guarantee: the ledger composes the histogram and the rounds, nothing else reads the rows. Shards, rounds, queries and noise
-are public. The noise is solved from epsilon, or `sigma` is given and checked against the budget.
+Guarantee: the ledger composes the histogram and the rounds, nothing else reads the rows. Shards, rounds, queries and
+noise are public. The noise is solved from epsilon, or `sigma` is given and checked against the budget.
 
 Defaults differ from the source where its signal drowns at small epsilon. At noise multiplier z a sum of N votes of norm
 C has noise 2 C z in each of its numbers, whatever N; the signal is N C times how well teachers agree. So teachers start
 from the same weights and hold few rows each (they agree, and N is large), vote on low frequencies only (less noise in
-all), with plain clipped gradients (their sum is an average, not a majority), on queries that stay the same from round to
-round (so that momentum averages the noise). `configs/experiment/datalens_*.yaml` hold the published settings.
+all), with plain clipped gradients (their sum is an average, not a majority), on queries that stay the same from round
+to round (so that momentum averages the noise). `configs/experiment/datalens_*.yaml` hold the published settings.
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ class DataLens(Synthesizer):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
         if self.momentum >= 1 or self.averaging >= 1 or not 0 < self.histogram_share < 1:
-            raise ConfigError("model.momentum, model.averaging and model.histogram_share must be below 1, the last above 0")
+            raise ConfigError(
+                "model.momentum, model.averaging and model.histogram_share must be below 1, the last above 0"
+            )
         for name, kinds in (
             ("discriminator", ("mlp", "conv")),
             ("generator", ("mlp", "dcgan")),
@@ -188,7 +190,9 @@ class DataLens(Synthesizer):
         charges = (tones, Charge(VOTES, rule.event(noise), detail=detail))
         return OwnPlan(charges, settings, self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS))
 
-    def _fit(self, rows: Table | Images, n: int, ledger: Ledger, run: Run) -> FittedDataLensTable | FittedDataLensImages:
+    def _fit(
+        self, rows: Table | Images, n: int, ledger: Ledger, run: Run
+    ) -> FittedDataLensTable | FittedDataLensImages:
         settings, streams = ledger.plan.settings, run.streams
         space = self.space(rows.domain)
         vectors, labels, values = self._encoded(rows, space)

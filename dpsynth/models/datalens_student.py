@@ -2,8 +2,9 @@
 
 Every `student_steps` steps a round asks about B queries, and gets the released direction u. The student fits targets T.
 With codes that stay, the queries are the targets themselves, which the student reaches between rounds: T <- T + s_r V
-with V <- m V + (1 - m) u and a step s_r that falls evenly to zero. What was released once is so used in all later steps,
-which is free. With fresh queries each round has codes of its own, X = G(z, y), and T = X + s_r u, as in the source.
+with V <- m V + (1 - m) u and a step s_r that falls evenly to zero. What was released once is so used in all later
+steps, which is free. With fresh queries each round has codes of its own, X = G(z, y), and T = X + s_r u, as in the
+source.
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ class Student:
         z = self._latent(labels, generator)
         self.network.eval()
         with torch.no_grad():
-            return torch.cat([self.network(*part) for part in zip(z.split(AT_ONCE), labels.split(AT_ONCE), strict=True)])
+            return torch.cat(
+                [self.network(*part) for part in zip(z.split(AT_ONCE), labels.split(AT_ONCE), strict=True)]
+            )
 
     def tensors(self) -> dict[str, Tensor]:
         kept = {f"network.{name}": value.cpu() for name, value in self.network.state_dict().items()}

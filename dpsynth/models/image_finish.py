@@ -1,8 +1,9 @@
 """From what the votes can teach, smooth shapes, to images: variation and tones. Post-processing, with public choices.
 
 Votes on few low frequencies say where mass is, not how sharp an edge is. So an image is finished in three public steps:
-smooth noise of a falling spectrum and a small random affine deformation, which stand for what varies within a class, and
-a tone curve for each class, the monotone map that gives the pixels the law of the (noisy, paid) histogram of that class.
+smooth noise of a falling spectrum and a small random affine deformation, which stand for what varies within a class,
+and a tone curve for each class, the monotone map that gives the pixels the law of the (noisy, paid) histogram of that
+class.
 """
 
 from __future__ import annotations

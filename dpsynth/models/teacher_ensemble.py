@@ -1,14 +1,14 @@
 """An ensemble of teachers: thousands of small discriminators on disjoint shards, trained and asked as stacked tensors.
 
     for a chunk of teachers at a time:
-        a few Adam steps on   sum_i  E softplus(-D_i(x, y)) over the shard of i  +  E softplus(D_i(X, y)) over the queries
+        a few Adam steps on   sum_i  E_shard softplus(-D_i(x, y)) + E_queries softplus(D_i(X, y))
         v_i = compress( sigmoid(-D_i(X)) dD_i/dX )          the direction in which i finds the queries more real
         total += sum_i v_i                                  in float64
 
 The loss is a sum over teachers, Adam works entry by entry, and no norm, statistic or random number is shared along the
 teachers' axis; so a record changes its own teacher alone, bit for bit, in a whole run, which is what the sensitivity in
-`privacy/votes.py` rests on. A teacher weighs the queries by the classes of its own batch. One that has no row has a loss
-of zero, never leaves its start, and votes zero; so does every teacher about classes that it has not seen yet.
+`privacy/votes.py` rests on. A teacher weighs the queries by the classes of its own batch. One that has no row has a
+loss of zero, never leaves its start, and votes zero; so does every teacher about classes that it has not seen yet.
 
 Sizes are public: `batch` rows for each teacher, padded and masked. Chunks bound the memory, never change the result.
 """

@@ -8,8 +8,8 @@ with its own W_i (hidden, inputs), b_i, V_i (classes, hidden) and c_i (classes).
 axis and made directly; nothing is ever reduced over that axis, so that members are independent of each other bit for
 bit. What all members see alike costs one matrix product with members x hidden outputs.
 
-The class-wise last layer is the projection discriminator of Miyato and Koyama 2018 (arXiv:1802.05637). It starts at zero:
-a member has no opinion before it has seen data, and a class it holds no row of keeps none.
+The class-wise last layer is the projection discriminator of Miyato and Koyama 2018 (arXiv:1802.05637). It starts at
+zero: a member has no opinion before it has seen data, and a class it holds no row of keeps none.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a record weighs in each class: noisy class counts, or noisy histograms of pixel values by class.
 
 Guarantee. A record adds one vector of non-negative numbers that add up to 1 to the row of its own class: the shares of
-its pixel values over public bins, or the single number 1. Its L2 norm is at most 1, so adding or removing a record moves
-the (classes, bins) sum by at most 1. Replacing one exchanges two such vectors u and v, |u - v|^2 = |u|^2 + |v|^2 - 2 u.v
-<= 2 because all entries are non-negative: sqrt(2). One Gaussian release (`gaussian.py`).
+its pixel values over public bins, or the single number 1. Its L2 norm is at most 1, so adding or removing a record
+moves the (classes, bins) sum by at most 1. Replacing one exchanges two such vectors u and v, |u - v|^2 = |u|^2 + |v|^2
+- 2 u.v <= 2 because all entries are non-negative: sqrt(2). One Gaussian release (`gaussian.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Disjoint shards: which teacher each record belongs to, once and for the whole run.
 
-Guarantee. Sharding releases nothing; it is what makes "one record changes one teacher" true, on which the sensitivity of
-`votes.py` rests. Each record belongs to exactly one teacher, and the assignment never changes.
+Guarantee. Sharding releases nothing; it is what makes "one record changes one teacher" true, on which the sensitivity
+of `votes.py` rests. Each record belongs to exactly one teacher, and the assignment never changes.
 
 Add/remove. Record i (or the i-th person) goes to the teacher named by word i of a keyed sequence of the privacy stream,
 which does not depend on how many words are asked for. A record that is appended or removed at the end therefore moves

@@ -5,14 +5,14 @@
     S~    = S + N(0, (z s)^2 I)                                     ONE release a step; s is the sensitivity of S
     u     = aggregate(S~)                                           post-processing, as everything after it
 
-Guarantee. Each step is a Gaussian mechanism with noise multiplier z (`gaussian.py`), a run composes `steps` of them: exact
-Gaussian DP with mu = sqrt(steps) / z. Steps, queries, compression and z are public constants.
+Guarantee. Each step is a Gaussian mechanism with noise multiplier z (`gaussian.py`), a run composes `steps` of them:
+exact Gaussian DP with mu = sqrt(steps) / z. Steps, queries, compression and z are public constants.
 
 Sensitivity. A record belongs to one teacher for the whole run (`shards.py`), and teachers share nothing that depends on
-data, so neighbours differ in the whole history of exactly ONE teacher, whose vote v becomes v'. With |v|_2 <= b whatever
-the teacher saw, S moves by |v - v'| <= 2 b. This holds under replace_one, and under add_remove too: a teacher that
-gains or loses a record may vote differently everywhere, so adding is no cheaper than replacing. The bounds b, for the
-vote on all B queries together:
+data, so neighbours differ in the whole history of exactly ONE teacher, whose vote v becomes v'. With |v|_2 <= b
+whatever the teacher saw, S moves by |v - v'| <= 2 b. This holds under replace_one, and under add_remove too: a teacher
+that gains or loses a record may vote differently everywhere, so adding is no cheaper than replacing. The bounds b, for
+the vote on all B queries together:
 
     topk_sign        k entries of +-1 a query, 0 elsewhere                          b = sqrt(k B)
     topk_stochastic  the same, with random signs                                    b = sqrt(k B)
@@ -26,9 +26,12 @@ One release of the (B, d) sum costs what B releases of one query each do at the 
 sensitivity 2 sqrt(k) and standard deviation sigma compose to mu = sqrt(B) 2 sqrt(k) / sigma, which is 1 / z for
 s = 2 sqrt(k B) and sigma = z s. The source (DataLens: Wang et al. 2021, arXiv:2103.11109) releases them one by one.
 
-Not offered, because the bound is false or the price too low: see `REFUSED`. Bounds that depend on the data, such as those
-of Papernot et al. 2018 (arXiv:1802.08908), are private themselves and never a guarantee here.
+Not offered, because the bound is false or the price too low: see `REFUSED`. Bounds that depend on the data, such as
+those of Papernot et al. 2018 (arXiv:1802.08908), are private themselves and never a guarantee here.
 """
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -48,8 +51,8 @@ from dpsynth.privacy.shards import together
 Compress = Literal["topk_sign", "topk_stochastic", "klevel", "clip", "project"]
 Aggregate = Literal["threshold", "linear", "clip"]
 REFUSED = {
-    "sketchsgd": "the top k of a summed sketch can change in more than 2 k places when one teacher changes, so the bound "
-    "2 sqrt(k) does not hold; use topk_stochastic",
+    "sketchsgd": "the top k of a summed sketch can change in more than 2 k places when one teacher changes, so the "
+    "bound 2 sqrt(k) does not hold; use topk_stochastic",
     "pca": "the published price of its private PCA is half of what is due, and its votes are priced by the data; "
     "use project, whose map is public",
     "signsgd_dept": "its epsilon depends on the data and is released without protection; use topk_sign",
@@ -188,8 +191,8 @@ def cosine_basis(height: int, width: int, channels: int, frequencies: int) -> Te
 def rdp_2017(steps: int, queries: int, k: int, sigma: float, delta: float) -> float:
     """The epsilon that DataLens reports: Renyi DP at orders 1.1, 2, ..., 199 and the conversion of Mironov 2017.
 
-    steps x queries releases at 2 k a / sigma^2 each; eps = min_a RDP(a) + log(1/delta) / (a - 1). A figure for comparison
-    with published ones, never the guarantee, which is smaller.
+    steps x queries releases at 2 k a / sigma^2 each; eps = min_a RDP(a) + log(1/delta) / (a - 1). A figure for
+    comparison with published ones, never the guarantee, which is smaller.
     """
     orders = [1.1, *range(2, 200)]
     return min(steps * queries * 2 * k * a / sigma**2 + math.log(1 / delta) / (a - 1) for a in orders)
