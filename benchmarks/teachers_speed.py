@@ -1,6 +1,6 @@
 """How fast are stacked teachers? Teachers trained a second, against a loop over the same networks as separate modules.
 
-    python benchmarks/teachers_speed.py [--teachers 4000] [--inputs 64] [--hidden 64] [--batch 15] [--queries 15]
+    python benchmarks/teachers_speed.py [--teachers 4000] [--inputs 64] [--hidden 16] [--batch 15] [--queries 15]
         [--chunks 50 100 250 500 1000] [--looped 60] [--repeats 5] [--threads 1]
 
 Both sides take the same Adam step of the same loss on the same numbers: `batch` real rows of the teacher's own against
@@ -27,16 +27,16 @@ class Teacher(nn.Module):
 
     def __init__(self, parts: list[Tensor]) -> None:
         super().__init__()
-        self.first, self.bias, self.last, self.offset = (nn.Parameter(part.clone()) for part in parts)
+        self.first, self.bias, self.last, self.straight, self.offset = (nn.Parameter(part.clone()) for part in parts)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         hidden = leaky_relu(torch.addmm(self.bias, x, self.first.T), SLOPE)
-        return (hidden * self.last[y]).sum(1) + self.offset[y]
+        return (hidden * self.last[y]).sum(1) + (self.straight[y] * x).sum(1) + self.offset[y]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("teachers", 4000), ("inputs", 64), ("hidden", 64), ("batch", 15), ("queries", 15)):
+    for name, value in (("teachers", 4000), ("inputs", 64), ("hidden", 16), ("batch", 15), ("queries", 15)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--chunks", type=int, nargs="+", default=[50, 100, 250, 500, 1000])
     for name, value in (("looped", 60), ("repeats", 5), ("threads", 1)):

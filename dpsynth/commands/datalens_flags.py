@@ -120,7 +120,9 @@ def translated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         remarks.append("--batch_teachers, --teachers_batch: their product; model.teachers_per_chunk bounds the memory")
     overrides.extend(_votes({name for name in SWITCHES if flags.get(name, "False") not in ("False", "false", "0")}))
     # what was fixed in that program
-    overrides.extend(["model.alike=false", "model.keep=true", "model.fresh=true", "model.student_steps=1"])
+    overrides.extend(
+        ["model.alike=false", "model.keep=true", "model.fresh=true", "model.focus=0", "model.student_steps=1"]
+    )
     return overrides, remarks
 
 

@@ -97,13 +97,15 @@ class DataLens(Synthesizer):
     teachers: int | None = None
     rows_per_teacher: int = 5
     discriminator: Literal["mlp", "conv"] = "mlp"
-    hidden: int = 64
+    hidden: int = 16
     alike: bool = True
     keep: bool = False
     teacher_steps: int = 1
     first_steps: int = 1
     teacher_rate: float = 1e-2
+    teacher_epsilon: float = 1.0
     teacher_batch: int = 6
+    focus: float = 0.24
     teachers_per_chunk: int = 200
     compress: Compress = "project"
     frequencies: int = 8
@@ -158,7 +160,7 @@ class DataLens(Synthesizer):
                 raise ConfigError(f"model.{name}={getattr(self, name)}: choose {' or '.join(kinds)}")
         if self.discriminator == "conv" and self.compress == "project":
             raise ConfigError("model.discriminator=conv sees pixels: take model.compress=clip, not project")
-        self._schooling(0)
+        self._schooling(0, 1.0)
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         space = self.space(domain)
@@ -206,7 +208,7 @@ class DataLens(Synthesizer):
         people = rows.people if isinstance(rows, Table) else None
         shards = Sharding(rule.teachers, ledger.plan.budget.neighbours).deal(streams.privacy, len(rows), people)
         seed = int(torch.randint(1 << 40, (1,), generator=streams.model("teachers")))
-        ensemble = TeacherEnsemble(self.network(space), rule.teachers, self._schooling(seed), device)
+        ensemble = TeacherEnsemble(self.network(space), rule.teachers, self._schooling(seed, space.extent), device)
         data, classes = torch.from_numpy(vectors).to(device), torch.from_numpy(labels).to(device)
 
         def ask(turn: int, x: Tensor, y: Tensor) -> Tensor:
@@ -299,10 +301,10 @@ class DataLens(Synthesizer):
             self.threshold, self.rounds, noise, VOTES,
         )  # fmt: skip
 
-    def _schooling(self, seed: int) -> Schooling:
+    def _schooling(self, seed: int, extent: float) -> Schooling:
         return Schooling(
             self.teacher_steps, self.first_steps, self.teacher_rate, self.teacher_batch, self.alike, self.keep,
-            self.teachers_per_chunk, seed,
+            self.teacher_epsilon, self.focus * extent, self.rounds, self.teachers_per_chunk, seed,
         )  # fmt: skip
 
     def _memory(self, space: Space, rule: Votes, network: Stacked, rows: int) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, distributed
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.shards import Shards, together
@@ -48,6 +48,10 @@ class Schooling:
     steps, first_steps: of Adam in a round, and in the first round. rate: of Adam, with betas .5 and .999.
     batch: rows of its shard that a teacher sees in a round. alike: all start from the same weights.
     keep: weights and Adam's moments live on from round to round; else every round starts afresh, from new weights.
+    epsilon: of Adam; a large one (1) makes a step follow the size of the gradient, a small one its sign.
+    focus: a teacher works on the queries that are nearest to its rows, by weights exp(-|x - X|^2 / 2 w^2) over the
+    queries of a row's class: its loss is against these, its vote on them. w is `focus` (a distance) from half of the
+    `rounds` on, and four times that at first. 0 gives all queries of a class the same weight, as in the source.
     per_chunk: teachers at a time. seed: of starting weights and of the coins of random votes.
     """
 
@@ -57,6 +61,9 @@ class Schooling:
     batch: int = 6
     alike: bool = True
     keep: bool = False
+    epsilon: float = 1e-8
+    focus: float = 0.0
+    rounds: int = 1
     per_chunk: int = 1000
     seed: int = 0
 
@@ -69,17 +76,21 @@ class Schooling:
         ):
             if value < 1:
                 raise ConfigError(f"model.{name}={value}: must be at least 1")
-        if not self.rate > 0:
-            raise ConfigError(f"model.teacher_rate={self.rate}: must be above 0")
+        if not (self.rate > 0 and self.epsilon > 0 and self.focus >= 0):
+            raise ConfigError("model.teacher_rate and model.teacher_epsilon must be above 0, model.focus not below")
+
+    def width(self, turn: int) -> float:
+        """w of round `turn`."""
+        return self.focus * (1.0 + 3.0 * max(0.0, 1.0 - 2.0 * turn / self.rounds))
 
 
 class Chunk:
     """Some teachers of the ensemble and their own Adam."""
 
-    def __init__(self, parameters: list[Tensor], rate: float) -> None:
+    def __init__(self, parameters: list[Tensor], rate: float, epsilon: float = 1e-8) -> None:
         self.parameters = [part.requires_grad_() for part in parameters]
         # Fused only means one pass over memory; every entry is updated by itself.
-        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, betas=(0.5, 0.999), fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, betas=(0.5, 0.999), eps=epsilon, fused=True)
 
     def detached(self) -> list[Tensor]:
         return [part.detach() for part in self.parameters]
@@ -127,9 +138,7 @@ class TeacherEnsemble:
         else:
             own, classes = x.new_zeros(*index.shape, x.shape[1]), torch.zeros_like(index)
         weights = seen.to(x.dtype) / seen.sum(1, keepdim=True).clamp_min(1)
-        shares = (one_hot(classes, self.network.classes) * weights[..., None]).sum(1)
-        kinds = one_hot(y, self.network.classes).to(x.dtype)
-        against = (shares / kinds.sum(0).clamp_min(1)) @ kinds.T  # every class of the shard, evenly over its queries
+        against = (self._attention(turn, own, classes, x, y) * weights[..., None]).sum(1)
         chunk = self._chunk(turn, first, last)
         for _ in range(self.schooling.steps if turn else self.schooling.first_steps):
             fake = self.network.common(chunk.parameters, x, y)
@@ -142,7 +151,18 @@ class TeacherEnsemble:
         with torch.no_grad():
             logits, slopes = self.network.slopes(chunk.detached(), x, y)
             coins = self._generator("coins", turn, first)
-            return rule.vote(slopes * torch.sigmoid(-logits)[..., None], coins) * seen.any(1)[:, None, None]
+            scale = torch.sigmoid(-logits) * (against if self.schooling.focus else 1.0)
+            return rule.vote(slopes * scale[..., None], coins) * seen.any(1)[:, None, None]
+
+    def _attention(self, turn: int, own: Tensor, classes: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """(members, rows, queries): each row's weights on the queries of its class, 1 in all; 0 where there is none."""
+        same = classes[..., None] == y
+        width = self.schooling.width(turn)
+        if not width:
+            return same.to(x.dtype) / same.sum(2, keepdim=True).clamp_min(1)
+        far = own.square().sum(2, keepdim=True) + x.square().sum(1) - 2 * own @ x.T
+        near = torch.where(same, -far / (2 * width**2), -torch.inf).softmax(2)
+        return torch.where(same, near, 0.0)  # a class without queries has given no number at all
 
     def _ranges(self) -> Iterator[tuple[int, int]]:
         rank, world = (distributed.get_rank(), distributed.get_world_size()) if together() else (0, 1)
@@ -162,7 +182,7 @@ class TeacherEnsemble:
         alike = self.schooling.alike
         generator = self._generator("start", turn, 0 if alike else first)
         made = self.network.parameters(last - first, generator, alike)
-        return Chunk([part.to(self.device) for part in made], self.schooling.rate)
+        return Chunk([part.to(self.device) for part in made], self.schooling.rate, self.schooling.epsilon)
 
     def _generator(self, name: str, turn: int, first: int) -> torch.Generator:
         """Public randomness that depends on what it is for, never on how often it was asked."""
@@ -182,6 +202,7 @@ class TeacherEnsemble:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._chunks = {}
         for first, kept in state_dict.items():
-            chunk = Chunk([part.to(self.device).clone() for part in kept["parameters"]], self.schooling.rate)
+            parts = [part.to(self.device).clone() for part in kept["parameters"]]
+            chunk = Chunk(parts, self.schooling.rate, self.schooling.epsilon)
             chunk.optimizer.load_state_dict(kept["optimizer"])
             self._chunks[int(first)] = chunk

@@ -2,14 +2,14 @@
 
 Member i scores an input x of class y by
 
-    D_i(x, y) = V_i[y] . lrelu(W_i x + b_i) + c_i[y]
+    D_i(x, y) = V_i[y] . lrelu(W_i x + b_i) + U_i[y] . x + c_i[y]
 
-with its own W_i (hidden, inputs), b_i, V_i (classes, hidden) and c_i (classes). Parameters are stacked along the first
-axis and made directly; nothing is ever reduced over that axis, so that members are independent of each other bit for
-bit. What all members see alike costs one matrix product with members x hidden outputs.
+with its own W_i (hidden, inputs), b_i, V_i (classes, hidden), U_i (classes, inputs) and c_i (classes). Parameters are
+stacked along the first axis and made directly; nothing is ever reduced over that axis, so that members are independent
+of each other bit for bit. What all members see alike costs one matrix product with members x hidden outputs.
 
-The class-wise last layer is the projection discriminator of Miyato and Koyama 2018 (arXiv:1802.05637). It starts at
-zero: a member has no opinion before it has seen data, and a class it holds no row of keeps none.
+The class-wise last layer is the projection discriminator of Miyato and Koyama 2018 (arXiv:1802.05637). All that goes by
+class starts at zero: a member has no opinion before it has seen data, and a class it holds no row of keeps none.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class StackedMLP:
     @property
     def size(self) -> int:
         """Parameters of one member."""
-        return self.hidden * (self.inputs + 1) + self.classes * (self.hidden + 1)
+        return self.hidden * (self.inputs + 1) + self.classes * (self.hidden + self.inputs + 1)
 
     def parameters(self, members: int, generator: torch.Generator, alike: bool = True) -> list[Tensor]:
-        """W, b, V, c of so many members, float32, each member with storage of its own.
+        """W, b, V, U, c of so many members, float32, each member with storage of its own.
 
         alike: all members start from the same weights, so that their gradients can agree; else each from its own.
         """
@@ -47,6 +47,7 @@ class StackedMLP:
             torch.randn(count, self.hidden, self.inputs, generator=generator) / math.sqrt(self.inputs),
             torch.randn(count, self.hidden, generator=generator),
             torch.zeros(count, self.classes, self.hidden),
+            torch.zeros(count, self.classes, self.inputs),
             torch.zeros(count, self.classes),
         ]
         return [part.expand(members, *part.shape[1:]).clone() for part in made]
@@ -55,23 +56,29 @@ class StackedMLP:
         """(members, queries) logits of inputs that all members see: x (queries, inputs), y (queries,) int64."""
         hidden, kinds = self._common_hidden(parameters, x, y)
         out = (_lrelu(hidden) * _by_class(kinds, parameters[2])).sum(2)
-        return out.T + parameters[3] @ kinds.T
+        return out.T + self._linear(parameters[3], x, kinds) + parameters[4] @ kinds.T
 
     def own(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
         """(members, rows) logits of inputs of each member's own: x (members, rows, inputs), y (members, rows)."""
-        first, bias, last, offset = parameters
+        first, bias, last, straight, offset = parameters
         kinds = one_hot(y, self.classes).to(x.dtype)
         hidden = torch.baddbmm(bias[:, None], x, first.transpose(1, 2))
-        out = (_lrelu(hidden) * torch.bmm(kinds, last)).sum(2)
+        out = (_lrelu(hidden) * torch.bmm(kinds, last)).sum(2) + (x * torch.bmm(kinds, straight)).sum(2)
         return out + torch.bmm(kinds, offset[:, :, None])[:, :, 0]
 
     def slopes(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of `common`, and their gradients by the inputs, (members, queries, inputs), in closed form."""
         hidden, kinds = self._common_hidden(parameters, x, y)
         weights = _by_class(kinds, parameters[2])
-        logits = (_lrelu(hidden) * weights).sum(2).T + parameters[3] @ kinds.T
+        straight, offset = parameters[3:]
+        logits = (_lrelu(hidden) * weights).sum(2).T + self._linear(straight, x, kinds) + offset @ kinds.T
         back = torch.where(hidden > 0, weights, SLOPE * weights)
-        return logits, torch.bmm(back.transpose(0, 1), parameters[0])
+        return logits, torch.baddbmm(_by_class(kinds, straight).transpose(0, 1), back.transpose(0, 1), parameters[0])
+
+    def _linear(self, straight: Tensor, x: Tensor, kinds: Tensor) -> Tensor:
+        """(members, queries): U[y] . x, all classes at once."""
+        scores = (straight.flatten(0, 1) @ x.T).view(len(straight), self.classes, len(x))
+        return (scores * kinds.T).sum(1)
 
     def _common_hidden(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """(queries, members, hidden) before the rectifier, and (queries, classes) one-hot labels."""

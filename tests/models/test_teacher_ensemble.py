@@ -24,6 +24,7 @@ from dpsynth.privacy.votes import Votes
 WIDTH, CLASSES, TEACHERS, ROWS, ROUNDS = 16, 3, 12, 40, 4
 MLP, CONV = StackedMLP(WIDTH, CLASSES, 6), StackedConv((1, 4, 4), CLASSES, 3, kernel=3, stride=2)
 KEPT = Schooling(steps=2, first_steps=3, rate=0.05, batch=3, alike=False, keep=True, per_chunk=5)
+FOCUSED = replace(KEPT, focus=1.5, rounds=ROUNDS, epsilon=1.0)
 COMPRESSIONS = ("topk_sign", "topk_stochastic", "klevel", "clip")
 
 
@@ -56,7 +57,8 @@ def history(network, schooling, data, labels, shards, votes) -> tuple[Tensor, li
 @pytest.mark.parametrize("network", [MLP, CONV], ids=["mlp", "conv"])
 @pytest.mark.parametrize("compress", COMPRESSIONS)
 @pytest.mark.parametrize("relation", ["add_remove", "replace_one"])
-def test_one_record_changes_one_teacher(network, compress, relation):
+@pytest.mark.parametrize("schooling", [KEPT, FOCUSED], ids=["all queries", "near queries"])
+def test_one_record_changes_one_teacher(network, compress, relation, schooling):
     data, labels = rows()
     count = ROWS if relation == "replace_one" else ROWS - 1
     other, kinds = data[:count].clone(), labels[:count].clone()
@@ -65,8 +67,8 @@ def test_one_record_changes_one_teacher(network, compress, relation):
     votes, sharding = rule(compress), Sharding(TEACHERS, relation)  # type: ignore[arg-type]
     shards = [sharding.deal(PrivacyStream.seeded(3), n) for n in (ROWS, count)]
     touched = int(_owner(shards[0])[-1])
-    one, states = history(network, KEPT, data, labels, shards[0], votes)
-    two, others = history(network, KEPT, other, kinds, shards[1], votes)
+    one, states = history(network, schooling, data, labels, shards[0], votes)
+    two, others = history(network, schooling, other, kinds, shards[1], votes)
     same = [i for i in range(TEACHERS) if i != touched]
     assert one[:, same].equal(two[:, same])
     for before, after in zip(states, others, strict=True):

@@ -26,13 +26,13 @@ def filled(network, members: int) -> list[torch.Tensor]:
 
 def naive(network, parameters: list[torch.Tensor], x: torch.Tensor, y: torch.Tensor, member: int) -> torch.Tensor:
     """One member's logits the ordinary way."""
-    first, bias, last, offset = (part[member] for part in parameters)
+    first, bias, last, *straight, offset = (part[member] for part in parameters)
     if isinstance(network, StackedMLP):
         hidden = leaky_relu(x @ first.T + bias, 0.2)
-    else:
-        kernel = first.view(network.hidden, 2, 5, 5)
-        hidden = leaky_relu(conv2d(x.view(-1, 2, 9, 7), kernel, bias, stride=2, padding=2), 0.2)
-        hidden = hidden.flatten(2).transpose(1, 2).flatten(1)
+        return (hidden * last[y]).sum(1) + (straight[0][y] * x).sum(1) + offset[y]
+    kernel = first.view(network.hidden, 2, 5, 5)
+    hidden = leaky_relu(conv2d(x.view(-1, 2, 9, 7), kernel, bias, stride=2, padding=2), 0.2)
+    hidden = hidden.flatten(2).transpose(1, 2).flatten(1)
     return (hidden * last[y]).sum(1) + offset[y]
 
 
