@@ -48,13 +48,14 @@ from dpsynth.privacy.class_histograms import histogram_charge, noisy_class_histo
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.shards import Sharding
 from dpsynth.privacy.shares import share_noise
-from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, cosine_basis, rdp_2017
+from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, cosine_basis, rdp_2017, rounds_event
 from dpsynth.training import resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
 
 VOTES, HISTOGRAMS = "votes", "class histograms"
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when none is declared
 LARGEST = 50_000  # parameters of one teacher
+MOST_QUERIES = 24  # of a class, unless the recipe says how many
 TONED = 400  # images of a class from which its tone curve is made
 
 
@@ -108,7 +109,7 @@ class DataLens(Synthesizer):
     focus: float = 0.24
     teachers_per_chunk: int = 200
     compress: Compress = "project"
-    frequencies: int = 8
+    frequencies: int | None = None
     k: int = 200
     levels: int = 4
     bound: float = 1e-3
@@ -117,7 +118,7 @@ class DataLens(Synthesizer):
     sigma: float | None = None
     accountant: Literal["gdp", "rdp_2017"] = "gdp"
     rounds: int = 15
-    queries: int = 50
+    queries: int | None = None
     fresh: bool = False
     step_size: float = 1.2
     momentum: float = 0.5
@@ -132,15 +133,20 @@ class DataLens(Synthesizer):
     student_rate: float = 2e-3
     averaging: float = 0.0
     blend: float = 0.5
-    spread: float = 0.14
+    spread: float = 0.2
     deformation: float = 1.0
 
     def __post_init__(self) -> None:
         if self.compress in REFUSED:
             raise ConfigError(f"model.compress={self.compress}: refused, {REFUSED[self.compress]}")
-        for name in ("rows_per_teacher", "hidden", "rounds", "queries", "latent", "width", "student_steps", "bins"):
+        for name in ("rows_per_teacher", "hidden", "rounds", "latent", "width", "student_steps", "bins"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
+        for name in ("queries", "frequencies", "teachers"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1, or null")
+        if self.queries is None and self.sigma is not None:
+            raise ConfigError("model.sigma speaks of a number of queries: set model.queries too")
         for name in ("last_steps", "momentum", "averaging", "blend", "spread", "deformation"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must not be negative")
@@ -163,16 +169,19 @@ class DataLens(Synthesizer):
         self._schooling(0, 1.0)
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        space = self.space(domain)
-        rule = self._votes(space, self._teachers(domain.rows), 0.0)
+        tones = histogram_charge(HISTOGRAMS, share_noise(budget, self.histogram_share))
+        solved = calibrate(lambda z: (*before, tones, Charge(VOTES, rounds_event(z, self.rounds))), budget)
+        teachers = self._teachers(domain.rows)
+        each = self._each(teachers, self.space(domain, 1).classes, solved)
+        frequencies = self.frequencies or round(5.35 * each**0.25)
+        space = self.space(domain, frequencies)
+        rule = self._votes(space, teachers, self.queries or each * space.classes, 0.0)
         network = self.network(space)
         if network.size > LARGEST:
             raise ConfigError(f"a teacher has {network.size} parameters, more than {LARGEST}: lower model.hidden")
-        tones = histogram_charge(HISTOGRAMS, share_noise(budget, self.histogram_share))
-        if self.sigma is None:
-            noise = calibrate(lambda z: (*before, tones, Charge(VOTES, rule.event(z))), budget)
-        else:
-            noise = self.sigma / rule.sensitivity if budget.private else 0.0
+        noise = solved
+        if self.sigma is not None and budget.private:
+            noise = self.sigma / rule.sensitivity
         detail = {"noise_multiplier": noise, "rounds": self.rounds, "sensitivity": rule.sensitivity}
         settings: dict[str, Any] = {
             "noise_multiplier": noise,
@@ -180,14 +189,15 @@ class DataLens(Synthesizer):
             "histogram noise": tones.detail["noise_multiplier"],
             "teachers": rule.teachers,
             "teacher parameters": network.size,
-            "numbers voted on": rule.queries * rule.width,
+            "queries": rule.queries,
+            "frequencies": frequencies,
             "rounds": self.rounds,
         }
         if self.accountant == "rdp_2017" and budget.private:
             if self.compress not in ("topk_sign", "topk_stochastic"):
                 raise ConfigError("model.accountant=rdp_2017 knows model.compress=topk_sign and topk_stochastic only")
             k = min(self.k, space.width)
-            told = rdp_2017(self.rounds, self.queries, k, noise * rule.sensitivity, budget.delta)
+            told = rdp_2017(self.rounds, rule.queries, k, noise * rule.sensitivity, budget.delta)
             settings["epsilon as published (not the guarantee)"] = told
         charges = (tones, Charge(VOTES, rule.event(noise), detail=detail))
         return OwnPlan(charges, settings, self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS))
@@ -196,14 +206,14 @@ class DataLens(Synthesizer):
         self, rows: Table | Images, n: int, ledger: Ledger, run: Run
     ) -> FittedDataLensTable | FittedDataLensImages:
         settings, streams = ledger.plan.settings, run.streams
-        space = self.space(rows.domain)
+        space = self.space(rows.domain, settings["frequencies"])
         vectors, labels, values = self._encoded(rows, space)
         bins = 1 if values is None else 32
         histograms = noisy_class_histograms(
             HISTOGRAMS, values, labels, space.classes, bins, settings["histogram noise"], ledger, streams.privacy
         )
         device = resolve_device(run.settings.device)
-        rule = self._votes(space, settings["teachers"], settings["noise_multiplier"])
+        rule = self._votes(space, settings["teachers"], settings["queries"], settings["noise_multiplier"])
         ledger.spend(VOTES, rule.event(rule.noise_multiplier))
         people = rows.people if isinstance(rows, Table) else None
         shards = Sharding(rule.teachers, ledger.plan.budget.neighbours).deal(streams.privacy, len(rows), people)
@@ -217,9 +227,9 @@ class DataLens(Synthesizer):
             noisy = rule.release(turn, total, streams.privacy)
             return (rule.aggregated(noisy) / rule.unit).float().to(device)
 
-        student = self._student(space, streams.model("generator"), streams.model("codes"))
+        student = self._student(space, rule.queries, streams.model("generator"), streams.model("codes"))
         lesson = Lesson(
-            student, space.seen, space.back, ask, self.rounds, self.queries, self.student_steps, self.fresh,
+            student, space.seen, space.back, ask, self.rounds, rule.queries, self.student_steps, self.fresh,
             self.step_size * space.extent, self.momentum, space.extent, streams.model("queries"), device,
         )  # fmt: skip
         average = ExponentialAverage(student.network, self.averaging) if self.averaging else None
@@ -251,7 +261,7 @@ class DataLens(Synthesizer):
             rows.domain, student, finish, tone_curves(varied, drawn, torch.from_numpy(histograms))
         )
 
-    def space(self, domain: Domain | ImageDomain) -> Space:
+    def space(self, domain: Domain | ImageDomain, frequencies: int) -> Space:
         """What teachers see and the generator makes, from public facts."""
         if isinstance(domain, Domain):
             view = VectorView(domain, self.bins)
@@ -260,7 +270,7 @@ class DataLens(Synthesizer):
         shape = view_of(domain, self.size)
         basis = None
         if self.compress == "project":
-            basis = cosine_basis(shape[1], shape[2], shape[0], min(self.frequencies, *shape[1:]))
+            basis = cosine_basis(shape[1], shape[2], shape[0], min(frequencies, *shape[1:]))
         return Space(shape, (), max(1, len(domain.classes)), basis, 0.3 * math.sqrt(math.prod(shape)))
 
     def network(self, space: Space) -> Stacked:
@@ -282,12 +292,12 @@ class DataLens(Synthesizer):
             seen[start : start + 4096] = space.seen(part).numpy()
         return seen, labels, pixels
 
-    def _student(self, space: Space, weights: torch.Generator, codes: torch.Generator) -> Student:
+    def _student(self, space: Space, queries: int, weights: torch.Generator, codes: torch.Generator) -> Student:
         shape = {
             "architecture": self.generator, "latent": self.latent, "classes": space.classes, "width": self.width,
             "shape": list(space.shape), "heads": list(space.heads), "blend": self.blend,
         }  # fmt: skip
-        count = 0 if self.fresh else self.queries
+        count = 0 if self.fresh else queries
         drawn = torch.randn(count, self.latent, generator=codes)
         return Student.made(shape, drawn, torch.arange(count) % space.classes, weights)
 
@@ -295,9 +305,13 @@ class DataLens(Synthesizer):
         """Public: as declared, or from the declared number of rows."""
         return self.teachers or max(1, (rows or UNKNOWN_ROWS) // self.rows_per_teacher)
 
-    def _votes(self, space: Space, teachers: int, noise: float) -> Votes:
+    def _each(self, teachers: int, classes: int, noise: float) -> int:
+        """Queries of a class, by a public rule: the less noise against a class's votes, the finer one may ask."""
+        return max(1, min(MOST_QUERIES, round(0.6 * math.sqrt(teachers / classes / noise)))) if noise else MOST_QUERIES
+
+    def _votes(self, space: Space, teachers: int, queries: int, noise: float) -> Votes:
         return Votes(
-            teachers, self.queries, space.width, self.compress, self.aggregate, self.k, self.levels, self.bound,
+            teachers, queries, space.width, self.compress, self.aggregate, self.k, self.levels, self.bound,
             self.threshold, self.rounds, noise, VOTES,
         )  # fmt: skip
 

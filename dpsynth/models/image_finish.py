@@ -1,7 +1,7 @@
 """From what the votes can teach, smooth shapes, to images: variation and tones. Post-processing, with public choices.
 
 Votes on few low frequencies say where mass is, not how sharp an edge is. So an image is finished in three public steps:
-smooth noise of a falling spectrum and a small random affine deformation, which stand for what varies within a class,
+noise of a falling spectrum and a small random affine deformation, which stand for what varies within a class,
 and a tone curve for each class, the monotone map that gives the pixels the law of the (noisy, paid) histogram of that
 class.
 """
@@ -13,20 +13,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, grid_sample
 
 from dpsynth.data.image_domain import ImageDomain
 
 POINTS = 129  # of a tone curve
-KNOTS = 12  # side of the smooth noise before it is stretched to the image
 
 
 @dataclass(frozen=True)
 class Finish:
-    """spread: root mean square of the smooth noise, in units of the pixels' range. deformation: 1 for turns of up to
+    """spread: root mean square of the noise, in units of the pixels' range. deformation: 1 for turns of up to
     .25, stretches of .12, shears of .2 and shifts of a fourteenth of the side; 0 for none."""
 
-    spread: float = 0.14
+    spread: float = 0.2
     deformation: float = 1.0
 
     def varied(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -95,13 +94,19 @@ def view_of(domain: ImageDomain, size: int | None) -> tuple[int, int, int]:
 
 
 def _smooth(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Noise of mean square 1 whose spectrum falls with the square of the frequency; one channel is as another."""
+    """Noise of mean square 1 whose amplitude falls with the frequency, as that of natural images does."""
     n, channels, height, width = shape
-    side = torch.arange(KNOTS, dtype=torch.float32)
-    power = (1 + (side[:, None] ** 2 + side**2) / 4).rsqrt()
-    place = (torch.arange(KNOTS) + 0.5) / KNOTS
-    waves = torch.cos(math.pi * side[:, None] * place) * math.sqrt(2 / KNOTS)
+    tall, wide = _waves(height), _waves(width)
+    up, aside = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
+    power = (1 + (up[:, None] ** 2 + aside**2) / 4).rsqrt()
+    power *= math.sqrt(height * width) / power.norm()
+    white = torch.randn(n, channels, height, width, generator=generator) * power
+    return tall.T @ white @ wide
+
+
+def _waves(size: int) -> Tensor:
+    """(size, size) orthonormal cosines as rows."""
+    side = torch.arange(size, dtype=torch.float32)
+    waves = torch.cos(math.pi / size * side[:, None] * (side + 0.5)) * math.sqrt(2 / size)
     waves[0] /= math.sqrt(2)
-    white = torch.randn(n, channels, KNOTS, KNOTS, generator=generator) * (power / power.norm() * KNOTS)
-    noise = waves.T @ white @ waves
-    return interpolate(noise, (height, width), mode="bicubic", align_corners=False)
+    return waves

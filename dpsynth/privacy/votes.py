@@ -125,7 +125,7 @@ class Votes:
 
     def event(self, noise_multiplier: float) -> DpEvent:
         """What the whole run costs."""
-        return SelfComposedDpEvent(gaussian_event(noise_multiplier), self.steps)
+        return rounds_event(noise_multiplier, self.steps)
 
     def vote(self, gradients: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(n, B, d) float votes of n teachers from their gradients of the same shape.
@@ -167,6 +167,11 @@ class Votes:
         if self.aggregate == "threshold":
             return noisy.sign() * (noisy.abs() > limit)
         return noisy.clamp(-limit, limit) if self.aggregate == "clip" else noisy
+
+
+def rounds_event(noise_multiplier: float, steps: int) -> DpEvent:
+    """The cost of so many steps; it depends on nothing else of the votes."""
+    return SelfComposedDpEvent(gaussian_event(noise_multiplier), steps)
 
 
 def cosine_basis(height: int, width: int, channels: int, frequencies: int) -> Tensor:
