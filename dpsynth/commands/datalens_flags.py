@@ -121,7 +121,14 @@ def translated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     overrides.extend(_votes({name for name in SWITCHES if flags.get(name, "False") not in ("False", "false", "0")}))
     # what was fixed in that program
     overrides.extend(
-        ["model.alike=false", "model.keep=true", "model.fresh=true", "model.focus=0", "model.student_steps=1"]
+        [
+            "model.alike=false",
+            "model.keep=true",
+            "model.fresh=true",
+            "model.focus=0",
+            "model.linear=false",
+            "model.student_steps=1",
+        ]
     )
     return overrides, remarks
 

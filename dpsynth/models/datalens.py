@@ -99,6 +99,7 @@ class DataLens(Synthesizer):
     rows_per_teacher: int = 5
     discriminator: Literal["mlp", "conv"] = "mlp"
     hidden: int = 16
+    linear: bool = True
     alike: bool = True
     keep: bool = False
     teacher_steps: int = 1
@@ -277,7 +278,7 @@ class DataLens(Synthesizer):
         """The teachers' public shape; convolutions are for images only."""
         if self.discriminator == "conv" and len(space.shape) == 3:
             return StackedConv((space.shape[0], space.shape[1], space.shape[2]), space.classes, self.hidden)
-        return StackedMLP(space.width, space.classes, self.hidden)
+        return StackedMLP(space.width, space.classes, self.hidden, self.linear)
 
     def _encoded(self, rows: Table | Images, space: Space) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """What teachers see of the rows (n, width) float32, labels (n,) int64, and an image's pixels."""

@@ -26,16 +26,18 @@ SLOPE = 0.2  # of the leaky rectifier below zero
 
 @dataclass(frozen=True)
 class StackedMLP:
-    """The public shape of one member. inputs: numbers an input has. classes: at least 1. hidden: units."""
+    """The public shape of one member. inputs: numbers an input has. classes: at least 1. hidden: units. linear: whether
+    there is a U."""
 
     inputs: int
     classes: int
-    hidden: int = 64
+    hidden: int = 16
+    linear: bool = True
 
     @property
     def size(self) -> int:
         """Parameters of one member."""
-        return self.hidden * (self.inputs + 1) + self.classes * (self.hidden + self.inputs + 1)
+        return self.hidden * (self.inputs + 1) + self.classes * (self.hidden + self.linear * self.inputs + 1)
 
     def parameters(self, members: int, generator: torch.Generator, alike: bool = True) -> list[Tensor]:
         """W, b, V, U, c of so many members, float32, each member with storage of its own.
@@ -47,7 +49,7 @@ class StackedMLP:
             torch.randn(count, self.hidden, self.inputs, generator=generator) / math.sqrt(self.inputs),
             torch.randn(count, self.hidden, generator=generator),
             torch.zeros(count, self.classes, self.hidden),
-            torch.zeros(count, self.classes, self.inputs),
+            torch.zeros(count, self.classes, self.inputs if self.linear else 0),
             torch.zeros(count, self.classes),
         ]
         return [part.expand(members, *part.shape[1:]).clone() for part in made]
@@ -63,7 +65,9 @@ class StackedMLP:
         first, bias, last, straight, offset = parameters
         kinds = one_hot(y, self.classes).to(x.dtype)
         hidden = torch.baddbmm(bias[:, None], x, first.transpose(1, 2))
-        out = (_lrelu(hidden) * torch.bmm(kinds, last)).sum(2) + (x * torch.bmm(kinds, straight)).sum(2)
+        out = (_lrelu(hidden) * torch.bmm(kinds, last)).sum(2)
+        if self.linear:
+            out = out + (x * torch.bmm(kinds, straight)).sum(2)
         return out + torch.bmm(kinds, offset[:, :, None])[:, :, 0]
 
     def slopes(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,10 +77,13 @@ class StackedMLP:
         straight, offset = parameters[3:]
         logits = (_lrelu(hidden) * weights).sum(2).T + self._linear(straight, x, kinds) + offset @ kinds.T
         back = torch.where(hidden > 0, weights, SLOPE * weights)
-        return logits, torch.baddbmm(_by_class(kinds, straight).transpose(0, 1), back.transpose(0, 1), parameters[0])
+        slopes = torch.bmm(back.transpose(0, 1), parameters[0])
+        return logits, slopes + _by_class(kinds, straight).transpose(0, 1) if self.linear else slopes
 
     def _linear(self, straight: Tensor, x: Tensor, kinds: Tensor) -> Tensor:
         """(members, queries): U[y] . x, all classes at once."""
+        if not self.linear:
+            return x.new_zeros(len(straight), len(x))
         scores = (straight.flatten(0, 1) @ x.T).view(len(straight), self.classes, len(x))
         return (scores * kinds.T).sum(1)
 

@@ -12,7 +12,8 @@ from dpsynth.networks.stacked_mlp import StackedMLP
 
 MLP = StackedMLP(12, 3, 5)
 CONV = StackedConv((2, 9, 7), 3, hidden=4, kernel=5, stride=2)
-NETWORKS = [MLP, CONV]
+PLAIN = StackedMLP(12, 3, 5, linear=False)
+NETWORKS = [MLP, PLAIN, CONV]
 
 
 def inputs(network) -> int:
@@ -29,14 +30,14 @@ def naive(network, parameters: list[torch.Tensor], x: torch.Tensor, y: torch.Ten
     first, bias, last, *straight, offset = (part[member] for part in parameters)
     if isinstance(network, StackedMLP):
         hidden = leaky_relu(x @ first.T + bias, 0.2)
-        return (hidden * last[y]).sum(1) + (straight[0][y] * x).sum(1) + offset[y]
+        return (hidden * last[y]).sum(1) + ((straight[0][y] * x).sum(1) if network.linear else 0) + offset[y]
     kernel = first.view(network.hidden, 2, 5, 5)
     hidden = leaky_relu(conv2d(x.view(-1, 2, 9, 7), kernel, bias, stride=2, padding=2), 0.2)
     hidden = hidden.flatten(2).transpose(1, 2).flatten(1)
     return (hidden * last[y]).sum(1) + offset[y]
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "conv"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "plain", "conv"])
 def test_equal_to_a_loop_over_members(network):
     generator = torch.Generator().manual_seed(1)
     parameters = filled(network, 4)
@@ -54,7 +55,7 @@ def test_equal_to_a_loop_over_members(network):
         torch.testing.assert_close(network.own(parameters, own, kinds)[member], apart, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "conv"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "plain", "conv"])
 def test_members_have_distinct_storage_and_the_stated_size(network):
     for alike in (True, False):
         parameters = network.parameters(3, torch.Generator().manual_seed(0), alike)
@@ -65,7 +66,7 @@ def test_members_have_distinct_storage_and_the_stated_size(network):
         assert parameters[0][0].equal(parameters[0][1]) == alike
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "conv"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["mlp", "plain", "conv"])
 def test_a_changed_member_leaves_the_others_bits(network):
     parameters, x, y = filled(network, 5), torch.randn(7, inputs(network)), torch.arange(7) % 3
     other = [part.clone() for part in parameters]
