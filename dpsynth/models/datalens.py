@@ -281,12 +281,14 @@ class DataLens(Synthesizer):
         return StackedMLP(space.width, space.classes, self.hidden, self.linear)
 
     def _encoded(self, rows: Table | Images, space: Space) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """What teachers see of the rows (n, width) float32, labels (n,) int64, and an image's pixels."""
+        """What teachers see of the rows (n, width), float32 or uint8; labels (n,) int64; and an image's pixels."""
         if isinstance(rows, Table):
             vectors, labels = VectorView(rows.domain, self.bins).encode(rows)
             return (vectors if vectors.shape[1] else np.zeros((len(rows), 1), np.float32)), labels, None
         pixels = ImageView(rows.domain, max(space.shape[1:])).codes(rows.pixels)
         labels = np.zeros(len(rows), np.int64) if rows.labels is None else rows.labels
+        if space.basis is None:
+            return pixels.reshape(len(pixels), space.width), labels, pixels
         seen = np.empty((len(rows), space.width), np.float32)
         for start in range(0, len(rows), 4096):
             part = torch.from_numpy(pixels[start : start + 4096]).float().flatten(1) / 255
@@ -328,4 +330,9 @@ class DataLens(Synthesizer):
         at_once = chunk * (16 * network.size + 16 * rule.queries * (rule.width + 4 * self.hidden))
         kept = 12 * network.size * rule.teachers if self.keep else 0
         flat = math.prod(space.shape)
-        return kept + at_once + rows * (5 * flat + 4 * space.width) + 16 * self.width * (flat + 2 * self.width)
+        return (
+            kept
+            + at_once
+            + rows * (2 * flat + 4 * (space.width if space.basis is not None else 0))
+            + 16 * self.width * (flat + 2 * self.width)
+        )

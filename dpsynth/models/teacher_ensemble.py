@@ -97,7 +97,7 @@ class Chunk:
 
 
 class TeacherEnsemble:
-    """`count` teachers of the given shape on the rows `data` (n, inputs) of classes `labels` (n,) int64: private."""
+    """`count` teachers of the given shape, in chunks, with whatever they remember from round to round: private."""
 
     def __init__(self, network: Stacked, count: int, schooling: Schooling, device: torch.device | str = "cpu") -> None:
         self.network, self.count, self.schooling = network, count, schooling
@@ -107,6 +107,8 @@ class TeacherEnsemble:
     def ask(self, turn: int, shards: Shards, data: Tensor, labels: Tensor, x: Tensor, y: Tensor, rule: Votes) -> Tensor:
         """Round `turn`: train on the shards against queries x (B, inputs) of classes y (B,); the exact sum of votes,
         (B, inputs) float64 on the CPU. Private: it leaves through `rule.release` only.
+
+        data: (n, inputs) float32, or pixels as uint8, of classes `labels` (n,) int64, on the ensemble's device.
 
         Under torch.distributed every process holds all rows and asks its share of the chunks; the sum is complete on
         rank 0.
@@ -135,6 +137,7 @@ class TeacherEnsemble:
         index, seen = torch.from_numpy(rows).to(self.device), torch.from_numpy(mask).to(self.device)
         if len(data):
             own, classes = data[index], labels[index]
+            own = own.to(x.dtype) / 255 if own.dtype == torch.uint8 else own
         else:
             own, classes = x.new_zeros(*index.shape, x.shape[1]), torch.zeros_like(index)
         weights = seen.to(x.dtype) / seen.sum(1, keepdim=True).clamp_min(1)

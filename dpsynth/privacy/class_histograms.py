@@ -6,6 +6,8 @@ moves the (classes, bins) sum by at most 1. Replacing one exchanges two such vec
 - 2 u.v <= 2 because all entries are non-negative: sqrt(2). One Gaussian release (`gaussian.py`).
 """
 
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -57,7 +59,8 @@ def noisy_class_histograms(
     ledger.spend(name, gaussian_event(noise_multiplier))
     if not together() or torch.distributed.get_rank() == 0:
         scale = budget.count_sensitivity
-        exact = gaussian(stream, name, exact, sensitivity=scale, noise_multiplier=noise_multiplier)
+        noisy = gaussian(stream, name, exact, sensitivity=scale, noise_multiplier=noise_multiplier)
+        exact = noisy.astype(np.float64)
     if together():  # what rank 0 released; the others' sums are overwritten
         torch.distributed.broadcast(torch.from_numpy(exact), 0)
     return exact
