@@ -29,6 +29,7 @@ SMALL: dict[str, dict] = {
         "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
         "width": 16, "hidden": 8, "frequencies": 4, "keep": True,
     },
+    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)

@@ -5,8 +5,9 @@ from dpsynth.models.datalens import DataLens
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
+from dpsynth.models.merf import MERF
 from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["AIM", "MAF", "MST", "DataLens", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+__all__ = ["AIM", "MAF", "MERF", "MST", "DataLens", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
