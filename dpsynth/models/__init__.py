@@ -1,6 +1,7 @@
 """The methods, one file each, behind one contract (`synthesizer.py`)."""
 
 from dpsynth.models.aim import AIM
+from dpsynth.models.datalens import DataLens
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
@@ -10,4 +11,4 @@ from dpsynth.models.pixel_maf import PixelMAF
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["AIM", "MAF", "MERF", "MST", "Fitted", "Independent", "PixelMAF", "PrivBayes", "Synthesizer"]
+__all__ = ["AIM", "MAF", "MERF", "MST", "DataLens", "Fitted", "Independent", "PixelMAF", "PrivBayes", "Synthesizer"]
