@@ -23,22 +23,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.image_view import ImageView
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.datalens_student import Lesson
 from dpsynth.models.fitted_datalens import FittedDataLensImages, FittedDataLensTable, Student
-from dpsynth.models.image_finish import Finish, tone_curves, view_of
+from dpsynth.models.image_finish import Finish, tone_curves
 from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
 from dpsynth.models.teacher_ensemble import Schooling, Stacked, TeacherEnsemble
-from dpsynth.models.vector_view import VectorView
+from dpsynth.models.teacher_space import Space
 from dpsynth.networks.class_generator import Architecture
 from dpsynth.networks.stacked_conv import StackedConv
 from dpsynth.networks.stacked_mlp import StackedMLP
@@ -48,7 +46,7 @@ from dpsynth.privacy.class_histograms import histogram_charge, noisy_class_histo
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.shards import Sharding
 from dpsynth.privacy.shares import share_noise
-from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, cosine_basis, rdp_2017, rounds_event
+from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, rdp_2017, rounds_event
 from dpsynth.training import resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
 
@@ -57,35 +55,6 @@ UNKNOWN_ROWS = 30_000  # stands for the number of rows when none is declared
 LARGEST = 50_000  # parameters of one teacher
 MOST_QUERIES = 24  # of a class, unless the recipe says how many
 TONED = 400  # images of a class from which its tone curve is made
-
-
-@dataclass(frozen=True)
-class Space:
-    """The public space of the rows: what teachers see and vote on, and what the generator makes.
-
-    shape: of the generator's output. heads: blocks of a table's vectors. basis: rows map flat outputs to what teachers
-    see; None for the outputs themselves. extent: norm of a typical row.
-    """
-
-    shape: tuple[int, ...]
-    heads: tuple[int, ...]
-    classes: int
-    basis: Tensor | None
-    extent: float
-
-    @property
-    def width(self) -> int:
-        return math.prod(self.shape) if self.basis is None else len(self.basis)
-
-    def seen(self, rows: Tensor) -> Tensor:
-        """(n, width) of (n, *shape) or (n, flat) rows."""
-        flat = rows.flatten(1)
-        return flat if self.basis is None else flat @ self.basis.T.to(flat.device)
-
-    def back(self, numbers: Tensor) -> Tensor:
-        """(n, *shape) of (n, width): by the transpose."""
-        flat = numbers if self.basis is None else numbers @ self.basis.to(numbers.device)
-        return flat.view(len(numbers), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -207,8 +176,12 @@ class DataLens(Synthesizer):
         self, rows: Table | Images, n: int, ledger: Ledger, run: Run
     ) -> FittedDataLensTable | FittedDataLensImages:
         settings, streams = ledger.plan.settings, run.streams
-        space = self.space(rows.domain, settings["frequencies"])
-        vectors, labels, values = self._encoded(rows, space)
+        space, values = self.space(rows.domain, settings["frequencies"]), None
+        if isinstance(rows, Table):
+            vectors, labels = space.table_rows(rows, self.bins)
+        else:
+            values, labels = space.pixels(rows)
+            vectors = space.image_rows(values)
         bins = 1 if values is None else 32
         histograms = noisy_class_histograms(
             HISTOGRAMS, values, labels, space.classes, bins, settings["histogram noise"], ledger, streams.privacy
@@ -265,35 +238,14 @@ class DataLens(Synthesizer):
     def space(self, domain: Domain | ImageDomain, frequencies: int) -> Space:
         """What teachers see and the generator makes, from public facts."""
         if isinstance(domain, Domain):
-            view = VectorView(domain, self.bins)
-            extent = math.sqrt(max(1, len(view.blocks)))
-            return Space((max(1, view.width),), view.sizes, view.classes, None, extent)
-        shape = view_of(domain, self.size)
-        basis = None
-        if self.compress == "project":
-            basis = cosine_basis(shape[1], shape[2], shape[0], min(frequencies, *shape[1:]))
-        return Space(shape, (), max(1, len(domain.classes)), basis, 0.3 * math.sqrt(math.prod(shape)))
+            return Space.of_table(domain, self.bins)
+        return Space.of_images(domain, self.size, frequencies if self.compress == "project" else None)
 
     def network(self, space: Space) -> Stacked:
         """The teachers' public shape; convolutions are for images only."""
         if self.discriminator == "conv" and len(space.shape) == 3:
             return StackedConv((space.shape[0], space.shape[1], space.shape[2]), space.classes, self.hidden)
         return StackedMLP(space.width, space.classes, self.hidden, self.linear)
-
-    def _encoded(self, rows: Table | Images, space: Space) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """What teachers see of the rows (n, width), float32 or uint8; labels (n,) int64; and an image's pixels."""
-        if isinstance(rows, Table):
-            vectors, labels = VectorView(rows.domain, self.bins).encode(rows)
-            return (vectors if vectors.shape[1] else np.zeros((len(rows), 1), np.float32)), labels, None
-        pixels = ImageView(rows.domain, max(space.shape[1:])).codes(rows.pixels)
-        labels = np.zeros(len(rows), np.int64) if rows.labels is None else rows.labels
-        if space.basis is None:
-            return pixels.reshape(len(pixels), space.width), labels, pixels
-        seen = np.empty((len(rows), space.width), np.float32)
-        for start in range(0, len(rows), 4096):
-            part = torch.from_numpy(pixels[start : start + 4096]).float().flatten(1) / 255
-            seen[start : start + 4096] = space.seen(part).numpy()
-        return seen, labels, pixels
 
     def _student(self, space: Space, queries: int, weights: torch.Generator, codes: torch.Generator) -> Student:
         shape = {
