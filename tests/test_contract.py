@@ -35,6 +35,7 @@ SMALL = {
         "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
     },
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
+    "dpvi": {"steps": 4, "components": 3, "batch_size": 40, "bins": 8},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 

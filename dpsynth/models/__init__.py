@@ -1,6 +1,7 @@
 """The methods, one file each, behind one contract (`synthesizer.py`)."""
 
 from dpsynth.models.aim import AIM
+from dpsynth.models.dpvi import DPVI
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
@@ -8,4 +9,4 @@ from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["AIM", "MAF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+__all__ = ["AIM", "DPVI", "MAF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]

@@ -75,6 +75,11 @@ def test_without_noise_the_posterior_is_the_exact_one():
     assert posterior.statement["guarantee"].startswith("not private")
 
 
+def test_a_path_that_still_travels_is_not_settled():
+    [posterior] = fitted(math.inf, steps=40, learning_rate=0.005)
+    assert posterior.diagnostics()["settled"] is False
+
+
 def test_noise_shrinks_as_epsilon_grows_and_the_draws_know_it():
     mode, scale = laplace(4000)
     errors, honest = [], []
