@@ -45,6 +45,7 @@ from dpsynth.vi.natural_steps import NaturalSteps
 ONES, SGD = "one-way marginals", "variational inference"
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
 SHOWN_ROWS = 1024  # whose loss is shown while training
+PARTING = 0.2  # of the steps, at the first learning rate
 FLOOR = 0.02  # of the noise: the least count a code starts from
 
 
@@ -56,7 +57,8 @@ class DPVI(Synthesizer):
     not name. file: a model file, `column: Distribution` a line. missing: whether each component has its own share of
     missing values, or each column one. width: prior standard deviation of logits around the noisy one-way marginal.
     steps, batch_size (expected): of the descent. learning_rate: of the first step; 1 follows its gradient all the way.
-    settling: step t has the rate 1 / (1 / learning_rate + settling t), which averages over the last t * settling steps.
+    settling: after a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an average over the
+    last of them.
     clipping: C over the square root of the columns plus one. one_way_share: of the budget, for one-way marginals.
     start: of the random start, in prior standard deviations. records_per_draw: rows that share a draw of the posterior.
     """
@@ -73,7 +75,7 @@ class DPVI(Synthesizer):
     settling: float = 0.3
     clipping: float = 0.3
     one_way_share: float = 0.1
-    start: float = 0.5
+    start: float = 1.0
     records_per_draw: int = 100
     microbatch_size: int | None = None
 
@@ -191,8 +193,8 @@ class DPVI(Synthesizer):
         return guide
 
     def _rate(self, t: int) -> float:
-        """The learning rate of step t, falling as one over the steps made."""
-        return 1.0 / (1.0 / self.learning_rate + self.settling * t)
+        """The learning rate of step t: constant while components part, then falling as one over the steps made."""
+        return 1.0 / (1.0 / self.learning_rate + self.settling * max(0.0, t - PARTING * self.steps))
 
     def _mixture(self, codec: Codec, kinds: Sequence[str], bases: dict[int, np.ndarray]) -> Mixture:
         return Mixture(self.components, code_laws(codec, kinds, bases, self.width, self.missing == "column"))
