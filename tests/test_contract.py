@@ -36,6 +36,7 @@ SMALL = {
     },
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
     "dpvi": {"steps": 4, "components": 3, "batch_size": 40, "bins": 8},
+    "napsu": {"draws": 2, "iterations": 10, "bins": 8},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 

@@ -75,6 +75,10 @@ class FittedMixture(FittedPosterior):
                 mixed = mixed - np.log(widths)[codes[:, j].numpy()]
         return mixed
 
+    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        whole, rest = divmod(n, self.records_per_draw)
+        return self._draw_from([self.records_per_draw] * whole + [rest] * (rest > 0), generators, where)
+
     def _draw_from(
         self, rows: Sequence[int], generators: Generators, where: Mapping[str, Any], first: int = 0
     ) -> pd.DataFrame:

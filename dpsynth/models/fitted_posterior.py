@@ -1,8 +1,7 @@
-"""A fitted table model that holds a posterior: its samples come from posterior draws, and whole sets can.
+"""A fitted table model that holds a posterior, and can show it: whole sets of rows from posterior draws.
 
-One draw for many records (`records_per_draw`) makes a table that looks as one law made it; a draw for each set, with
-`sets`, carries what is not known about the law from set to set, which is what Rubin's rules need
-(`dpsynth.inference.combine`).
+`sample` makes one table that is as good as it can be. `sets` makes several, each from a posterior draw of its own, which
+carry what is not known about the law from set to set: what Rubin's rules need (`dpsynth.inference.combine`).
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ from dpsynth.models.fitted_table import FittedTable
 
 
 class FittedPosterior(FittedTable):
-    """A method implements `_draw_from`; records_per_draw: rows that share a posterior draw in `sample`."""
-
-    records_per_draw: int
+    """A method adds `_draw_from` to what `FittedTable` asks for."""
 
     @abstractmethod
     def _draw_from(
@@ -30,10 +27,6 @@ class FittedPosterior(FittedTable):
     ) -> pd.DataFrame:
         """rows[l] records from the l-th of len(rows) posterior draws, in order. first: the number of the first draw,
         for posteriors that keep a list of draws."""
-
-    def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        whole, rest = divmod(n, self.records_per_draw)
-        return self._draw_from([self.records_per_draw] * whole + [rest] * (rest > 0), generators, where)
 
     def sets(
         self, m: int, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None
