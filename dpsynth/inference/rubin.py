@@ -57,12 +57,14 @@ class Combined:
         return self.estimate - half, self.estimate + half
 
 
-def combine(estimates: ArrayLike, variances: ArrayLike, rows: float | None = None, original: float | None = None) -> Combined:
+def combine(
+    estimates: ArrayLike, variances: ArrayLike, rows: float | None = None, original: float | None = None
+) -> Combined:
     """The combined estimate of m >= 2 sets.
 
     estimates, variances: (m, ...) point estimates and their squared standard errors, set by set.
-    rows, original: rows of a synthetic set and (a public number) of the original table, for the fallback; equal when not
-    given.
+    rows, original: rows of a synthetic set and (a public number) of the original table, for the fallback; equal when
+    not given.
 
     >>> combined = combine([1.0, 2.0, 3.0], [0.5, 0.5, 0.5])
     >>> float(combined.estimate), round(float(combined.variance), 4), round(float(combined.degrees), 4)
@@ -76,7 +78,9 @@ def combine(estimates: ArrayLike, variances: ArrayLike, rows: float | None = Non
     if q.shape != u.shape:
         raise ConfigError(f"combine: estimates have shape {q.shape}, variances {u.shape}; give one for each estimate")
     if not (np.isfinite(q).all() and np.isfinite(u).all() and (u > 0).all()):
-        raise ConfigError("combine: estimates must be finite and variances finite and above 0; leave out sets that failed")
+        raise ConfigError(
+            "combine: estimates must be finite and variances finite and above 0; leave out sets that failed"
+        )
     if (rows is None) != (original is None):
         raise ConfigError("combine: give both rows and original, or neither")
     m, ratio = len(q), 1.0 if rows is None or original is None else rows / original

@@ -8,8 +8,8 @@ the model of NAPSU-MQ (Raisa, Jaelkoe, Kaski and Honkela 2023, arXiv:2205.14485)
 of the maximum-entropy law is sampled, or taken as normal at its mode (Laplace). Here the normal approximation is made
 for the expected counts instead, in which the likelihood above is normal already; cells near zero, where potentials run
 off to minus infinity, do it less harm. Write P for the projection of y onto consistent marginals, weighted by 1 / D,
-which is what fitting a graphical model does. s is consistent, so the estimate is n mu + (s - n mu) + P noise, and with a
-flat prior the posterior of n mu is N(P y, n Sigma + P D P'). A draw from it needs no matrix at all:
+which is what fitting a graphical model does. s is consistent, so the estimate is n mu + (s - n mu) + P noise, and with
+a flat prior the posterior of n mu is N(P y, n Sigma + P D P'). A draw from it needs no matrix at all:
 
     draw n rows of the fitted law, count them, subtract what was expected: a draw of N(0, n Sigma)
     draw fresh noise of variance D for every cell
@@ -27,7 +27,9 @@ import numpy as np
 
 from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 
-SHARP = 0.1  # of each sigma, when fitting: run on to the counts themselves, where a best guess would stop short of noise
+SHARP = (
+    0.1  # of each sigma, when fitting: run on to the counts themselves, where a best guess would stop short of noise
+)
 
 
 def posterior_laws(

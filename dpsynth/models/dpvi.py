@@ -3,14 +3,14 @@
     1  a small share of the budget counts every column, with noise: the base that components vary around
     2  p(x | phi) = sum over components of pi_c prod over columns of p(x_j | phi_cj), the component summed out; missing
        values and spikes are part of it, distributions by column as in a twinify model file
-    3  the guide q(phi), independent normals, follows noised sums of clipped gradients of log p(row | phi), by steps that
-       know how noisy these are (`vi/natural_steps.py`)
+    3  the guide q(phi), independent normals, follows noised sums of clipped gradients of log p(row | phi), by steps
+       that know how noisy these are (`vi/natural_steps.py`)
     4  rows come from draws of phi, so that what the data and the noise leave open shows in the sample
 
-Guarantee: the ledger composes the counts (`privacy/marginals.py`) and the steps of DP-SGD (`privacy/dp_sgd.py`); nothing
-else reads the rows. Neighbours: add_remove with Poisson batches, sensitivity C of a sum, or replace_one with batches of
-fixed size, sensitivity 2 C. Priors, entropy, curvature and step sizes follow from phi and public numbers. After Jaelkoe,
-Dikmen and Honkela 2017 (arXiv:1610.08749), twinify, and Jaelkoe et al. 2022 (arXiv:2210.15961).
+Guarantee: the ledger composes the counts (`privacy/marginals.py`) and the steps of DP-SGD (`privacy/dp_sgd.py`);
+nothing else reads the rows. Neighbours: add_remove with Poisson batches, sensitivity C of a sum, or replace_one with
+batches of fixed size, sensitivity 2 C. Priors, entropy, curvature and step sizes follow from phi and public numbers.
+After Jaelkoe, Dikmen and Honkela 2017 (arXiv:1610.08749), twinify, and Jaelkoe et al. 2022 (arXiv:2210.15961).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class DPVI(Synthesizer):
     not name. file: a model file, `column: Distribution` a line. missing: whether each component has its own share of
     missing values, or each column one. width: prior standard deviation of logits around the noisy one-way marginal.
     steps, batch_size (expected): of the descent. learning_rate: of the first step; 1 follows its gradient all the way.
-    settling: after a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an average over the
-    last of them.
+    settling: after a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an average over
+    the last of them.
     clipping: C over the square root of the columns plus one. one_way_share: of the budget, for one-way marginals.
     start: of the random start, in prior standard deviations. records_per_draw: rows that share a draw of the posterior.
     """
@@ -145,7 +145,9 @@ class DPVI(Synthesizer):
         descent = DPSGD(batches, clip, noise, batches.rate, budget.neighbours, SGD)
 
         drawing = run.streams.model("start and guide draws")
-        first = mixture.start + self.start * mixture.spread * torch.randn(mixture.size, generator=drawing, dtype=torch.float64)
+        first = mixture.start + self.start * mixture.spread * torch.randn(
+            mixture.size, generator=drawing, dtype=torch.float64
+        )
         guide = MeanField(first, 1e-3)
         guide.log_scale.requires_grad_(False)
         likelihood = MixtureLikelihood(mixture, first)

@@ -90,7 +90,10 @@ class FittedMixture(FittedPosterior):
             parts.append(self.mixture.sample(points, some, generators.torch, fixed))
         codes = torch.cat(parts) if parts else torch.empty(0, len(self.domain), dtype=torch.int64)
         frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype)), generators.numpy)
-        given = {name: self.domain[name].parse(pd.Series([value] * len(frame), dtype=object))[0] for name, value in where.items()}
+        given = {
+            name: self.domain[name].parse(pd.Series([value] * len(frame), dtype=object))[0]
+            for name, value in where.items()
+        }
         return frame.assign(**given)
 
     def _points(self, draws: int, generator: torch.Generator) -> torch.Tensor:

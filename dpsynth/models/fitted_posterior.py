@@ -1,7 +1,7 @@
 """A fitted table model that holds a posterior, and can show it: whole sets of rows from posterior draws.
 
-`sample` makes one table that is as good as it can be. `sets` makes several, each from a posterior draw of its own, which
-carry what is not known about the law from set to set: what Rubin's rules need (`dpsynth.inference.combine`).
+`sample` makes one table that is as good as it can be. `sets` makes several, each from a posterior draw of its own,
+which carry what is not known about the law from set to set: what Rubin's rules need (`dpsynth.inference.combine`).
 """
 
 from __future__ import annotations

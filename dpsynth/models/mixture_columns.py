@@ -68,7 +68,10 @@ def code_laws(
 
     width: prior standard deviation of logits and tilts around the base.
     """
-    return [_code_law(c, kind, bases.get(j), width, missing_apart) for j, (c, kind) in enumerate(zip(codec.columns, kinds, strict=True))]
+    return [
+        _code_law(c, kind, bases.get(j), width, missing_apart)
+        for j, (c, kind) in enumerate(zip(codec.columns, kinds, strict=True))
+    ]
 
 
 def _code_law(column: ColumnCodes, kind: str, base: np.ndarray | None, width: float, missing_apart: bool) -> CodeLaw:

@@ -9,9 +9,9 @@
 Name the marginals that the analysis needs: what they do not hold together, the laws take for independent, and no
 interval knows that. For a regression of y on x1, x2, x3 that is [[x1, x2, x3, y]], with few codes each.
 
-Guarantee. Named marginals: one release, discrete Gaussian noise on every cell; a row counts once in each of T marginals,
-T exact scalar events of sensitivity one, 2 T under replace_one (`privacy/marginals.py`). A tree: the releases of `mst`.
-Everything else is post-processing of what they gave.
+Guarantee. Named marginals: one release, discrete Gaussian noise on every cell; a row counts once in each of T
+marginals, T exact scalar events of sensitivity one, 2 T under replace_one (`privacy/marginals.py`). A tree: the
+releases of `mst`. Everything else is post-processing of what they gave.
 """
 
 from __future__ import annotations
@@ -126,9 +126,7 @@ def named_cliques(marginals: Sequence[Sequence[str]], domain: Domain) -> tuple[C
         if isinstance(names, str) or not names or len(set(names)) < len(names):
             raise ConfigError(f"model.marginals: {names!r} must be a list of one or more different columns")
         if unknown := [name for name in names if name not in domain.names]:
-            raise ConfigError(
-                f"model.marginals: no column {unknown[0]!r}; the columns are {', '.join(domain.names)}"
-            )
+            raise ConfigError(f"model.marginals: no column {unknown[0]!r}; the columns are {', '.join(domain.names)}")
         clique = tuple(sorted(domain.position(name) for name in names))
         if clique not in cliques:
             cliques.append(clique)

@@ -2,8 +2,8 @@
 
     p(code) = p(state) * p(value bin | a value)        states: a value, each spike, missing
 
-Codes are those of the codec: value bins, spikes, missing. Spikes and missing have logits of their own, so missingness is
-learned, for each component, or once for the column (`missing_apart`: the mixture adds it then, see `mixture.py`).
+Codes are those of the codec: value bins, spikes, missing. Spikes and missing have logits of their own, so missingness
+is learned, for each component, or once for the column (`missing_apart`: the mixture adds it then, see `mixture.py`).
 """
 
 from __future__ import annotations

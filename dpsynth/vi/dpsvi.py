@@ -84,7 +84,9 @@ class DPSVI:
         if not self.shapes:
             raise ConfigError("shapes: name at least one unknown and its shape, such as {'slope': (4,)}")
         if unknown := [name for name in self.start if name not in self.shapes]:
-            raise ConfigError(f"start: no unknown is called {', '.join(unknown)}; shapes names {', '.join(self.shapes)}")
+            raise ConfigError(
+                f"start: no unknown is called {', '.join(unknown)}; shapes names {', '.join(self.shapes)}"
+            )
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be at least 1")
@@ -146,7 +148,10 @@ class DPSVI:
             engine.coordinates.write(phi)
             h = -descent.gradient(t, engine, rows, streams.privacy) + self._prior_gradient(phi)
             guide.align(h, standard)
-            return {"gradient_norm": engine.norms.median() if len(engine.norms) else 0.0, "spread": guide.log_scale.detach().mean()}
+            return {
+                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
+                "spread": guide.log_scale.detach().mean(),
+            }
 
         train(
             guide,

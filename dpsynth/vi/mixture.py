@@ -3,8 +3,8 @@
     p(x | phi) = prod over columns apart of Bern(missing) * sum over c of pi_c prod over j of p(x_j | phi_cj)
 
 pi = softmax of the first `components` numbers of phi. The component is summed out, so p is smooth in phi; conditions on
-columns S are exact: p(c | x_S) is proportional to pi_c prod over S of p(x_j | phi_cj).  All tables take phi (..., size).
-"""
+columns S are exact: p(c | x_S) is proportional to pi_c prod over S of p(x_j | phi_cj).  All tables take phi (...,
+size). """
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ class Mixture:
         return mixed + self.apart_table(phi)[index].sum(-1)
 
     def information(self, phi: Tensor) -> Tensor:
-        """(size,): diagonal Fisher information of one row whose component is known, the precision of phi a row brings."""
+        """(size,): diagonal Fisher information of one row whose component is known, the precision of phi a row
+        brings."""
         weights, columns, rates = self.parts(phi)
         pi, miss = weights.softmax(-1), rates.sigmoid()
         known = []
@@ -152,4 +153,3 @@ def _picked(p: Tensor, line: Tensor, generator: torch.Generator) -> Tensor:
     found = torch.searchsorted(ends, line + uniform) - line * p.shape[-1]
     last = (p > 0).double().cumsum(-1).argmax(-1)  # rounding must not lead past the last possible code
     return torch.minimum(found.clamp(min=0), last[line])
-

@@ -1,7 +1,7 @@
 """Clipped gradient sums of a mixture in closed form: no per-row gradient is ever formed.
 
-With responsibilities r_c = p(c | x), the gradient of log p(x | phi) is r_c * (score of column j in component c) in block
-(c, j), and r - pi in the block of the weights. So for one row
+With responsibilities r_c = p(c | x), the gradient of log p(x | phi) is r_c * (score of column j in component c) in
+block (c, j), and r - pi in the block of the weights. So for one row
 
     ||g||^2 = sum over c of r_c^2 A_c + ||r - pi||^2 + (columns apart),   A_c = sum over j of ||score_cj(x_j)||^2
 

@@ -82,8 +82,8 @@ class Posterior:
         """Has the path settled?
 
         drift: by name, how far the means went from the first to the second half of the tail, root mean square over the
-        coordinates, in units of sqrt(scale^2 + 4 wander^2). Two halves of a settled path differ by 2 wander, so it is at
-        most about 1 then, and well above when the path still travels. settled: all drifts below 1.5; None for a
+        coordinates, in units of sqrt(scale^2 + 4 wander^2). Two halves of a settled path differ by 2 wander, so it is
+        at most about 1 then, and well above when the path still travels. settled: all drifts below 1.5; None for a
         tail of fewer than four blocks, which cannot tell.
         """
         if self.tail < 4:

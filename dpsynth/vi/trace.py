@@ -1,8 +1,8 @@
 """The path of the variational parameters: averages over blocks of steps, and the average over the last ones.
 
 The path is made of released gradients alone, so it may be shown, averaged and modelled at no cost (arXiv:2210.15961,
-sections 3.2 and 4).  The mean over the last part of the steps is steadier than the last iterate; how far the block means
-scatter around it tells how well it is known.
+sections 3.2 and 4).  The mean over the last part of the steps is steadier than the last iterate; how far the block
+means scatter around it tells how well it is known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dpsynth.vi.guide import MeanField
 
 
 class Trace:
-    """Block means of (mean, log scale) of a guide along `steps` steps, as `train` wants an average: `update` after each.
+    """Block means of (mean, log scale) of a guide along `steps` steps, as `train` wants an average: `update` after
+    each.
 
     blocks: how many means are kept, at most one for each step. tail: the last part of the blocks, which is averaged.
     """

@@ -177,7 +177,9 @@ class Normal(_Located):
     def _ends(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean, deviation, slope = self._mean_and_deviation(parameters)
         z = (self.edges - mean) / deviation
-        z = torch.cat([torch.full_like(z[..., :1], -torch.inf), z[..., 1:-1], torch.full_like(z[..., :1], torch.inf)], -1)
+        z = torch.cat(
+            [torch.full_like(z[..., :1], -torch.inf), z[..., 1:-1], torch.full_like(z[..., :1], torch.inf)], -1
+        )
         return z, deviation, slope
 
     def log_probabilities(self, parameters: Tensor) -> Tensor:

@@ -112,7 +112,9 @@ def test_missing_by_column_has_one_rate():
 
 def test_noise_costs_little_at_epsilon_three():
     synthetic, fresh = fitted(3.0).sample(20_000, seed=0).frame, rows(20_000, seed=1)
-    independent = pd.DataFrame({name: fresh[name].sample(frac=1, random_state=k).to_numpy() for k, name in enumerate(fresh)})
+    independent = pd.DataFrame(
+        {name: fresh[name].sample(frac=1, random_state=k).to_numpy() for k, name in enumerate(fresh)}
+    )
     errors = [np.mean([pair_error(frame, fresh, *pair) for pair in PAIRS]) for frame in (synthetic, independent)]
     assert errors[0] < errors[1] / 3
 
@@ -133,7 +135,9 @@ def test_the_density_integrates_to_one_and_prefers_real_rows():
     expected = (model.mixture.log_weights(model.mean).exp() * table[:, code]).sum()
     np.testing.assert_allclose(total, float(expected), rtol=1e-6)
     fresh = rows(500, seed=2)
-    shuffled = pd.DataFrame({name: fresh[name].sample(frac=1, random_state=k).to_numpy() for k, name in enumerate(fresh)})
+    shuffled = pd.DataFrame(
+        {name: fresh[name].sample(frac=1, random_state=k).to_numpy() for k, name in enumerate(fresh)}
+    )
     assert model.log_density(Table(fresh, DOMAIN)).mean() > model.log_density(Table(shuffled, DOMAIN)).mean() + 1
     assert np.isfinite(model.log_density(Table(fresh, DOMAIN), draws=3)).all()
 

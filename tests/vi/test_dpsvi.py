@@ -50,7 +50,8 @@ def fitted(epsilon: float, seeds: int = 1, n: int = 4000, **changes) -> list[Pos
 
 
 def laplace(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mode and marginal standard deviations (inverse diagonal of the precision) of the posterior, in double precision."""
+    """Mode and marginal standard deviations (inverse diagonal of the precision) of the posterior, in double
+    precision."""
     x, y = (each.numpy() for each in logistic(n))
     x = np.column_stack([x, np.ones(n)])
 

@@ -58,7 +58,9 @@ def some_codes(law: Mixture, rows: int, seed: int = 0) -> torch.Tensor:
 @settings(max_examples=15, deadline=None)
 def test_a_value_law_sums_to_one_and_its_scores_are_derivatives(name, seed, size):
     law = LAWS[name]
-    parameters = law.start + size * torch.randn(law.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    parameters = law.start + size * torch.randn(
+        law.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     log_p = law.log_probabilities(parameters)
     torch.testing.assert_close(log_p.exp().sum(), torch.ones((), dtype=torch.float64))
     expected = torch.func.jacrev(law.log_probabilities)(parameters)
