@@ -77,14 +77,17 @@ class FittedLaws(FittedPosterior):
         codes = self.law().sample(n, generators.numpy, where=merged_conditions(self.codec, self.merging, where))
         return decoded(self.codec, self.merging, codes, generators.numpy, where)
 
+    def _posterior_draws(self, numbers: Sequence[int], generators: Generators) -> list[GraphicalModel]:
+        return [self.law(number) for number in numbers]
+
     def _draw_from(
-        self, rows: Sequence[int], generators: Generators, where: Mapping[str, Any], first: int = 0
+        self, draws: list[GraphicalModel], rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
     ) -> pd.DataFrame:
         fixed = merged_conditions(self.codec, self.merging, where)
+        # Rows of a set are independent, as an analysis of them will assume; rounded ones would vary too little.
         parts = [
-            # Rows of a set are independent, as an analysis of them will assume; rounded ones would vary too little.
-            self.law(first + k).sample(n, generators.numpy, method="categorical", where=fixed)
-            for k, n in enumerate(rows)
+            law.sample(n, generators.numpy, method="categorical", where=fixed)
+            for law, n in zip(draws, rows, strict=True)
         ]
         codes = np.concatenate(parts) if parts else np.zeros((0, len(self.domain)), dtype=np.int64)
         return decoded(self.codec, self.merging, codes, generators.numpy, where)

@@ -77,29 +77,40 @@ class FittedMixture(FittedPosterior):
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         whole, rest = divmod(n, self.records_per_draw)
-        return self._draw_from([self.records_per_draw] * whole + [rest] * (rest > 0), generators, where)
-
-    def _draw_from(
-        self, rows: Sequence[int], generators: Generators, where: Mapping[str, Any], first: int = 0
-    ) -> pd.DataFrame:
-        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
-        parts = []
+        rows = [self.records_per_draw] * whole + [rest] * (rest > 0)
+        parts = [torch.empty(0, len(self.domain), dtype=torch.int64)]
         for start in range(0, len(rows), DRAWS_AT_ONCE):
             some = rows[start : start + DRAWS_AT_ONCE]
-            points = self._points(len(some), generators.torch)
-            parts.append(self.mixture.sample(points, some, generators.torch, fixed))
-        codes = torch.cat(parts) if parts else torch.empty(0, len(self.domain), dtype=torch.int64)
-        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype)), generators.numpy)
-        given = {
-            name: self.domain[name].parse(pd.Series([value] * len(frame), dtype=object))[0]
-            for name, value in where.items()
-        }
-        return frame.assign(**given)
+            parts.append(self._codes(self._points(len(some), generators.torch), some, generators, where))
+        return self._decoded(torch.cat(parts), generators, where)
+
+    def _posterior_draws(self, numbers: Sequence[int], generators: Generators) -> torch.Tensor:
+        """(draws, size) draws of phi."""
+        return self._points(len(numbers), generators.torch)
+
+    def _draw_from(
+        self, draws: torch.Tensor, rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        return self._decoded(self._codes(draws, rows, generators, where), generators, where)
 
     def _points(self, draws: int, generator: torch.Generator) -> torch.Tensor:
-        """(draws, size) posterior draws of phi."""
         normal = torch.randn(draws, len(self.mean), generator=generator, dtype=self.mean.dtype)
         return self.mean + self.scale * normal
+
+    def _codes(
+        self, draws: torch.Tensor, rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
+    ) -> torch.Tensor:
+        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
+        return self.mixture.sample(draws, rows, generators.torch, fixed)
+
+    def _decoded(self, codes: torch.Tensor, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
+        """Rows of codes; conditions are met to the value, not only to the bin."""
+        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype)), generators.numpy)
+        n = len(frame)
+        given = {
+            name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()
+        }
+        return frame.assign(**given)
 
     def _code(self, name: str, value: Any) -> int:
         column = self.codec[name]

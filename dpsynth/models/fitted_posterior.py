@@ -19,14 +19,17 @@ from dpsynth.models.fitted_table import FittedTable
 
 
 class FittedPosterior(FittedTable):
-    """A method adds `_draw_from` to what `FittedTable` asks for."""
+    """A method adds `_posterior_draws` and `_draw_from` to what `FittedTable` asks for."""
+
+    @abstractmethod
+    def _posterior_draws(self, numbers: Sequence[int], generators: Generators) -> Any:
+        """Posterior draws, one for each of `numbers`: fresh ones, or those of a list that is kept."""
 
     @abstractmethod
     def _draw_from(
-        self, rows: Sequence[int], generators: Generators, where: Mapping[str, Any], first: int = 0
+        self, draws: Any, rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
     ) -> pd.DataFrame:
-        """rows[l] records from the l-th of len(rows) posterior draws, in order. first: the number of the first draw,
-        for posteriors that keep a list of draws."""
+        """rows[l] records from the l-th of `draws`, in order."""
 
     def sets(
         self, m: int, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None
@@ -41,8 +44,13 @@ class FittedPosterior(FittedTable):
         if n is None or isinstance(n, bool) or not isinstance(n, int) or n < 0:
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
         generators, given = Generators.seeded(seed), self._legal(where or {})
-        tables = []
-        for k in range(m):
-            frame = self._draw_from([n], generators, given, first=k)
-            tables.append(Table(self._lawful(frame, generators, given), self.domain))
-        return tables
+        return [self._set(k, n, generators, given) for k in range(m)]
+
+    def _set(self, k: int, n: int, generators: Generators, given: Mapping[str, Any]) -> Table:
+        """n rows from posterior draw k, those that have to be drawn again for a constraint included."""
+        points = self._posterior_draws([k], generators)
+
+        def draw(count: int) -> pd.DataFrame:
+            return self._draw_from(points, [count], generators, given)
+
+        return Table(self._lawful(draw(n), generators, given, draw), self.domain)

@@ -3,8 +3,9 @@
     p(x | phi) = prod over columns apart of Bern(missing) * sum over c of pi_c prod over j of p(x_j | phi_cj)
 
 pi = softmax of the first `components` numbers of phi. The component is summed out, so p is smooth in phi; conditions on
-columns S are exact: p(c | x_S) is proportional to pi_c prod over S of p(x_j | phi_cj).  All tables take phi (...,
-size). """
+columns S are exact: p(c | x_S) is proportional to pi_c prod over S of p(x_j | phi_cj). phi has any
+leading dimensions, (..., size), and tables have the same.
+"""
 
 from __future__ import annotations
 
