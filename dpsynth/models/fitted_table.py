@@ -58,8 +58,8 @@ class FittedTable(Fitted[Table]):
         """The rows that keep the constraints, more draws for the others, and repair for what is left after
         that.
 
-        draw: gives so many more rows, by default `_draw`. Conditions win over repair: raises `ConfigError` when they and
-        the constraints cannot hold together.
+        draw: gives so many more rows, by default `_draw`. Conditions win over repair: raises `ConfigError` when they
+        and the constraints cannot hold together.
         """
         constraints = self.domain.constraints
         for _ in range(LAWFUL_ROUNDS):
