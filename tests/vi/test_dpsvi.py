@@ -18,6 +18,7 @@ from dpsynth.vi import DPSVI, Posterior
 from dpsynth.vi.guide import MeanField
 from dpsynth.vi.row_likelihood import RowLikelihood
 
+RELATIONS = ("add_remove", "replace_one")
 SLOPE = torch.tensor([1.0, -0.5, 0.0], dtype=torch.float64)
 
 
@@ -84,15 +85,15 @@ def test_a_path_that_still_travels_is_not_settled():
 def test_noise_shrinks_as_epsilon_grows_and_the_draws_know_it():
     mode, scale = laplace(4000)
     errors, honest = [], []
-    for epsilon in (0.1, 1.0, 20.0):
-        found = fitted(epsilon, seeds=3, steps=150)
+    for epsilon in (0.1, 20.0):
+        found = fitted(epsilon, seeds=3, steps=100)
         means = np.array([np.append(p.mean["slope"], p.mean["level"]) for p in found])
         errors.append(float(np.sqrt(np.mean((means - mode) ** 2))))
         draws = found[0].sample(500, seed=1)
         honest.append(float(torch.cat([draws["slope"], draws["level"][:, None]], 1).std(0).mean()))
-    assert errors[0] > 2 * errors[1] > 2 * errors[2]
-    assert errors[2] < 2 * scale.mean()
-    assert honest[0] > 1.5 * honest[2]
+    assert errors[0] > 3 * errors[1]
+    assert errors[1] < 2 * scale.mean()
+    assert honest[0] > 1.5 * honest[1]
     assert honest[0] > errors[0] / 3
 
 
@@ -138,19 +139,24 @@ def test_a_joint_of_rows_is_taken_too():
     torch.testing.assert_close(one.mean["slope"], other.mean["slope"], rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
-def test_replay_on_neighbours(neighbours):
+@pytest.fixture(scope="module")
+def plans():
+    """Of six steps on 21 rows, by relation."""
+    return {each: recipe(steps=6, batch_size=12).plan(21, Budget(1.0, 1e-5, each)) for each in RELATIONS}
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_replay_on_neighbours(neighbours, plans):
     x, y = logistic(30)
     x[20] *= 1e6
     y[20] = math.nan
     vi = recipe(steps=6, batch_size=12)
-    plan = vi.plan(21, Budget(1.0, 1e-5, neighbours))
     other = (x[:20], y[:20])
     if neighbours == "replace_one":
         other = (torch.cat([x[:20], x[25:26]]), torch.cat([y[:20], y[25:26]]))
 
     def publish(data, streams):
-        posterior = vi.fit(data, plan, streams)
+        posterior = vi.fit(data, plans[neighbours], streams)
         return posterior.trace, posterior.sample(3, seed=0)["slope"]
 
     report = audit(publish, (x[:21], y[:21]), other)
@@ -158,31 +164,30 @@ def test_replay_on_neighbours(neighbours):
     audit(publish, other, (x[:21], y[:21]))
 
 
-def test_an_empty_table_is_a_run_of_noise():
-    vi = recipe(steps=5)
-    posterior = vi.fit((torch.zeros(0, 3), torch.zeros(0)), vi.plan(1000, Budget(1.0, 1e-5)), Streams(0, "seeded"))
+def test_an_empty_table_is_a_run_of_noise(plans):
+    vi = recipe(steps=6, batch_size=12)
+    posterior = vi.fit((torch.zeros(0, 3), torch.zeros(0)), plans["add_remove"], Streams(0, "seeded"))
     assert torch.isfinite(posterior.trace).all()
 
 
-def test_resumed_is_uninterrupted_and_saved_is_loaded(tmp_path):
-    vi, data = recipe(steps=20), logistic(200)
-    plan = vi.plan(200, Budget(1.0, 1e-5))
-    first = vi.fit(data, plan, checkpoint=Checkpoint(tmp_path / "c"))
-    again = vi.fit(data, plan, checkpoint=Checkpoint(tmp_path / "c"))
+def test_resumed_is_uninterrupted_and_saved_is_loaded(plans, tmp_path):
+    vi, data = recipe(steps=6, batch_size=12), logistic(21)
+    first = vi.fit(data, plans["add_remove"], checkpoint=Checkpoint(tmp_path / "c"))
+    again = vi.fit(data, plans["add_remove"], checkpoint=Checkpoint(tmp_path / "c"))
     torch.testing.assert_close(first.trace, again.trace, rtol=0, atol=0)
+    assert first.statement["private"]
     first.save(tmp_path / "posterior.safetensors")
     loaded = Posterior.load(tmp_path / "posterior.safetensors")
     assert loaded.statement == first.statement
     torch.testing.assert_close(loaded.sample(4, seed=2)["slope"], first.sample(4, seed=2)["slope"])
 
 
-def test_what_cannot_be_is_refused():
+def test_what_cannot_be_is_refused(plans):
     with pytest.raises(ConfigError, match="shapes"):
         DPSVI(log_likelihood, None, {})
     with pytest.raises(ConfigError, match="no unknown"):
         recipe(start={"slop": 1.0})
     with pytest.raises(ConfigError, match="tail"):
         recipe(tail=0.0)
-    plan = recipe(steps=3, batch_size=4).plan(10, Budget(1.0, 1e-5, "replace_one"))
-    with pytest.raises(BudgetError, match="10 rows"):
-        recipe(steps=3, batch_size=4).fit(logistic(9), plan)
+    with pytest.raises(BudgetError, match="21 rows"):
+        recipe(steps=6, batch_size=12).fit(logistic(20), plans["replace_one"])
