@@ -5,9 +5,10 @@ from dpsynth.models.dpvi import DPVI
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
+from dpsynth.models.merf import MERF
 from dpsynth.models.mst import MST
 from dpsynth.models.napsu import NAPSU
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["AIM", "DPVI", "MAF", "MST", "NAPSU", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+__all__ = ["AIM", "DPVI", "MAF", "MERF", "MST", "NAPSU", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
