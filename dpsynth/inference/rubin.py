@@ -17,7 +17,7 @@ says so: n_syn rows in a synthetic set, n in the original. Many sets (m >= 50) m
 
 What the rules need: sets drawn from draws of a posterior that knows the privacy noise (`model=napsu`; Raisa, Jaelkoe,
 Kaski and Honkela 2023, arXiv:2205.14485), a model that holds for the estimand, and a large sample. Sets drawn from one
-fitted law give b = u / 1 and T near 0, whatever the noise did: too narrow by far. The partially synthetic rule
+fitted law give b near u and T near 0, whatever the noise did: too narrow by far. The partially synthetic rule
 T = u + b / m is for other data; do not use it here.
 """
 
