@@ -24,7 +24,7 @@ from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
-SMALL: dict[str, dict] = {}
+SMALL: dict[str, dict] = {"pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1}}
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
 

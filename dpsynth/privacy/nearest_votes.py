@@ -116,12 +116,13 @@ def votes(
     for group in np.unique(candidates.groups):
         members = np.flatnonzero(candidates.groups == group)
         voters = rows.values[rows.groups == group]
-        points = _on_grid(candidates.values[members], steps, device)
+        points = _on_grid(candidates.values[members], steps)
         # |x - s|^2 = |x|^2 + 2 (|s|^2 / 2 - x.s), and |x|^2 is the same for all candidates.
-        halves = (points.double() ** 2).sum(dim=1).div_(2).float()
+        halves = (points.double() ** 2).sum(dim=1).div_(2).float().to(device)
+        points = points.to(device)
         at_once = max(1, _SCORES_AT_ONCE // len(members))
         for start in range(0, len(voters), at_once):
-            part = _on_grid(voters[start : start + at_once], steps, device)
+            part = _on_grid(voters[start : start + at_once], steps).to(device)
             scores = torch.addmm(halves, part, points.T, alpha=-1.0)
             for _ in range(min(nearest, len(members))):
                 chosen = scores.argmin(dim=1, keepdim=True)  # the first of equals
@@ -138,7 +139,7 @@ def grid_steps(dimensions: int) -> int:
     return steps
 
 
-def _on_grid(values: NDArray[np.floating], steps: int, device: str | torch.device) -> torch.Tensor:
-    """Whole numbers in [-q, q] as float32."""
-    clipped = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
-    return torch.nan_to_num(clipped, nan=0.0).clamp_(-1.0, 1.0).mul_(steps).round_()
+def _on_grid(values: NDArray[np.floating], steps: int) -> torch.Tensor:
+    """Whole numbers in [-q, q] as float32, rounded on the processor whatever the device."""
+    given = torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
+    return torch.nan_to_num_(given, nan=0.0).clamp_(-1.0, 1.0).mul_(steps).round_()
