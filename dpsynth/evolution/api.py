@@ -33,8 +33,8 @@ class Provenance:
 class PEApi(Protocol):
     """The two operators of Lin et al. 2023 (arXiv 2305.15560, section 4): RANDOM_API and VARIATION_API.
 
-    modality: "table" or "image". portable: the API can be made again from the domain and the saved model alone, so that a fitted model goes on
-    varying its population; otherwise variations are made once, at the end of the fit, and kept.
+    modality: "table" or "image". portable: the API can be made again from the domain and the saved model alone, so that
+    a fitted model goes on varying its population; otherwise variations are made once, at the end of the fit, and kept.
     """
 
     modality: str

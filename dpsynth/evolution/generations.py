@@ -97,7 +97,7 @@ class Evolution:
         if not self.lookahead:
             return self.embedding(candidates)
         ahead = [self.embedding(self.api.variation(candidates, degree, generator)) for _ in range(self.lookahead)]
-        return np.mean(ahead, axis=0, dtype=np.float32)
+        return np.asarray(np.mean(ahead, axis=0, dtype=np.float32))
 
     def _children(
         self, chosen: Batch, degree: float, variations: int, keep: bool, generator: np.random.Generator

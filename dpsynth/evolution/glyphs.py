@@ -54,7 +54,8 @@ def _field(text: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
     width, height = (max(1, round(side * scale)) for side in ink.size)
     placed = Image.new("L", (SIDE, SIDE))
     placed.paste(ink.resize((width, height), Image.Resampling.LANCZOS), ((SIDE - width) // 2, (SIDE - height) // 2))
-    inside = np.asarray(placed) > 127
+    inside = np.array(placed, dtype=np.uint8) > 127
     if not inside.any():
         inside[SIDE // 2, SIDE // 2] = True
-    return (distance_transform_edt(inside) - distance_transform_edt(~inside)).astype(np.float32) / SIDE
+    within, beyond = (np.asarray(distance_transform_edt(side), dtype=np.float32) for side in (inside, ~inside))
+    return (within - beyond) / SIDE

@@ -12,7 +12,7 @@ import pandas as pd
 
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.column_codes import ColumnCodes
-from dpsynth.data.columns import Category
+from dpsynth.data.columns import Category, Quantity
 from dpsynth.data.domain import Domain
 from dpsynth.evolution.batch import Batch
 
@@ -83,10 +83,9 @@ class TableView:
 
 def _places(column: ColumnCodes) -> np.ndarray:
     places = np.full(column.size, 0.5)
-    if column.spike_codes:
-        plain = ColumnCodes(column.column.replace(spikes=()), 1)
-        values = column.column.write(
-            np.array(column.column.spike_values), np.zeros(len(column.spike_codes), dtype=bool)
-        )
+    quantity = column.column
+    if isinstance(quantity, Quantity) and quantity.spikes:
+        plain = ColumnCodes(quantity.replace(spikes=()), 1)
+        values = quantity.write(np.array(quantity.spike_values), np.zeros(len(quantity.spikes), dtype=bool))
         _, places[list(column.spike_codes)] = plain.encode(plain.column.read(values))
     return places

@@ -135,7 +135,8 @@ class PE(Synthesizer):
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         kind = self._kind(domain)
-        iterations, bought, settings = kind.timetable.iterations, (), {"provenance": kind.provenance}
+        iterations, bought = kind.timetable.iterations, ()
+        settings: dict[str, Any] = {"provenance": kind.provenance}
         if kind.seed is not None:
             # Of what is left, the votes take their share, as rho adds up; the seed model is calibrated to the rest.
             whole = calibrate(lambda z: (*before, self._votes(1, z).charge()), budget)

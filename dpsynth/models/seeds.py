@@ -21,6 +21,6 @@ def seed_recipe(wanted: Any) -> Synthesizer | None:
     """
     if wanted is None or (isinstance(wanted, Synthesizer) and "table" in wanted.modalities):
         return wanted
-    if wanted not in SEEDS:
+    if not isinstance(wanted, str) or wanted not in SEEDS:
         raise ConfigError(f"model.seed_model={wanted}: choose {', '.join(SEEDS)}, null, or a recipe for tables")
     return SEEDS[wanted]()
