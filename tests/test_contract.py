@@ -39,6 +39,7 @@ SMALL = {
         "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],
         "population": 12,
         "proposals": 200,
+        "variants": 50,
     },
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")

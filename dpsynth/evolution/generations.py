@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -65,6 +65,14 @@ class Population:
         return cls(Batch.restore(tensors, "population"), tensors["weights"].numpy())
 
 
+class Ballot(NamedTuple):
+    """One released histogram: where the candidates stood, (m, d) float32, their labels, (m,), and noisy votes, (m,)."""
+
+    points: np.ndarray
+    labels: np.ndarray
+    noisy: np.ndarray
+
+
 @dataclass(frozen=True)
 class Evolution:
     """One evolution, from public settings.
@@ -80,18 +88,23 @@ class Evolution:
     threshold: float = 0.0
     lookahead: int = 0
 
-    def run(self, vote: Vote, generator: np.random.Generator, watch: Watch | None = None) -> Population:
-        """The population after the last vote. `vote` is called once an iteration."""
+    def run(
+        self, vote: Vote, generator: np.random.Generator, watch: Watch | None = None
+    ) -> tuple[Population, list[Ballot]]:
+        """(the population after the last vote, all histograms). `vote` is called once an iteration."""
+        ballots: list[Ballot] = []
         candidates = self.api.random(np.repeat(np.arange(len(self.sizes)), self.sizes), generator)
         for step in range(self.timetable.iterations):
             degree, phase = self.timetable.degree(step), self.timetable.phase(step)
-            noisy = vote(self._points(candidates, degree, generator), candidates.labels, step)
+            points = self._points(candidates, degree, generator)
+            noisy = vote(points, candidates.labels, step)
+            ballots.append(Ballot(points, candidates.labels, noisy))
             if watch is not None:
                 watch(step, candidates.take(np.argsort(-noisy, kind="stable")))
             if step + 1 < self.timetable.iterations:
                 chosen = parents(noisy, candidates.labels, self.sizes, phase.selection, self.threshold, generator)
                 candidates = self._children(candidates.take(chosen), degree, phase.variations, phase.keep, generator)
-        return self._population(candidates, noisy, generator)
+        return self._population(candidates, noisy, generator), ballots
 
     def _points(self, candidates: Batch, degree: float, generator: np.random.Generator) -> np.ndarray:
         if not self.lookahead:

@@ -5,7 +5,8 @@ from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
 from dpsynth.models.mst import MST
+from dpsynth.models.pe import PE
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-__all__ = ["AIM", "MAF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+__all__ = ["AIM", "MAF", "MST", "PE", "Fitted", "Independent", "PrivBayes", "Synthesizer"]

@@ -24,7 +24,8 @@ ENOUGH = 20  # members that meet the conditions; with fewer, the nearest to meet
 class EvolvedTable(FittedTable):
     """A released population, its labels' shares, and the API that varies it.
 
-    degree: how far a drawn row may stray from the member it comes from. crossover, proposal: of `TablePerturbation`.
+    degree: how far a drawn row may stray from the member it comes from. crossover: of `TablePerturbation`.
+    proposed: cells are drawn anew from the members, not evenly.
     provenance: of the API that made the population.
     """
 
@@ -35,21 +36,22 @@ class EvolvedTable(FittedTable):
         label_shares: np.ndarray,
         degree: float,
         crossover: float = 0.0,
-        proposal: Batch | None = None,
+        proposed: bool = False,
         provenance: str = "none",
         statement: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(domain, statement)
         self.population, self.label_shares, self.degree = population, label_shares, degree
         self.view, self.provenance = TableView(domain), provenance
-        self.api = TablePerturbation(self.view, proposal, crossover)
+        self.proposed = proposed
+        self.api = TablePerturbation(self.view, population.members if proposed else None, crossover)
 
     def config(self) -> dict[str, Any]:
-        return {"degree": self.degree, "crossover": self.api.crossover, "provenance": self.provenance}
+        settings = {"degree": self.degree, "crossover": self.api.crossover, "proposed": self.proposed}
+        return {**settings, "provenance": self.provenance}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        proposal = {} if self.api.proposal is None else self.api.proposal.tensors("proposal")
-        return {**self.population.tensors(), **proposal, "label_shares": torch.from_numpy(self.label_shares)}
+        return {**self.population.tensors(), "label_shares": torch.from_numpy(self.label_shares)}
 
     @classmethod
     def restore(
@@ -59,9 +61,8 @@ class EvolvedTable(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        proposal = Batch.restore(tensors, "proposal") if "proposal.labels" in tensors else None
         shares, population = tensors["label_shares"].numpy(), Population.restore(tensors)
-        named = (config["degree"], config["crossover"], proposal, config["provenance"])
+        named = (config["degree"], config["crossover"], config["proposed"], config["provenance"])
         return cls(domain, population, shares, *named, statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.evolution.api import PEApi
 from dpsynth.evolution.batch import Batch
-from dpsynth.evolution.generations import Embedding, Evolution, Population, Watch
+from dpsynth.evolution.generations import Ballot, Embedding, Evolution, Population, Watch
 from dpsynth.evolution.image_apis import NAMES, PORTABLE, image_api, provenance_of
 from dpsynth.evolution.image_points import ImagePoints, Kind
 from dpsynth.evolution.schedule import Degrees, Phase, Timetable
@@ -43,6 +43,7 @@ from dpsynth.models.evolved_table import EvolvedTable
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.seeds import seed_recipe
 from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
+from dpsynth.models.table_pool import TablePool
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.ledger import Charge, Ledger
@@ -87,6 +88,7 @@ class PE(Synthesizer):
     lookahead: variations whose mean is where a candidate stands. nearest: candidates that a row votes for.
     label_prior: uniform, public (`label_shares`), or private: taken from the seed model, else bought with
     `label_share` of the budget. embedding, size, inception: see `ImagePoints`. crossover: see `TablePerturbation`.
+    variants, spread: a table's final pool holds the proposals and so many variations of the population, of this degree.
     copies: variations of every member kept in the model where its API needs things outside of it.
     """
 
@@ -97,7 +99,7 @@ class PE(Synthesizer):
     source: str | None = None
     seed_model: Any = "independent"
     seed_share: float = 0.2
-    proposals: int = 10_000
+    proposals: int = 40_000
     phases: Any = None
     degrees: Any = None
     population: int | None = None
@@ -111,13 +113,22 @@ class PE(Synthesizer):
     size: int = 14
     inception: str | None = None
     crossover: float = 0.5
+    variants: int = 20_000
+    spread: float = 0.3
     copies: int = 4
 
     def __post_init__(self) -> None:
         for name in ("seed_share", "label_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
-        for name, least in (("nearest", 1), ("proposals", 1), ("copies", 0), ("lookahead", 0), ("population", 1)):
+        for name, least in (
+            ("nearest", 1),
+            ("proposals", 1),
+            ("variants", 1),
+            ("copies", 0),
+            ("lookahead", 0),
+            ("population", 1),
+        ):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"model.{name}={value}: must be at least {least}")
@@ -171,10 +182,15 @@ class PE(Synthesizer):
         shares = self._shares(kind, private.labels, rows, proposal, ledger, run)
         api = TablePerturbation(view, proposal, self.crossover) if isinstance(self.api, str) else self.api
         evolution = self._evolution(api, view.points, kind, rows, shares, ledger)
-        population = self._run(evolution, Points(view.points(private), private.labels), rows, ledger, run)
+        population, ballots = self._run(evolution, Points(view.points(private), private.labels), rows, ledger, run)
+        noise = self._noise(kind, ledger)
+        pool = TablePool.of(
+            view, api, population, shares, proposal, self.variants, self.spread, run.streams.numpy("pool")
+        )
+        weighted, shares = pool.weighted(ballots, rows, noise, self.nearest, shares)
         degree = kind.timetable.degrees.last
         return EvolvedTable(
-            table.domain, population, shares, degree, self.crossover, proposal, provenance=kind.provenance
+            table.domain, weighted, shares, degree, self.crossover, proposal is not None, kind.provenance
         )
 
     def _fit_images(self, images: Images, kind: _Kind, rows: int, ledger: Ledger, run: Run) -> EvolvedImages:
@@ -185,7 +201,7 @@ class PE(Synthesizer):
         api = image_api(name, domain, self.source) if isinstance(name, str) else name
         evolution = self._evolution(api, lambda batch: points(batch.genes["pixels"]), kind, rows, shares, ledger)
         history = History(kind.labels, domain)
-        population = self._run(evolution, Points(points(images.pixels), labels), rows, ledger, run, history.add)
+        population, _ = self._run(evolution, Points(points(images.pixels), labels), rows, ledger, run, history.add)
         degree = kind.timetable.degrees.last
         if not api.portable:
             population = population.enlarged(api, self.copies, degree, run.streams.numpy("enlargement"))
@@ -194,7 +210,7 @@ class PE(Synthesizer):
 
     def _run(
         self, evolution: Evolution, private: Points, rows: int, ledger: Ledger, run: Run, watch: Watch | None = None
-    ) -> Population:
+    ) -> tuple[Population, list[Ballot]]:
         """The evolution under the votes of `private`, which go nowhere but into the mechanism."""
         plan, device = ledger.plan, resolve_device(run.settings.device)
         votes = self._votes(evolution.timetable.iterations, plan.settings["vote noise"])
@@ -231,8 +247,7 @@ class PE(Synthesizer):
     def _evolution(
         self, api: PEApi, embedding: Embedding, kind: _Kind, rows: int, shares: np.ndarray, ledger: Ledger
     ) -> Evolution:
-        plan = ledger.plan
-        noise = self._votes(kind.timetable.iterations, plan.settings["vote noise"]).noise(plan.budget)
+        noise = self._noise(kind, ledger)
         sizes = whole_shares(self._members(rows, noise), shares, LEAST)
         return Evolution(api, embedding, kind.timetable, sizes, self.threshold * noise, kind.lookahead)
 
@@ -273,6 +288,11 @@ class PE(Synthesizer):
             raise ConfigError(f"model.label_shares: {len(self.label_shares or ())} shares for {labels} classes")
         lookahead = self.lookahead if self.lookahead is not None else (0 if table else IMAGE_LOOKAHEAD)
         return _Kind(labels, prior, timetable, lookahead, provenance, seed, dimensions)
+
+    def _noise(self, kind: _Kind, ledger: Ledger) -> float:
+        """Standard deviation of the noise on a member's votes."""
+        plan = ledger.plan
+        return self._votes(kind.timetable.iterations, plan.settings["vote noise"]).noise(plan.budget)
 
     def _votes(self, iterations: int, noise: float) -> NearestVotes:
         return NearestVotes(VOTES, iterations, noise, self.nearest)

@@ -111,24 +111,31 @@ def votes(
     rows: Points, candidates: Points, nearest: int = 1, device: str | torch.device = "cpu"
 ) -> NDArray[np.float64]:
     """(candidates,) float64 exact votes: private. Every row gives 1 / sqrt(nearest) to each of its nearest ones."""
+    chosen = nearest_candidates(rows, candidates, nearest, device)
+    return np.bincount(chosen[chosen >= 0], minlength=len(candidates.values)) / math.sqrt(nearest)
+
+
+def nearest_candidates(
+    rows: Points, candidates: Points, nearest: int = 1, device: str | torch.device = "cpu"
+) -> NDArray[np.int64]:
+    """(rows, nearest) int64 positions of each row's nearest candidates of its group, -1 where there are no more."""
     steps = grid_steps(candidates.values.shape[1])
-    counts = np.zeros(len(candidates.values), dtype=np.int64)
+    found = np.full((len(rows.values), nearest), -1, dtype=np.int64)
     for group in np.unique(candidates.groups):
-        members = np.flatnonzero(candidates.groups == group)
-        voters = rows.values[rows.groups == group]
+        members, voters = np.flatnonzero(candidates.groups == group), np.flatnonzero(rows.groups == group)
         points = _on_grid(candidates.values[members], steps)
         # |x - s|^2 = |x|^2 + 2 (|s|^2 / 2 - x.s), and |x|^2 is the same for all candidates.
         halves = (points.double() ** 2).sum(dim=1).div_(2).float().to(device)
         points = points.to(device)
         at_once = max(1, _SCORES_AT_ONCE // len(members))
         for start in range(0, len(voters), at_once):
-            part = _on_grid(voters[start : start + at_once], steps).to(device)
-            scores = torch.addmm(halves, part, points.T, alpha=-1.0)
-            for _ in range(min(nearest, len(members))):
+            part = voters[start : start + at_once]
+            scores = torch.addmm(halves, _on_grid(rows.values[part], steps).to(device), points.T, alpha=-1.0)
+            for k in range(min(nearest, len(members))):
                 chosen = scores.argmin(dim=1, keepdim=True)  # the first of equals
-                counts[members] += torch.bincount(chosen.flatten(), minlength=len(members)).cpu().numpy()
+                found[part, k] = members[chosen.flatten().cpu().numpy()]
                 scores.scatter_(1, chosen, math.inf)
-    return counts / math.sqrt(nearest)
+    return found
 
 
 def grid_steps(dimensions: int) -> int:
