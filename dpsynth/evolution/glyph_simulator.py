@@ -62,7 +62,7 @@ class GlyphSimulator:
         other = generator.random(len(batch)) < degree
         glyph = np.where(other, self._glyphs(batch.labels, generator), genes["glyph"])
         step = degree * generator.uniform(-1, 1, genes["pose"].shape).astype(np.float32)
-        pose = _reflected(genes["pose"] + step)
+        pose = reflected(genes["pose"] + step)
         fresh = generator.standard_normal(genes["bend"].shape, dtype=np.float32)
         bend = np.float32(math.sqrt(1 - degree**2)) * genes["bend"] + np.float32(degree) * fresh
         return self._drawn(batch.labels, glyph, pose, bend)
@@ -116,7 +116,7 @@ def _looked_up(values: dict[str, torch.Tensor], bend: torch.Tensor, height: int,
     return torch.stack([x, y], dim=-1)
 
 
-def _reflected(numbers: np.ndarray) -> np.ndarray:
+def reflected(numbers: np.ndarray) -> np.ndarray:
     """Numbers that walked beyond -1 or 1 come back as from a wall, so that an even law stays even."""
     over = np.where(numbers > 1, 2 - numbers, numbers)
     return np.clip(np.where(over < -1, -2 - over, over), -1, 1).astype(np.float32)

@@ -142,6 +142,10 @@ class PE(Synthesizer):
             raise ConfigError("model.label_shares: list the public share of every class, with label_prior=public only")
         if isinstance(self.api, str) and self.api not in ("auto", *NAMES):
             raise ConfigError(f"model.api={self.api}: choose auto, {', '.join(NAMES)}")
+        if self.api in NAMES and (self.api in PORTABLE) != (self.source is None):
+            raise ConfigError(
+                f"model.source={self.source}: pool and generator need public images, diffusion a local pipeline"
+            )
         seed_recipe(self.seed_model)  # refuses what is none
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
@@ -198,7 +202,7 @@ class PE(Synthesizer):
         labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
         shares = self._shares(kind, labels, rows, None, ledger, run)
         name = "glyphs" if self.api == "auto" else self.api
-        api = image_api(name, domain, self.source) if isinstance(name, str) else name
+        api = image_api(name, domain, self.source, points) if isinstance(name, str) else name
         evolution = self._evolution(api, lambda batch: points(batch.genes["pixels"]), kind, rows, shares, ledger)
         history = History(kind.labels, domain)
         population, _ = self._run(evolution, Points(points(images.pixels), labels), rows, ledger, run, history.add)
