@@ -27,7 +27,7 @@ from dpsynth.commands.declaration import opened
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
 from dpsynth.metrics.association import Association
 from dpsynth.metrics.comparison import Comparison, Counts
-from dpsynth.metrics.image_features import image_shape, images_of, labels_of
+from dpsynth.metrics.image_sample import image_sample
 from dpsynth.metrics.marginals import Marginals
 from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
@@ -71,8 +71,9 @@ def draw(run: Path, out: Path) -> None:
         found = diagnostics(fitted.base(holdout), fitted.domain.names)
         for name, (caption, picture) in zip(("marginals", "quantiles", "pairs"), found.items(), strict=False):
             write(out, data, f"flow_{name}", picture, caption)
-    if image_shape(fitted.domain) is not None:
-        pairs = image_comparison(images_of(real), labels_of(real), images_of(synthetic), labels_of(synthetic))
+    shown, made = image_sample(real), image_sample(synthetic)
+    if shown is not None and made is not None:
+        pairs = image_comparison(shown.units, shown.labels, made.units, made.labels)
         write(out, data, "images", pairs, "Images of each class: real ones, and synthetic ones below them.")
     scores = run / "private" / "scores.json"
     if scores.exists():

@@ -34,6 +34,7 @@ SMALL = {
     "maf": {
         "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
     },
+    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16, "bins": 8},
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
     "pe": {
         "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],

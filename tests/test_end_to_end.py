@@ -1,5 +1,6 @@
 """The scripts as a person runs them, in processes of their own, on the main model and a small toy table."""
 
+import json
 import os
 import signal
 import subprocess
@@ -78,6 +79,28 @@ def test_ctrl_c_saves_and_a_second_run_resumes_to_the_same_result(whole, tmp_pat
     files = [(path / "release" / "synthetic.csv").read_bytes() for path in (whole, tmp_path / "broken")]
     assert files[0] == files[1]
     assert not (tmp_path / "broken" / "private" / "checkpoint").exists()
+
+
+DIGITS = ["model=merf", "data=digits", "model.frequencies=300", "model.steps=150", "model.hidden=64"]
+DIGITS += ["privacy.epsilon=10", "trainer.progress=quiet"]
+CHAIN = ["metrics=quick", "metrics.image_steps=30", "metrics.image_rows=200"]
+
+
+def test_images_train_generate_evaluate_offline(tmp_path):
+    """The whole chain on the digits that come with scikit-learn."""
+    assert "-differential privacy for one row" in succeeded(script("train", *DIGITS, folder=tmp_path))
+    run = tmp_path / "outputs" / "merf-digits"
+    assert (run / "release" / "synthetic.npz").exists()
+    out = ("n=100", "out=old", "format=datalens", "where={label: '3'}")
+    succeeded(script("generate", "run=outputs/merf-digits", *out, folder=tmp_path))
+    assert len(list((tmp_path / "old").glob("*.npz"))) == 10
+    assert "image_accuracy" in succeeded(script("evaluate", f"run={run}", *CHAIN, folder=tmp_path))
+    scores = {each["name"]: each for each in json.loads((run / "private" / "scores.json").read_text())["scores"]}
+    learnt = scores["image_logistic"]
+    assert learnt["value"] > learnt["baselines"]["uniform"] + 0.1
+    assert learnt["floor"] > 0.85
+    assert {path.name for path in (run / "private" / "figures").iterdir()} == {"scores.png", "images.png"}
+    assert (run / "private" / "report.html").exists()
 
 
 @pytest.mark.slow

@@ -24,7 +24,10 @@ from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
-SMALL: dict[str, dict] = {"pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1}}
+SMALL: dict[str, dict] = {
+    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
+    "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},
+}
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
 

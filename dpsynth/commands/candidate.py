@@ -1,7 +1,8 @@
-"""What is judged: synthetic tables, and the real rows they are compared with, in one domain.
+"""What is judged: synthetic tables or images, and the real ones they are compared with, in one domain.
 
-Either a finished run, whose private/config.yaml names its data, or any files. Files are judged as they stand: values
-outside the domain are not refused, they are read as near as can be and counted against the table.
+Either a finished run, whose private/config.yaml names its data, or any files. Tables are judged as they stand: values
+outside the domain are not refused, they are read as near as can be and counted against the table. Images are .npz
+files; their size and classes are those of the real ones.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ from dpsynth.commands.options import EvaluateOptions
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data import tabular_files
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError, DataError
 from dpsynth.metrics.validity import legible
@@ -30,17 +33,17 @@ from dpsynth.models.fitted import Fitted
 class Candidate:
     """What is judged and what is known about it.
 
-    raw        the synthetic tables as their files hold them, one or several draws
+    raw        the synthetic tables as their files hold them, or images; one or several draws
     fitted     the model, None for tables made elsewhere; more draws come from it while `more_draws` is set
     out        the private folder for what is written
     names      what was compared, for people: run, model, data, ... or the names of the files
     digests    sha256 of the files that were read: equal digests and settings give equal scores
     """
 
-    train: Table
-    holdout: Table | None
-    raw: tuple[pd.DataFrame, ...]
-    domain: Domain
+    train: Table | Images
+    holdout: Table | Images | None
+    raw: tuple[pd.DataFrame, ...] | tuple[Images, ...]
+    domain: Domain | ImageDomain
     out: Path
     names: Mapping[str, Any]
     digests: Mapping[str, str]
@@ -53,18 +56,27 @@ class Candidate:
         return self.fitted.statement if self.fitted else None
 
     @property
-    def real(self) -> Table:
+    def real(self) -> Table | Images:
         """Real rows to draw pictures of: those the model has not seen, where there are any."""
         return self.train if self.holdout is None else self.holdout
 
     def tables(self, draws: int, seed: int) -> list[pd.DataFrame]:
         """At least one synthetic table: those of the files, and up to `draws` of the same size from the model."""
-        tables = [legible(frame, self.domain) for frame in self.raw]
-        if self.fitted is not None and self.more_draws:
-            for k in range(len(tables), draws):
-                own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])  # unlike the seed of any release
-                tables.append(self.fitted.sample(len(tables[0]), seed=own).frame)
-        return tables
+        assert isinstance(self.domain, Domain), "asked for tables only"
+        tables = [legible(frame, self.domain) for frame in self.raw if isinstance(frame, pd.DataFrame)]
+        return tables + [rows.frame for rows in self._more(draws, len(tables[0]), seed)]
+
+    def images(self, draws: int, rows: int | None, seed: int) -> list[Images]:
+        """As `tables`, of images; further draws have at most `rows`."""
+        found = [images for images in self.raw if isinstance(images, Images)]
+        return found + self._more(draws, min(len(found[0]), rows or len(found[0])), seed)
+
+    def _more(self, draws: int, rows: int, seed: int) -> list[Any]:
+        """Further draws from the model, until there are `draws` with those of the files."""
+        if self.fitted is None or not self.more_draws:
+            return []
+        seeds = [np.random.SeedSequence([seed, k]) for k in range(len(self.raw), draws)]  # unlike any release's
+        return [self.fitted.sample(rows, seed=int(each.generate_state(1)[0])) for each in seeds]
 
 
 def candidate_of(options: EvaluateOptions) -> Candidate:
@@ -76,22 +88,22 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     """A finished run against the data its private/config.yaml names."""
     for name in ("real", "holdout", "schema"):
         if getattr(options, name) is not None:
-            raise ConfigError(f"{name}: a run brings its own; give either run= or real=, synthetic= and schema=")
+            raise ConfigError(f"{name}: a run brings its own; give either run= or real= and synthetic=")
     assert options.run is not None, "called for a run"
     release = find_release(options.run)
     run = RunFolder(release.parent)
     kept = kept_config(run)
     fitted = load(release)
-    files = tabular_files.find(options.synthetic or release / "synthetic.csv")
-    source = opened(kept["data"], kept["columns"])
+    files = tabular_files.find(options.synthetic or synthetic_of(release))
+    source: Any = opened(kept["data"], kept["columns"])
     out = Path(options.out) if options.out else run.private
     return Candidate(
         train=source.train.redeclare(fitted.domain),
         holdout=None if source.holdout is None else source.holdout.redeclare(fitted.domain),
-        raw=_frames(files, fitted.domain),
+        raw=_read(files, fitted.domain),
         domain=fitted.domain,
         out=_usable(out),
-        names={"run": str(run.path), **facts_of(kept, fitted.statement)},
+        names={"run": str(run.path), **facts_of(kept, fitted.statement), "real data": source.provenance},
         digests=digests_of(release, files),
         fitted=fitted,
         more_draws=options.synthetic is None,
@@ -99,26 +111,44 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
 
 
 def candidate_of_files(options: EvaluateOptions) -> Candidate:
-    """Synthetic tables made anywhere against real ones."""
-    for name in ("real", "synthetic", "schema"):
+    """Synthetic tables or images made anywhere against real ones."""
+    pictured = str(options.real).endswith(Images.suffix)
+    for name in ("real", "synthetic") if pictured else ("real", "synthetic", "schema"):
         if getattr(options, name) is None:
-            raise ConfigError(f"{name}= is missing; give run=FOLDER, or real=A.csv synthetic=C.csv schema=S.yaml")
+            raise ConfigError(
+                f"{name}= is missing; give run=FOLDER, real=A.csv synthetic=C.csv schema=S.yaml, or of images "
+                "real=A.npz synthetic=C.npz"
+            )
     assert options.real is not None, "checked above"
     assert options.synthetic is not None, "checked above"
-    domain = Domain.from_yaml(str(options.schema))
-    if domain.undeclared:
-        names = ", ".join(column.name for column in domain.undeclared)
-        raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
+    train, holdout = _real_images(options) if pictured else _real_tables(options)
     files = tabular_files.find(options.synthetic)
     return Candidate(
-        train=Table.read(options.real, domain),
-        holdout=Table.read(options.holdout, domain) if options.holdout else None,
-        raw=_frames(files, domain),
-        domain=domain,
+        train=train,
+        holdout=holdout,
+        raw=_read(files, train.domain),
+        domain=train.domain,
         out=_usable(Path(options.out or "evaluation")),
         names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
         digests={str(file): digest(file) for file in files},
     )
+
+
+def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
+    domain = Domain.from_yaml(str(options.schema))
+    if domain.undeclared:
+        names = ", ".join(column.name for column in domain.undeclared)
+        raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
+    assert options.real is not None, "checked before"
+    return Table.read(options.real, domain), Table.read(options.holdout, domain) if options.holdout else None
+
+
+def _real_images(options: EvaluateOptions) -> tuple[Images, Images | None]:
+    if options.schema is not None:
+        raise ConfigError("schema: images have none; their size and classes are those of the real ones")
+    assert options.real is not None, "checked before"
+    train = Images.read(options.real)
+    return train, Images.read(options.holdout, train.domain) if options.holdout else None
 
 
 def kept_config(run: RunFolder) -> dict[str, Any]:
@@ -145,9 +175,15 @@ def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str,
     }
 
 
+def synthetic_of(release: Path) -> Path:
+    """The file of synthetic rows or images that the run wrote."""
+    images = release / f"synthetic{Images.suffix}"
+    return images if images.exists() else release / f"synthetic{Table.suffix}"
+
+
 def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]:
     """sha256 of the files of a run that its scores depend on; model.json holds those of the model's other files."""
-    files = files or [release / "synthetic.csv"]
+    files = files or [synthetic_of(release)]
     return {path.name: digest(path) for path in (release / "model.json", *files)}
 
 
@@ -155,6 +191,17 @@ def digest(path: Path) -> str:
     """sha256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(files: list[Path], domain: Domain | ImageDomain) -> tuple[pd.DataFrame, ...] | tuple[Images, ...]:
+    """Every file as a table or as images of its own; `DataError` for one without any."""
+    if isinstance(domain, Domain):
+        return _frames(files, domain)
+    found = tuple(Images.read(file, domain) for file in files)
+    for file, images in zip(files, found, strict=True):
+        if not len(images):
+            raise DataError(f"'{file}': holds no images")
+    return found
 
 
 def _frames(files: list[Path], domain: Domain) -> tuple[pd.DataFrame, ...]:

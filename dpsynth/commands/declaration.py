@@ -1,6 +1,6 @@
 """What the options say about the data: first its public domain, without opening anything; later the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,12 +52,21 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
 
 
 def rows_to_fit(
-    data: Mapping[str, Any], columns: Sequence[str] | None, domain: Domain | ImageDomain
+    data: Mapping[str, Any],
+    columns: Sequence[str] | None,
+    domain: Domain | ImageDomain,
+    tell: Callable[[str], object] | None = None,
 ) -> Table | EncodedFiles | Images:
-    """The training rows in `domain`: in memory, or encoded files, of which no row is opened here."""
+    """The training rows in `domain`: in memory, or encoded files, of which no row is opened here.
+
+    tell: called with a line on the files that were used, once they have been opened.
+    """
     if data.get("name") == ENCODED:
         return encoded_files(data)
-    rows: Any = opened(data, columns).train  # of the kind that `domain` describes
+    source = opened(data, columns)
+    if tell is not None:
+        tell(f"Data, read from {source.provenance}")
+    rows: Any = source.train  # of the kind that `domain` describes
     return rows if rows.domain == domain else rows.redeclare(domain)
 
 

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
+from dpsynth.data import datalens_files
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
@@ -25,6 +26,8 @@ def generate(config: DictConfig) -> None:
     release = find_release(options.run)
     fitted = load(release)
     kind = Images if isinstance(fitted.domain, ImageDomain) else Table
+    if options.format is not None:
+        check_format(options.format, options.out, kind)
     out = free_file(release, kind.suffix) if options.out is None else Path(options.out)
     if out.suffix not in FILES[kind]:
         files = " or ".join(f"FILE{suffix}" if suffix else "FOLDER" for suffix in FILES[kind])
@@ -33,8 +36,21 @@ def generate(config: DictConfig) -> None:
         raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
     rows = fitted.sample(options.n, seed=options.seed, where=options.where)
-    rows.write(out)
+    if options.format is None or isinstance(rows, Table):
+        rows.write(out)
+    else:
+        datalens_files.write(rows, out, options.format, fitted.statement.get("target", {}).get("epsilon"))
     print(f"{len(rows)} synthetic {kind.unit}: {out}")
+
+
+def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -> None:
+    """`ConfigError` for a format that is not known, not of images, or without a folder to write into."""
+    if form not in datalens_files.FORMS:
+        raise ConfigError(f"format={form}: choose {' or '.join(datalens_files.FORMS)}, or leave it out")
+    if kind is Table:
+        raise ConfigError(f"format={form}: is for images; leave it out for a table")
+    if out is None or Path(out).suffix:
+        raise ConfigError(f"format={form}: writes several files; name a folder with out=FOLDER")
 
 
 def free_file(release: Path, suffix: str) -> Path:

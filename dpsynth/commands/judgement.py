@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
 from dpsynth.commands.candidate import Candidate
@@ -14,10 +15,16 @@ from dpsynth.commands.pictures import Picture, pictures
 from dpsynth.commands.score_file import ScoreFile, basis_of
 from dpsynth.commands.score_progress import KINDS as PROGRESS
 from dpsynth.commands.score_progress import following
+from dpsynth.data.domain import Domain
+from dpsynth.data.images import Images
+from dpsynth.data.table import Table
 from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.metrics.comparison import Report
 from dpsynth.metrics.copying import NOT_PRIVACY
-from dpsynth.metrics.suite import Settings, evaluate
+from dpsynth.metrics.images import LOGISTIC_ROWS
+from dpsynth.metrics.score import Score
+from dpsynth.metrics.suite import Settings, evaluate, evaluate_images
 from dpsynth.metrics.validity import with_files
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
@@ -51,21 +58,12 @@ class Judge:
         """
         names = " ".join(str(candidate.names.get(key) or "") for key in ("model", "data")).strip() or "synthetic table"
         with following(f"Judging {names}", self.progress) as report:
-            # The draws: what the files hold, and more from the model for the interval of every score.
-            wanted = 1 if self.figures == "diagnostics" else self.settings.draws
-            tables = candidate.tables(wanted, self.settings.seed)
-            result = ScoreFile((), basis_of(self.settings, candidate.digests), candidate.names)
+            shown, scores = self._scores(candidate, report)
+            result = ScoreFile(tuple(scores), basis_of(self.settings, candidate.digests), candidate.names)
             drawn: list[Picture] = []
-            if self.figures != "diagnostics":
-                holdout = candidate.holdout.frame if candidate.holdout is not None else None
-                scores = evaluate(candidate.train.frame, holdout, tables, candidate.domain, self.settings, report)
-                raw = [*candidate.raw, *tables[len(candidate.raw) :]]
-                if any(score.name == "validity" for score in scores):
-                    scores = with_files(scores, raw, candidate.domain)
-                result = ScoreFile(tuple(scores), result.basis, result.names)
             if self.figures != "none":
-                drawn = list(pictures(candidate, tables[0], result.scores))
-            page = self._page(candidate, result, drawn, len(tables[0]))
+                drawn = list(pictures(candidate, shown, result.scores))
+            page = self._page(candidate, result, drawn, len(shown))
             text = page.html() if result.scores else ""
 
         # Everything is there; now it is written.
@@ -76,20 +74,46 @@ class Judge:
             write_text(candidate.out / "report.html", text)
         return result
 
+    def _scores(self, candidate: Candidate, report: Report) -> tuple[pd.DataFrame | Images, list[Score]]:
+        """The draw that is shown, and all scores; none for figures="diagnostics".
+
+        The draws: what the files hold, and more from the model for the interval of every score.
+        """
+        settings, wanted = self.settings, self.figures != "diagnostics"
+        train, holdout = candidate.train, candidate.holdout
+        if isinstance(train, Images):
+            # only classifiers look at more images than the distances do
+            rows = None if settings.trainings > 1 else max(settings.image_rows, LOGISTIC_ROWS)
+            draws = candidate.images(settings.costly_draws if wanted else 1, rows, settings.seed)
+            assert not isinstance(holdout, Table), "of one kind with train"
+            return draws[0], evaluate_images(train, holdout, draws, settings, report) if wanted else []
+        tables = candidate.tables(settings.draws if wanted else 1, settings.seed)
+        if not wanted:
+            return tables[0], []
+        assert not isinstance(holdout, Images), "of one kind with train"
+        assert isinstance(candidate.domain, Domain), "of one kind with train"
+        unseen = None if holdout is None else holdout.frame
+        scores = evaluate(train.frame, unseen, tables, candidate.domain, settings, report)
+        if any(score.name == "validity" for score in scores):
+            raw = [frame for frame in candidate.raw if isinstance(frame, pd.DataFrame)]
+            scores = with_files(scores, [*raw, *tables[len(raw) :]], candidate.domain)
+        return tables[0], scores
+
     def _page(self, candidate: Candidate, result: ScoreFile, drawn: list[Picture], rows: int) -> Page:
         holdout = candidate.holdout
         seen = (
             f"{len(holdout):,}, held out" if holdout is not None else f"{len(candidate.train):,}, none of them held out"
         )
+        unit = candidate.train.unit
         facts = {key: value for key, value in candidate.names.items() if value is not None}
         return Page(
             scores=result.scores,
             statement=candidate.statement,
             figures={picture.caption: picture.png for picture in drawn},
-            facts={**facts, "synthetic rows": f"{rows:,}", "real rows": seen},
+            facts={**facts, f"synthetic {unit}": f"{rows:,}", f"real {unit}": seen},
             alone=epsilon_alone(candidate.statement or {}),
             settings=asdict(self.settings),
-            domain=candidate.domain,
+            domain=candidate.domain if isinstance(candidate.domain, Domain) else None,
             remarks=(NOT_PRIVACY,),
         )
 
@@ -112,7 +136,7 @@ def epsilon_alone(statement: Mapping[str, Any]) -> dict[str, float]:
 def show(result: ScoreFile, candidate: Candidate, console: Console, begun: float) -> None:
     """What a person reads in the terminal."""
     if result.scores:
-        console.print(scores_table(result.scores))
+        console.print(scores_table(result.scores, f"Synthetic against real {candidate.train.unit}"))
         judged = verdict(result.scores, candidate.statement)
         for sentence in (
             *absences(result.scores),

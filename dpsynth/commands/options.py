@@ -81,6 +81,7 @@ class GenerateOptions:
     n: int | None = None
     seed: int | None = None
     out: str | None = None
+    format: str | None = None
     where: dict[str, Any] | None = None
     overwrite: bool = False
 

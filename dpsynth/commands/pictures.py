@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from dpsynth.commands.candidate import Candidate
+from dpsynth.data.domain import Domain
+from dpsynth.data.images import Images
+from dpsynth.data.table import Table
 from dpsynth.data.tabular_files import write_whole
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, score_overview
 from dpsynth.figures.style import render
-from dpsynth.metrics.image_features import image_shape, images_of, labels_of
+from dpsynth.metrics.image_sample import ImageSample, image_sample
 from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
+from dpsynth.models.fitted import Fitted
 
 KINDS = ("all", "diagnostics", "none")
+LOOKED_AT = 2000  # images among which a few of each class are found
 DPI = 120  # PNG, because a scatter plot as SVG would be many megabytes
 
 
@@ -39,31 +43,40 @@ class Picture:
         return write_whole(folder / f"{self.name}.png", lambda aside: aside.write_bytes(self.png))
 
 
-def pictures(candidate: Candidate, synthetic: pd.DataFrame, scores: Sequence[Score] = ()) -> Iterator[Picture]:
+def pictures(candidate: Candidate, shown: pd.DataFrame | Images, scores: Sequence[Score] = ()) -> Iterator[Picture]:
     """The pictures of one candidate, drawn one after the other; with scores there is an overview of them first.
 
-    synthetic: the draw that is shown.
+    shown: the draw that is to be seen.
     """
-    domain = candidate.domain
-    real, judged = Sample(candidate.real.frame, domain), Sample(synthetic, domain)
     if scores:
         yield Picture("scores", OVERVIEW, score_overview(scores))
+    if isinstance(shown, Images):
+        assert isinstance(candidate.real, Images), "of one kind with what is judged"
+        yield Picture("images", IMAGES, _beside(ImageSample.of(candidate.real), ImageSample.of(shown)))
+    elif isinstance(candidate.real, Table) and isinstance(candidate.domain, Domain):
+        yield from _of_tables(candidate.real, shown, candidate.domain, candidate.fitted)
+
+
+def _of_tables(real_rows: Table, shown: pd.DataFrame, domain: Domain, fitted: Fitted | None) -> Iterator[Picture]:
+    real, judged = Sample(real_rows.frame, domain), Sample(shown, domain)
     yield Picture("histograms", HISTOGRAMS, histograms(real.frame, judged.frame, domain))
     if len(domain) > 1:
         yield Picture("dependence", DEPENDENCE, dependence(real, judged))
-    if image_shape(domain) is not None:
-        yield Picture("images", IMAGES, image_comparison(*_images(real), *_images(judged)))
-    base = getattr(candidate.fitted, "base", None)
+    pictured, made = image_sample(real), image_sample(judged)
+    if pictured is not None and made is not None:
+        yield Picture("images", IMAGES, _beside(pictured, made))
+    base = getattr(fitted, "base", None)
     if base is not None:
-        found = diagnostics(base(candidate.real), domain.names)
+        found = diagnostics(base(real_rows), domain.names)
         for number, (caption, figure) in enumerate(found.items(), start=1):
             yield Picture(f"flow-{number}", caption, figure)
 
 
-def _images(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, h, w) and their classes (n,), all of one class when there is no label."""
-    labels = labels_of(sample)
-    return images_of(sample)[:, 0], np.zeros(len(sample), dtype=np.int64) if labels is None else labels
+def _beside(real: ImageSample, judged: ImageSample) -> Figure:
+    """Real images above synthetic ones, by the names of the classes; all together when there are none."""
+    real, judged = real.head(LOOKED_AT), judged.head(LOOKED_AT)
+    names = dict(enumerate(real.domain.classes))
+    return image_comparison(real.pixels, real.labels, judged.pixels, judged.labels, names=names)
 
 
 OVERVIEW = (

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -44,7 +45,7 @@ def train(config: DictConfig) -> None:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    rows = rows_to_fit(options.data, options.columns, domain)
+    rows = rows_to_fit(options.data, options.columns, domain, partial(console.print, highlight=False, soft_wrap=True))
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
     if run is None:

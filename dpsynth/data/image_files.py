@@ -34,7 +34,7 @@ def write(path: str | Path, pixels: np.ndarray, labels: np.ndarray | None, class
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
-    """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes).
+    """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes or ()).
 
     Takes `images` of shape (n, height, width) or (n, height, width, channels), and optionally `labels` and `classes`.
     Raises `DataError` for anything else.
@@ -51,8 +51,6 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(f"'{path}': 'images' must be uint8 (n, height, width[, channels]), not {images.dtype}")
     pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    if labels is not None and not classes:
-        classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
     return np.ascontiguousarray(pixels), None if labels is None else labels.astype(np.int64), classes
 
 
@@ -71,6 +69,11 @@ def mosaic(pixels: np.ndarray, labels: np.ndarray | None, classes: int) -> np.nd
     return canvas[0] if channels == 1 else canvas.transpose(1, 2, 0)
 
 
+def file_name(name: str) -> str:
+    """A class's name as the first part of a file's name."""
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
 def _write_npz(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> None:
     arrays: dict[str, Any] = {"images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)}
     if labels is not None:
@@ -83,7 +86,7 @@ def _write_folder(aside: Path, pixels: np.ndarray, labels: np.ndarray | None, cl
     aside.mkdir()
     try:
         for i, image in enumerate(pixels):
-            name = "image" if labels is None else "".join(c if c.isalnum() else "-" for c in classes[labels[i]])
+            name = "image" if labels is None else file_name(classes[int(labels[i])])
             picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
             picture.save(aside / f"{name}_{i:06d}.png")
     except BaseException:

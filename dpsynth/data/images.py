@@ -10,7 +10,7 @@ import numpy as np
 
 from dpsynth.data import image_files
 from dpsynth.data.image_domain import ImageDomain
-from dpsynth.errors import ConfigError, DataError
+from dpsynth.errors import ConfigError, DataError, SchemaError
 
 
 class Images:
@@ -88,12 +88,17 @@ class Images:
     def read(cls, path: str | Path, domain: ImageDomain | None = None) -> Images:
         """The images of an .npz file; the domain is read off the arrays when it is not given (public files only).
 
+        Classes that the file names are matched by name with those of the domain, whatever their order.
         Raises `DataError` for a file that is missing, damaged or does not fit the domain.
         """
         pixels, labels, classes = image_files.read_npz(Path(path))
         if domain is None:
+            if labels is not None and not classes:
+                classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
             domain = ImageDomain(*pixels.shape[2:], channels=pixels.shape[1], classes=classes)
         try:
+            if labels is not None and classes and domain.classes and classes != domain.classes:
+                labels = np.array([domain.code(name) for name in classes], dtype=np.int64)[labels]
             return cls(pixels, labels, domain)
-        except DataError as error:
+        except (DataError, SchemaError, IndexError) as error:
             raise DataError(f"'{path}': {error}") from None

@@ -5,7 +5,7 @@ The second variant shows real rows: it is private output.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ def image_grid(images: np.ndarray, labels: np.ndarray | None, per_class: int = 1
     images: (n, h, w), (n, h, w, 3) or, as `images_of` gives them, (n, 1 or 3, h, w); uint8, or float in [0, 1].
     labels: (n,) of any one type that sorts, -1 for missing; None for images without classes.
     """
-    return _mosaic([(images, labels)], per_class, [SYNTHETIC])
+    return _mosaic([(images, labels)], per_class, [SYNTHETIC], {})
 
 
 def image_comparison(
@@ -32,12 +32,22 @@ def image_comparison(
     synthetic: np.ndarray,
     synthetic_labels: np.ndarray | None,
     per_class: int = 10,
+    names: Mapping[int, str] | None = None,
 ) -> Figure:
-    """For each class a row of real images, and below it one of synthetic images; arrays as in `image_grid`."""
-    return _mosaic([(real, real_labels), (synthetic, synthetic_labels)], per_class, [REAL, SYNTHETIC])
+    """For each class a row of real images, and below it one of synthetic images; arrays as in `image_grid`.
+
+    names: what the labels are called.
+    """
+    sides = [(real, real_labels), (synthetic, synthetic_labels)]
+    return _mosaic(sides, per_class, [REAL, SYNTHETIC], names or {})
 
 
-def _mosaic(sides: Sequence[tuple[np.ndarray, np.ndarray | None]], per_class: int, colors: Sequence[str]) -> Figure:
+def _mosaic(
+    sides: Sequence[tuple[np.ndarray, np.ndarray | None]],
+    per_class: int,
+    colors: Sequence[str],
+    names: Mapping[int, str],
+) -> Figure:
     """All sides' rows of one class together, a coloured stripe before each row that says whose it is."""
     given = [
         (_unit(images), np.full(len(images), "") if labels is None else np.asarray(labels)) for images, labels in sides
@@ -70,7 +80,7 @@ def _mosaic(sides: Sequence[tuple[np.ndarray, np.ndarray | None]], per_class: in
         middle = (len(given) * (height + gap) - gap) / 2 - 0.5
         axes.set_yticks(
             [c * block + middle for c in range(len(classes))],
-            ["missing" if name == -1 else str(name) for name in classes],
+            ["missing" if name == -1 else names.get(name, str(name)) for name in classes],
         )
         axes.set_xticks([])
         axes.set_xlim(reach - 0.5, canvas.shape[1] - 0.5)

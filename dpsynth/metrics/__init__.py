@@ -4,6 +4,6 @@ The results are computed from private data and are private themselves.
 """
 
 from dpsynth.metrics.score import Score
-from dpsynth.metrics.suite import Settings, evaluate
+from dpsynth.metrics.suite import Settings, evaluate, evaluate_images
 
-__all__ = ["Score", "Settings", "evaluate"]
+__all__ = ["Score", "Settings", "evaluate", "evaluate_images"]

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, Generic
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from dpsynth.data.domain import Domain
 from dpsynth.errors import DataError
-from dpsynth.metrics.baselines import independent_rows, uniform_rows
-from dpsynth.metrics.family import Family, Reference
+from dpsynth.metrics.family import Family, Kind, Reference, TrainsNetwork
 from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
 
@@ -38,30 +38,32 @@ Report = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each metric is computed: null replicates (cheap and costly metrics), draws of costly ones, threads."""
+    """How often each metric is computed: null replicates (cheap and costly metrics), draws of costly ones, draws and
+    null replicates of those that train a network, threads."""
 
     replicates: int = 20
     costly_replicates: int = 4
     costly_draws: int = 3
+    trainings: int = 1
     threads: int = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Generic[Kind]):
     """Synthetic draws against real rows, with the fresh real samples and the baselines to read the scores by.
 
+    Rows are those of tables (`Sample`) or images (`ImageSample`).
     draws: synthetic tables of one model. held_out: whether the model has not seen the holdout.
     """
 
-    real: Sample
+    real: Kind
     train_rows: int
-    draws: tuple[Sample, ...]
+    draws: tuple[Kind, ...]
     held_out: bool
     seed: int
 
-    @classmethod
+    @staticmethod
     def of(
-        cls,
         train: pd.DataFrame,
         holdout: pd.DataFrame | None,
         draws: Sequence[pd.DataFrame],
@@ -70,8 +72,17 @@ class Comparison:
         bins: int = 32,
         max_rows: int | None = None,
         seed: int = 0,
-    ) -> Comparison:
-        """At most max_rows of each table, drawn by `seed`; no more synthetic rows than real training rows, so that
+    ) -> Comparison[Sample]:
+        """Of tables; every one is checked before any is judged."""
+        unseen = None if holdout is None else Sample(holdout, domain, bins)
+        judged = [Sample(frame, domain, bins) for frame in draws]
+        return Comparison.between(Sample(train, domain, bins), unseen, judged, max_rows=max_rows, seed=seed)
+
+    @classmethod
+    def between(
+        cls, train: Kind, holdout: Kind | None, draws: Sequence[Kind], *, max_rows: int | None = None, seed: int = 0
+    ) -> Comparison[Kind]:
+        """At most max_rows of each side, drawn by `seed`; no more synthetic rows than real training rows, so that
         sampling noise is alike in the score and in its floor.
 
         Without a holdout a random half of `train` stands in for it, and the other half for the training rows: no real
@@ -80,39 +91,33 @@ class Comparison:
         generator = np.random.default_rng([seed, 0])
         if not draws:
             raise DataError("there is no synthetic table to evaluate; give at least one")
-        held_out = holdout is not None
         if holdout is None:
             if len(train) < 2:
                 raise DataError("fewer than two real rows cannot be split into floor and reference; give holdout rows")
             order = generator.permutation(len(train))
-            halves = train.iloc[order[len(train) // 2 :]], train.iloc[order[: len(train) // 2]]
+            halves = train.rows(order[len(train) // 2 :]), train.rows(order[: len(train) // 2])
         else:
             halves = train, holdout
         limit = max_rows or max(map(len, halves))
-        train, unseen = (half.iloc[generator.permutation(len(half))[:limit]] for half in halves)
-        # every table is checked before any is judged
-        real = Sample.joined([Sample(train, domain, bins), Sample(unseen, domain, bins)])
-        judged = [Sample(frame, domain, bins) for frame in draws]
-        cut = [sample.rows(generator.permutation(len(sample))[: len(train)]) for sample in judged]
-        return cls(real, len(train), tuple(cut), held_out, seed)
+        kept, unseen = (half.rows(generator.permutation(len(half))[:limit]) for half in halves)
+        cut = tuple(draw.rows(generator.permutation(len(draw))[: len(kept)]) for draw in draws)
+        return cls(type(train).joined([kept, unseen]), len(kept), cut, holdout is not None, seed)
 
     @property
-    def holdout(self) -> Sample:
+    def holdout(self) -> Kind:
         return self.real.rows(np.arange(self.train_rows, len(self.real)))
 
     @property
-    def train(self) -> Sample:
+    def train(self) -> Kind:
         return self.real.rows(np.arange(self.train_rows))
 
-    def baseline(self, name: str) -> Sample:
-        """As many rows as a synthetic draw: "uniform" over the domain, or the training rows with every column
-        shuffled by itself ("independent": exact one-way marginals without noise, no dependence at all)."""
+    def baseline(self, name: str) -> Kind:
+        """As many rows as a synthetic draw: "uniform" over the domain, or the training rows with every column (of
+        images, every pixel) shuffled by itself ("independent": exact one-way marginals without noise, no dependence
+        at all)."""
         rows, generator = len(self.draws[0]), np.random.default_rng([self.seed, 1])
-        if name == "uniform":
-            frame = uniform_rows(self.real.domain, rows, generator, self.real.bins)
-        else:
-            frame = independent_rows(self.train.frame, rows, generator)
-        return Sample(frame, self.real.domain, self.real.bins)
+        made = self.real.uniform if name == "uniform" else self.train.independent
+        return made(rows, generator)
 
     def scores(self, families: Sequence[Family], counts: Counts, report: Report | None = None) -> list[Score]:
         """All scores, in the order of the families; `counts.threads` of them are computed at a time.
@@ -120,7 +125,7 @@ class Comparison:
         report: called with (done, in all, what was last done).
         """
         tasks = [(k, task) for k, family in enumerate(families) for task in self._tasks(family, counts)]
-        tasks.sort(key=lambda pair: not families[pair[0]].costly)  # long ones first, so that no thread ends alone
+        tasks.sort(key=lambda pair: _place(families[pair[0]]))  # long ones first, so that no thread ends alone
         found: list[dict[str, list[list[Score]]]] = [{} for _ in families]
         with warnings.catch_warnings(), _pool(counts.threads) as pool:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a score of a barely unfinished fit is still a score
@@ -136,22 +141,26 @@ class Comparison:
         return [score for results in found for score in _combined(results)]
 
     def _tasks(self, family: Family, counts: Counts) -> Iterator[_Task]:
-        draws = self.draws[: counts.costly_draws] if family.costly else self.draws
-        rows, train = len(draws[0]), None
+        draws, replicates = len(self.draws), counts.replicates
+        if isinstance(family, TrainsNetwork):
+            draws = replicates = counts.trainings
+        elif family.costly:
+            draws, replicates = counts.costly_draws, counts.costly_replicates
+        rows, train = len(self.draws[0]), None
         if family.needs_train:
             rows = min(rows, max(self.train_rows // 2, 1))
             train = self.train.head(rows) if self.held_out and self.train_rows > 1 else None
-        for draw in draws:
+        for draw in self.draws[:draws]:
             yield _Task("draw", lambda draw=draw: (draw.head(rows), Reference(self.holdout, train)))
         if family.needs_train and train is None:
             return
         if family.baselines:
             for name in BASELINES:
                 yield _Task(name, lambda name=name: (self.baseline(name).head(rows), Reference(self.holdout, train)))
-        for k in range(counts.costly_replicates if family.costly else counts.replicates):
+        for k in range(replicates):
             yield _Task("null", lambda k=k: self._fresh(k, rows, train is not None))
 
-    def _fresh(self, k: int, rows: int, three: bool) -> tuple[Sample, Reference]:
+    def _fresh(self, k: int, rows: int, three: bool) -> tuple[Kind, Reference[Kind]]:
         """The k-th split of the real rows into a fresh sample of `rows` rows, a holdout, and perhaps training rows."""
         order = np.random.default_rng([self.seed, 2, k]).permutation(len(self.real))
         held = len(self.real) - self.train_rows
@@ -165,11 +174,15 @@ class _Task:
     """One call of a family; its tables are made when its turn comes."""
 
     kind: str
-    tables: Callable[[], tuple[Sample, Reference]]
+    tables: Callable[[], tuple[Any, Reference]]
 
     def run(self, family: Family) -> list[Score]:
         judged, reference = self.tables()
         return family.measure(judged, reference)
+
+
+def _place(family: Family) -> int:
+    return 0 if isinstance(family, TrainsNetwork) else 1 if family.costly else 2
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -218,7 +231,10 @@ def _with_context(draws: Sequence[Score], others: Mapping[str, Sequence[Score]])
         floor=float(np.mean(null)) if null else None,
         floor_low=floor_low,
         floor_high=floor_high,
-        baselines={name: float(np.mean(_values(others[name]))) for name in BASELINES if _values(others[name])},
+        baselines={
+            **present.baselines,
+            **{name: float(np.mean(_values(others[name]))) for name in BASELINES if _values(others[name])},
+        },
         parts=_mean_parts(parts),
         part_floors=_mean_parts(floors),
         detail={**present.detail, "draws": len(values), "null_samples": len(null)},

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.metrics.family import Reference
+from dpsynth.metrics.family import Reference, Rows
 from dpsynth.metrics.ranking import UNSEEN
-from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Better, Score
 
 NOT_PRIVACY = (
@@ -62,12 +61,10 @@ def nearest(points: np.ndarray, others: np.ndarray, count: int = 1) -> np.ndarra
     return found
 
 
-def equal_rows(judged: Sample, real: Sample) -> np.ndarray:
-    """Which judged rows equal some real row in every column (missing equals missing), bool (n,)."""
-    # + 0.0: no -0.0, which equals 0.0 but has other bytes
-    tables = [np.ascontiguousarray(np.nan_to_num(sample.units, nan=-1.0) + 0.0) for sample in (judged, real)]
-    known = {row.tobytes() for row in tables[1]}
-    return np.array([row.tobytes() in known for row in tables[0]])
+def equal_rows(judged: Rows, real: Rows) -> np.ndarray:
+    """Which judged rows equal some real row in everything (missing equals missing), bool (n,)."""
+    known = set(real.contents)
+    return np.array([row in known for row in judged.contents])
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Copying:
     costly: ClassVar[bool] = True
     baselines: ClassVar[bool] = False
 
-    def measure(self, judged: Sample, reference: Reference) -> list[Score]:
+    def measure(self, judged: Rows, reference: Reference) -> list[Score]:
         if reference.train is None:
             return [Score.absent(name, better, UNSEEN, text, "copying") for name, (better, text) in MEANINGS.items()]
         rows = min(self.rows, len(reference.train), len(reference.holdout))

@@ -1,11 +1,10 @@
-"""Images of a table, and the named networks that turn images into features. Nothing is downloaded.
+"""The named networks that turn images into features. Nothing is downloaded.
 
 A distance between feature distributions means nothing without the name of the network: every score states it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -17,54 +16,31 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from dpsynth.data.columns import Category, Integer
-from dpsynth.data.domain import Domain
 from dpsynth.errors import ConfigError
-from dpsynth.metrics.sample import Sample
 
-Images = np.ndarray  # (n, channels, height, width) float32 in [0, 1]
-AT_ONCE = 512  # images that pass through a network together
+AT_ONCE = 256  # images that pass through a network together
 
 
-def image_shape(domain: Domain) -> tuple[int, int] | None:
-    """(height, width) when the columns are the pixels pixel_0_0 ... of one image each, and perhaps a label."""
-    found = [re.fullmatch(r"pixel_(\d+)_(\d+)", column.name) for column in domain.columns if not column.label]
-    if not found or not all(found):
-        return None
-    places = [(int(match[1]), int(match[2])) for match in found if match]
-    height, width = (max(place[axis] for place in places) + 1 for axis in (0, 1))
-    whole = sorted(places) == [(row, column) for row in range(height) for column in range(width)]
-    integers = all(isinstance(column, Integer) for column in domain.columns if not column.label)
-    return (height, width) if whole and integers else None
-
-
-def images_of(sample: Sample) -> Images:
-    """The rows of a table of pixels as images, (n, 1, height, width) float32; 0 and 1 are the declared bounds."""
-    shape = image_shape(sample.domain)
-    assert shape is not None, "asked for tables of pixels only"
-    columns = {column.name: j for j, column in enumerate(sample.domain.columns)}
-    order = [columns[f"pixel_{row}_{column}"] for row in range(shape[0]) for column in range(shape[1])]
-    return np.nan_to_num(sample.units[:, order]).astype(np.float32).reshape(-1, 1, *shape)
-
-
-def labels_of(sample: Sample) -> np.ndarray | None:
-    """Class numbers of the rows, int64 (n,), -1 where missing; None without a categorical label."""
-    label = sample.domain.label
-    if label is None or not isinstance(sample.domain[label], Category):
-        return None
-    values = sample.units[:, sample.domain.names.index(label)]
-    return np.where(np.isnan(values), -1, values).astype(np.int64)
-
-
-def features(images: Images, network: str = "random_conv") -> np.ndarray:
-    """(n, width) float64 features of images under a named network.
+def features(images: np.ndarray, network: str = "random_conv") -> np.ndarray:
+    """(n, width) float64 features of images, (n, channels, height, width) float32 in [0, 1], under a named network.
 
     network: "random_conv", or the path of an Inception-v3 state dict of torchvision as a .safetensors file.
+    Batches always have `AT_ONCE` images, so that an image has the same features whatever it is computed with.
     """
     extractor = _extractor(network, images.shape[1])
+    parts: list[torch.Tensor] = []
     with torch.no_grad():
-        parts = [extractor(torch.from_numpy(images[i : i + AT_ONCE])) for i in range(0, len(images), AT_ONCE)]
+        for start in range(0, max(len(images), 1), AT_ONCE):
+            batch = torch.zeros(AT_ONCE, *images.shape[1:])
+            part = torch.from_numpy(images[start : start + AT_ONCE])
+            batch[: len(part)] = part
+            parts.append(extractor(batch)[: len(part)])
     return torch.cat(parts).double().numpy()
+
+
+def title(network: str) -> str:
+    """What a network is called in the meaning of a score."""
+    return "random convolutions" if network == "random_conv" else "Inception"
 
 
 def check_network(network: str) -> None:

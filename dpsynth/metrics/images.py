@@ -1,86 +1,79 @@
-"""Quality of synthetic images: Frechet and kernel distance of features, and a classifier from synthetic to real.
+"""What can be learnt from synthetic images: classifiers trained on them, and tested on real ones once.
 
-Frechet distance (Heusel et al. 2017, arXiv 1706.08500): |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) for the means and
-covariances of features. It falls with the number of images, so both sides have a fixed number, and it is stated.
-Kernel distance (Binkowski et al. 2018, arXiv 1801.01401): the unbiased squared MMD with the kernel (x.y / d + 1)^3.
-Neither is the published FID or KID unless the network is Inception: the names say which network.
+The standard measure of private image synthesis. A small convolutional network is trained for a fixed number of steps
+and tested with its last weights; nothing is selected on real images. Logistic regression on the pixels is a second
+judge that knows nothing of neighbourhoods.
 
-Classifier: a small convolutional network is trained on the judged images for a fixed number of steps and tested on real
-ones once, at the last step; nothing is selected on real images.
+Images whose labels do not depend on their pixels teach nothing, so both baselines, noise and shuffled pixels, score as
+the best constant answer: the share of the commonest class among the real images. No classifier is trained for them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from dpsynth.metrics.family import Reference
-from dpsynth.metrics.image_features import features, image_shape, images_of, labels_of
+from dpsynth.metrics.comparison import BASELINES
+from dpsynth.metrics.family import Reference, TrainsNetwork
+from dpsynth.metrics.image_distances import NOT_IMAGES
+from dpsynth.metrics.image_sample import ImageSample, image_sample
 from dpsynth.metrics.sample import Sample
 from dpsynth.metrics.score import Score
 
-NOT_IMAGES = "the table does not hold images"
-
-
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Frechet distance of two samples of features, (n, d) and (m, d) float64."""
-    gap = a.mean(axis=0) - b.mean(axis=0)
-    one, two = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    # tr (C C')^(1/2) = sum of the roots of the eigenvalues of C^(1/2) C' C^(1/2), which is symmetric
-    values, vectors = np.linalg.eigh(one)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ two @ root), 0.0)).sum()
-    return float(max(gap @ gap + np.trace(one) + np.trace(two) - 2 * cross, 0.0))
-
-
-def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Unbiased squared MMD of two samples of features with a cubic kernel; near 0, even below, for one law."""
-    width = a.shape[1]
-
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return (x @ y.T / width + 1) ** 3
-
-    within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (kernel(a, a), kernel(b, b))]
-    return float(sum(within) - 2 * kernel(a, b).mean())
+LOGISTIC_ROWS = 10_000  # images that logistic regression learns from
 
 
 @dataclass(frozen=True)
-class ImageDistances:
-    """Scores "image_frechet", "image_kernel" and the support scores in feature space, on at most `rows` images."""
+class Lesson:
+    """Images to learn from, (n, channels, height, width) float32 in [0, 1], their classes, int64 (n,), and the same of
+    the real images of the test."""
 
-    network: str = "random_conv"
-    rows: int = 5000
-    needs_train: ClassVar[bool] = False
-    costly: ClassVar[bool] = True
-    baselines: ClassVar[bool] = True
+    images: np.ndarray
+    labels: np.ndarray
+    tested: np.ndarray
+    truth: np.ndarray
+    classes: int
 
-    def measure(self, judged: Sample, reference: Reference) -> list[Score]:
-        named = "random convolutions" if self.network == "random_conv" else "Inception"
-        meanings = {
-            "image_frechet": f"Frechet distance of image features, network: {named} (0 equal)",
-            "image_kernel": f"kernel distance (squared MMD) of image features, network: {named} (0 equal)",
-        }
-        real = reference.holdout
-        if image_shape(judged.domain) is None or min(len(judged), len(real)) < 2:
-            reason = NOT_IMAGES if image_shape(judged.domain) is None else "fewer than two images"
-            return [Score.absent(name, "lower", reason, meaning, "images") for name, meaning in meanings.items()]
-        one, two = (features(images_of(sample.head(self.rows)), self.network) for sample in (judged, real))
-        values = {"image_frechet": frechet_distance(one, two), "image_kernel": kernel_distance(one, two)}
-        facts = {"network": self.network, "images": len(one), "real_images": len(two)}
-        return [
-            Score(name, values[name], "lower", "images", meaning, limits=(None, None), detail=facts)
-            for name, meaning in meanings.items()
-        ]
+    @classmethod
+    def of(cls, judged: Sample | ImageSample, reference: Reference, rows: int | None = None) -> Lesson | str:
+        """The lesson, from at most `rows` judged images; or why there is none."""
+        sides = [image_sample(side) for side in (judged, reference.holdout)]
+        if any(side is None for side in sides):
+            return NOT_IMAGES
+        if any(side is not None and side.labels is None for side in sides):
+            return "the images have no label"
+        kept, real = (side and side.labelled() for side in sides)
+        if kept is None or real is None:
+            return "no image has a label"
+        kept = kept.head(rows or len(kept))
+        assert kept.labels is not None
+        assert real.labels is not None
+        return cls(kept.units, kept.labels, real.units, real.labels, len(real.domain.classes))
+
+    def score(self, name: str, meaning: str, named: np.ndarray, facts: dict[str, Any]) -> Score:
+        """The accuracy of the classes `named`, int64 (n,), of the real images, beside the best constant answer."""
+        chance = float(np.bincount(self.truth).max() / len(self.truth))
+        return Score(
+            name,
+            float((named == self.truth).mean()),
+            "higher",
+            "images",
+            meaning,
+            baselines=dict.fromkeys(BASELINES, chance),
+            limits=(0.0, 1.0),
+            detail={**facts, "images": len(self.labels), "tested": len(self.truth)},
+        )
 
 
 @dataclass(frozen=True)
-class ImageClassifier:
+class ImageClassifier(TrainsNetwork):
     """Score "image_accuracy": accuracy on real images of a small CNN trained on the judged ones.
 
     steps, batch: of training, fixed whatever the table; the last weights are tested.
@@ -92,23 +85,16 @@ class ImageClassifier:
     seed: int = 0
     needs_train: ClassVar[bool] = False
     costly: ClassVar[bool] = True
-    baselines: ClassVar[bool] = True
+    baselines: ClassVar[bool] = False
 
-    def measure(self, judged: Sample, reference: Reference) -> list[Score]:
+    def measure(self, judged: Sample | ImageSample, reference: Reference) -> list[Score]:
         name, meaning = "image_accuracy", "accuracy on real images of a CNN trained on synthetic ones (1 all right)"
-        shape, labels, truth = image_shape(judged.domain), labels_of(judged), labels_of(reference.holdout)
-        if shape is None or labels is None or truth is None:
-            reason = NOT_IMAGES if shape is None else "the images have no label"
-            return [Score.absent(name, "higher", reason, meaning, "images")]
-        kept, tested = np.flatnonzero(labels >= 0), np.flatnonzero(truth >= 0)
-        if not len(kept) or not len(tested):
-            return [Score.absent(name, "higher", "no image has a label", meaning, "images")]
-        label = judged.domain[str(judged.domain.label)]
-        classes = len(label.values)  # type: ignore[attr-defined]
-        model = self.train(images_of(judged)[kept], labels[kept], classes)
-        right = classify(model, images_of(reference.holdout)[tested]) == truth[tested]
-        facts = {"network": "CNN, 3 convolutions", "steps": self.steps, "images": len(kept), "tested": len(tested)}
-        return [Score(name, float(right.mean()), "higher", "images", meaning, limits=(0.0, 1.0), detail=facts)]
+        lesson = Lesson.of(judged, reference)
+        if isinstance(lesson, str):
+            return [Score.absent(name, "higher", lesson, meaning, "images")]
+        model = self.train(lesson.images, lesson.labels, lesson.classes)
+        facts = {"network": "CNN, 3 convolutions", "steps": self.steps}
+        return [lesson.score(name, meaning, classify(model, lesson.tested), facts)]
 
     def train(self, images: np.ndarray, labels: np.ndarray, classes: int) -> nn.Module:
         """The network after the last step, from (n, channels, height, width) images and (n,) int64 labels."""
@@ -125,6 +111,32 @@ class ImageClassifier:
                 optimizer.step()
                 schedule.step()
         return model.eval()
+
+
+@dataclass(frozen=True)
+class ImageLogistic:
+    """Score "image_logistic": accuracy on real images of logistic regression on the pixels of at most `rows` images."""
+
+    rows: int = LOGISTIC_ROWS
+    penalty: float = 0.01  # on the squared weights, beside the mean loss of an image
+    iterations: int = 100
+    needs_train: ClassVar[bool] = False
+    costly: ClassVar[bool] = True
+    baselines: ClassVar[bool] = False
+
+    def measure(self, judged: Sample | ImageSample, reference: Reference) -> list[Score]:
+        name = "image_logistic"
+        meaning = "accuracy on real images of logistic regression on the pixels of synthetic ones (1 all right)"
+        lesson = Lesson.of(judged, reference, self.rows)
+        if isinstance(lesson, str):
+            return [Score.absent(name, "higher", lesson, meaning, "images")]
+        inputs, tested = (part.reshape(len(part), -1).astype(np.float64) for part in (lesson.images, lesson.tested))
+        if len(np.unique(lesson.labels)) < 2:
+            named = np.full(len(tested), lesson.labels[0])
+        else:
+            model = LogisticRegression(C=1 / (self.penalty * len(inputs)), max_iter=self.iterations)
+            named = model.fit(inputs, lesson.labels).predict(tested)
+        return [lesson.score(name, meaning, named, {"penalty": self.penalty})]
 
 
 def classify(model: nn.Module, images: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import scipy.sparse as sparse
 
 from dpsynth.data.columns import Category, Quantity
 from dpsynth.data.domain import Domain
+from dpsynth.metrics.baselines import independent_rows, uniform_rows
 from dpsynth.metrics.binned import BinnedView, check, positions, unit
 from dpsynth.metrics.features import Features
 
@@ -56,6 +57,20 @@ class Sample:
         """All rows of some samples of one domain, in order."""
         frame = pd.concat([sample.frame for sample in samples], ignore_index=True)
         return cls(frame, samples[0].domain, samples[0].bins)
+
+    def uniform(self, rows: int, generator: np.random.Generator) -> Sample:
+        """Rows drawn uniformly over the domain (baselines.py)."""
+        return Sample(uniform_rows(self.domain, rows, generator, self.bins), self.domain, self.bins)
+
+    def independent(self, rows: int, generator: np.random.Generator) -> Sample:
+        """Rows with every column drawn by itself from these (baselines.py)."""
+        return Sample(independent_rows(self.frame, rows, generator), self.domain, self.bins)
+
+    @property
+    def contents(self) -> list[bytes]:
+        """Every row as bytes: equal rows have equal ones, and missing equals missing."""
+        table = np.ascontiguousarray(np.nan_to_num(self.units, nan=-1.0) + 0.0)  # no -0.0, which has other bytes
+        return [row.tobytes() for row in table]
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -9,16 +9,20 @@ from typing import Any
 import pandas as pd
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.images import Images
 from dpsynth.errors import ConfigError
 from dpsynth.metrics.association import Association
 from dpsynth.metrics.coefficients import Coefficients
 from dpsynth.metrics.columns import Columns
 from dpsynth.metrics.comparison import Comparison, Counts, Report
 from dpsynth.metrics.copying import Copying
+from dpsynth.metrics.datalens_classifier import DatalensClassifier
 from dpsynth.metrics.divergence import Divergence
 from dpsynth.metrics.family import Family
+from dpsynth.metrics.image_distances import ImageDistances, ImageSupport, ImageTwoSample
 from dpsynth.metrics.image_features import check_network
-from dpsynth.metrics.images import ImageClassifier, ImageDistances
+from dpsynth.metrics.image_sample import ImageSample, image_shape
+from dpsynth.metrics.images import ImageClassifier, ImageLogistic
 from dpsynth.metrics.learners import LEARNERS
 from dpsynth.metrics.marginals import Marginals
 from dpsynth.metrics.membership import Membership
@@ -47,14 +51,23 @@ FAMILIES: dict[str, Callable[[Settings], Family]] = {
     "propensity": lambda settings: Propensity(seed=settings.seed),
     "two_sample": lambda settings: TwoSample(seed=settings.seed),
     "support": lambda settings: SupportScores(),
-    "image_distances": lambda settings: ImageDistances(settings.image_features),
-    "image_classifier": lambda settings: ImageClassifier(seed=settings.seed),
+    "image_distances": lambda settings: ImageDistances(settings.image_features, settings.image_rows),
+    "image_support": lambda settings: ImageSupport(settings.image_features, settings.image_rows),
+    "image_two_sample": lambda settings: ImageTwoSample(
+        settings.image_features, settings.image_rows, seed=settings.seed
+    ),
+    "image_logistic": lambda settings: ImageLogistic(),
+    "image_classifier": lambda settings: ImageClassifier(settings.image_steps, seed=settings.seed),
+    "image_datalens": lambda settings: DatalensClassifier(settings.datalens_epochs, seed=settings.seed),
     "validity": lambda settings: Validity(),
     "copying": lambda settings: Copying(),
     "membership": lambda settings: Membership(),
     "seed_compat": lambda settings: SeedCompat(seed=settings.seed),
 }
-ALL = tuple(name for name in FAMILIES if name != "seed_compat")  # which is there for comparison with old tables
+OLD = ("seed_compat", "image_datalens")  # which are there for comparison with old tables
+ALL = tuple(name for name in FAMILIES if name not in OLD)
+IMAGE_FAMILIES = tuple(name for name in FAMILIES if name.startswith("image_"))  # of images, and of tables of pixels
+OF_IMAGES = (*IMAGE_FAMILIES, "copying")  # what images can be judged by
 
 
 @dataclass(frozen=True)
@@ -66,11 +79,15 @@ class Settings:
     pairs, triples      number of 2- and 3-way marginals, None for all, 0 for none
     learners            models of the utility scores, names of `learners.LEARNERS`
     image_features      network of the image distances: random_conv, or a file with the weights of Inception
+    image_rows          images of each side that the distances look at
+    image_steps         training steps of the network of image_classifier
+    datalens_epochs     at most so many epochs of the classifier of image_datalens
     max_rows            limit on the rows of each table, None for no limit
     draws               synthetic tables drawn from the model, for the interval of each score
     replicates          fresh real samples for the null band of each cheap score
     costly_replicates   the same for scores that fit models or compute all distances
     costly_draws        draws that such scores look at
+    trainings           draws, and fresh real samples, on which a network is trained; one gives no band and no interval
     threads             scores computed at the same time
     seed                of everything drawn
     """
@@ -81,11 +98,15 @@ class Settings:
     triples: int | None = 200
     learners: tuple[str, ...] = LEARNERS
     image_features: str = "random_conv"
+    image_rows: int = 5000
+    image_steps: int = 600
+    datalens_epochs: int = 10
     max_rows: int | None = None
     draws: int = 5
     replicates: int = 20
     costly_replicates: int = 4
     costly_draws: int = 3
+    trainings: int = 1
     threads: int = 2
     seed: int = 0
 
@@ -97,7 +118,8 @@ class Settings:
                     raise ConfigError(f"metrics.{name}: {each!r} is unknown; choose from {', '.join(known)}")
         check_network(self.image_features)
         least = {"bins": 1, "pairs": 0, "triples": 0, "max_rows": 1, "draws": 1, "replicates": 2, "seed": 0}
-        least |= {"costly_replicates": 2, "costly_draws": 1, "threads": 1}
+        least |= {"costly_replicates": 2, "costly_draws": 1, "trainings": 1, "threads": 1}
+        least |= {"image_rows": 2, "image_steps": 1, "datalens_epochs": 1}
         for name, bound in least.items():
             number = getattr(self, name)
             if number is None and name in ("pairs", "triples", "max_rows"):
@@ -142,5 +164,43 @@ def evaluate(
     comparison = Comparison.of(
         train, holdout, draws, domain, bins=settings.bins, max_rows=settings.max_rows, seed=settings.seed
     )
-    counts = Counts(settings.replicates, settings.costly_replicates, settings.costly_draws, settings.threads)
-    return comparison.scores([FAMILIES[name](settings) for name in settings.families], counts, report)
+    asked = settings.families
+    if image_shape(domain) is None:  # nothing is said on images of a table that holds none
+        asked = tuple(name for name in asked if name not in IMAGE_FAMILIES) or asked
+    return comparison.scores([FAMILIES[name](settings) for name in asked], _counts(settings), report)
+
+
+def evaluate_images(
+    train: Images,
+    holdout: Images | None,
+    synthetic: Images | Sequence[Images],
+    settings: Settings | None = None,
+    report: Report | None = None,
+) -> list[Score]:
+    """As `evaluate`, of images of one domain; of the families in the settings, those that judge images.
+
+    Raises ConfigError when there are none.
+    """
+    settings = settings or Settings()
+    asked = [name for name in settings.families if name in OF_IMAGES]
+    if not asked:
+        raise ConfigError(f"metrics.families: none of these judges images; choose from {', '.join(OF_IMAGES)}")
+    draws = [synthetic] if isinstance(synthetic, Images) else list(synthetic)
+    comparison = Comparison.between(
+        ImageSample.of(train),
+        None if holdout is None else ImageSample.of(holdout),
+        [ImageSample.of(draw) for draw in draws],
+        max_rows=settings.max_rows,
+        seed=settings.seed,
+    )
+    return comparison.scores([FAMILIES[name](settings) for name in asked], _counts(settings), report)
+
+
+def _counts(settings: Settings) -> Counts:
+    return Counts(
+        settings.replicates,
+        settings.costly_replicates,
+        settings.costly_draws,
+        settings.trainings,
+        settings.threads,
+    )

@@ -4,9 +4,14 @@ from dpsynth.models.aim import AIM
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.independent import Independent
 from dpsynth.models.maf import MAF
+from dpsynth.models.merf import MERF
 from dpsynth.models.mst import MST
 from dpsynth.models.pe import PE
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
+<<<<<<< HEAD
 __all__ = ["AIM", "MAF", "MST", "PE", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+=======
+__all__ = ["AIM", "MAF", "MERF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
+>>>>>>> main

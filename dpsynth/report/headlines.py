@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 from dpsynth.metrics.score import Score
 
-# The verdict rests on these: combinations of columns, and prediction of the label, in that order.
-HEADLINES = ("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2")
+# The verdict rests on these: combinations of columns, and prediction of the label, in that order; the class of images.
+HEADLINES = (
+    *("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
+    *("image_accuracy", "image_logistic"),
+)
 # A comparison of runs shows these, as far as they were computed.
-COLUMNS = ("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2")
+COLUMNS = (
+    *("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
+    *("image_accuracy", "image_logistic", "image_frechet", "image_kernel", "image_c2st_auc", "image_coverage"),
+)
 
 
 def headline_scores(scores: Sequence[Score]) -> list[Score]:

@@ -13,12 +13,13 @@ from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 CLOSE, USEFUL = 0.95, 0.8  # shares of the way from uniform rows to a real sample
 NAMED = 6  # scores named in one sentence
 RULE = (
-    "How the headline is found: the main scores are those of combinations of two and three columns and of predicting "
-    "the label. If all lie in the band of fresh real samples, the table is like a real sample. If one is worse than "
-    "that of independent columns, the table loses to them. Otherwise the weakest decides: close from "
-    f"{CLOSE:.0%} of the way between rows drawn uniformly over the domain and a real sample, useful from "
-    f"{USEFUL:.0%}, else far. Independent columns are the real columns, each shuffled by itself, without any noise; "
-    "scores on which they are themselves like a real sample cannot show dependence and are not held against the table."
+    "How the headline is found: the main scores are those of combinations of two and three columns and of "
+    "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
+    "table is like a real sample. If one is worse than that of independent columns, the table loses to them. "
+    f"Otherwise the weakest decides: close from {CLOSE:.0%} of the way between rows drawn uniformly over the "
+    f"domain and a real sample, useful from {USEFUL:.0%}, else far. Independent columns are the real columns, each "
+    "shuffled by itself, without any noise (of images, every pixel and the label); scores on which they are "
+    "themselves like a real sample cannot show dependence and are not held against the table."
 )
 
 Grade = Literal["real", "close", "useful", "far", "loses", "unknown"]
@@ -27,7 +28,7 @@ _WORDS: dict[Grade, str] = {
     "close": "Close to a real sample in what was measured.",
     "useful": "Useful, with errors that a real sample would not have.",
     "far": "Far from the real data in what was measured.",
-    "loses": "Loses to independent columns, which keep no dependence at all.",
+    "loses": "Loses to independent columns or pixels, which keep no dependence at all.",
     "unknown": "The scores do not allow a verdict.",
 }
 
@@ -86,11 +87,13 @@ def _grade(main: Sequence[Score]) -> Grade:
 
 
 def _harmless(score: Score, baseline: str) -> bool:
-    """Whether the baseline itself cannot be told from a real sample by this score."""
+    """Whether the baseline itself cannot be told from a real sample by this score, or, without a band, is no worse."""
     other = score.baselines[baseline]
     if score.better == "lower":
-        return score.floor_high is not None and other <= score.floor_high
-    return score.floor_low is not None and other >= score.floor_low
+        edge = score.floor if score.floor_high is None else score.floor_high
+        return edge is not None and other <= edge
+    edge = score.floor if score.floor_low is None else score.floor_low
+    return edge is not None and other >= edge
 
 
 def _sentences(scores: Sequence[Score]) -> Iterator[str]:
@@ -116,6 +119,12 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
                 f"{number(score.value)}{_beside(score, 'one trained on real rows has')}."
             )
             break
+    accuracy = named.get("image_accuracy") or named.get("image_logistic")
+    if accuracy is not None:
+        yield (
+            f"A classifier trained on synthetic images names the class of real ones with accuracy "
+            f"{number(accuracy.value)}{_beside(accuracy, 'one trained on real images has')}."
+        )
     lost = losses([score for score in scores if score.group not in NOT_QUALITY])
     if lost:
         yield f"Loses to independent columns on {_names(lost)}."

@@ -1,8 +1,10 @@
 """The commands, run in this process as a person would run them, on the model of docs/adding_a_model.md."""
 
 import importlib
+import importlib.util
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,12 +30,24 @@ class Outcome:
         return lines[0].removeprefix("error: ")
 
 
+@pytest.fixture(scope="session")
+def class_means():
+    """The module class_means.py, as if it were dpsynth/models/class_means.py."""
+    name = "dpsynth.models.class_means"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("class_means.py"))
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[name]
+
+
 @pytest.fixture
-def command(example, tmp_path, monkeypatch, capfd):
-    """command("train", "data=toy", ...) in an empty folder, with configs/model/example.yaml."""
+def command(example, class_means, tmp_path, monkeypatch, capfd):
+    """command("train", "data=toy", ...) in an empty folder, with configs/model/example.yaml and class_means.yaml."""
     configs = tmp_path / "configs" / "model"
     configs.mkdir(parents=True)
     (configs / "example.yaml").write_text("_target_: dpsynth.models.example.Example\nbins: 16\n")
+    (configs / "class_means.yaml").write_text("_target_: dpsynth.models.class_means.ClassMeans\n")
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -60,3 +74,12 @@ def finished(command, tmp_path):
     outcome = command("train", *TOY, "run=mine", "trainer.progress=quiet")
     assert outcome.code == 0, outcome.err
     return tmp_path / "work" / "mine"
+
+
+@pytest.fixture
+def pictured(command, tmp_path):
+    """The folder of a finished run of images."""
+    options = ("model=class_means", "data=digits", "privacy.epsilon=8", "run=pictured", "trainer.progress=quiet")
+    outcome = command("train", *options)
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "work" / "pictured"

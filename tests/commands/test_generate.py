@@ -1,3 +1,7 @@
+from pathlib import Path
+
+import joblib
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,3 +67,33 @@ def test_the_model_is_the_same_for_python_and_the_command_line(command, finished
     command("generate", "run=mine", "n=9", "seed=5", "out=a.parquet")
     frame = dpsynth.load(finished).sample(9, seed=5).frame
     assert frame["color"].tolist() == pd.read_parquet("a.parquet")["color"].tolist()
+
+
+def test_images_in_the_format_of_the_datalens_project(command, pictured):
+    assert command("generate", "run=pictured", "n=57", "seed=3", "out=plain.npz").code == 0
+    for form, out in (("datalens", "new"), ("datalens_pickle", "old")):
+        outcome = command("generate", "run=pictured", "n=57", "seed=3", f"out={out}", f"format={form}")
+        assert outcome.out == f"57 synthetic images: {out}\n"
+    rows = np.concatenate([np.load(f"new/data-{i}.npz", allow_pickle=False)["data"] for i in range(10)])
+    assert rows.shape == (57, 8 * 8 + 10)
+    assert rows.dtype == np.float32
+    with np.load("plain.npz", allow_pickle=False) as plain:
+        assert np.abs(rows[:, :64].reshape(57, 8, 8) - plain["images"] / 255).max() < 1e-6
+        assert np.array_equal(rows[:, 64:].argmax(axis=1), plain["labels"])
+    assert (rows[:, 64:].sum(axis=1) == 1).all()
+    again = np.concatenate([joblib.load(f"old/eps-8.00.data-{i}.pkl") for i in range(10)])
+    assert np.array_equal(again, rows)
+    assert len(list(Path("new").iterdir())) == len(list(Path("old").iterdir())) == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("run=pictured", "out=a", "format=tar"), "format=tar: choose datalens or datalens_pickle"),
+        (("run=pictured", "format=datalens"), "name a folder with out=FOLDER"),
+        (("run=pictured", "out=a.npz", "format=datalens"), "name a folder with out=FOLDER"),
+        (("run=mine", "out=a", "format=datalens"), "is for images"),
+    ],
+)
+def test_mistakes_with_the_format_are_one_line(command, finished, pictured, options, message):
+    assert message in command("generate", *options).mistake

@@ -7,8 +7,10 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.sources import load
 from dpsynth.errors import ConfigError
 from dpsynth.metrics.family import Reference
-from dpsynth.metrics.image_features import check_network, features, image_shape, images_of, labels_of
-from dpsynth.metrics.images import ImageClassifier, ImageDistances, frechet_distance, kernel_distance
+from dpsynth.metrics.image_distances import ImageDistances, frechet_distance, kernel_distance
+from dpsynth.metrics.image_features import check_network, features
+from dpsynth.metrics.image_sample import image_sample, image_shape
+from dpsynth.metrics.images import ImageClassifier
 from dpsynth.metrics.sample import Sample
 
 SHORT = ImageClassifier(steps=120, batch=64)
@@ -26,12 +28,12 @@ def test_images_are_the_pixels_in_their_places(digits):
     for each in (domain, shuffled):
         sample = Sample(train, each)
         assert image_shape(each) == (8, 8)
-        images = images_of(sample)
-        assert images.shape == (len(train), 1, 8, 8)
-        at = images[:, 0, 3, 5] * 16
+        images = image_sample(sample)
+        assert images.units.shape == (len(train), 1, 8, 8)
+        at = images.units[:, 0, 3, 5] * 16
         assert np.abs(at - train["pixel_3_5"].to_numpy()).max() < 0.6
-        assert 0 <= images.min() <= images.max() <= 1
-        np.testing.assert_array_equal(labels_of(sample), train["digit"].astype(int))
+        assert 0 <= images.units.min() <= images.units.max() <= 1
+        np.testing.assert_array_equal(images.labels, train["digit"].astype(int))
 
 
 def test_other_tables_are_no_images(domain, draw):

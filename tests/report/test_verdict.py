@@ -88,3 +88,18 @@ def test_only_an_explicit_promise_counts(score, statement, private):
 def test_no_scores_no_verdict(score):
     assert verdict([], STATEMENT).grade == "unknown"
     assert verdict([score("another")], STATEMENT).grade == "unknown"
+
+
+def test_a_baseline_no_worse_than_the_one_real_sample_cannot_be_lost_to(score):
+    """A network is trained on one real sample only, which gives a floor and no band."""
+    bare = {"floor": 0.2, "floor_low": None, "floor_high": None, "baselines": {"independent": 0.3}}
+    assert losses([score("datalens_accuracy", 0.1, "higher", **bare)]) == []
+    assert losses([score("image_accuracy", 0.1, "higher", **{**bare, "floor": 0.9})])
+
+
+def test_classifiers_of_images_decide_and_are_told(score):
+    bare = {"floor_low": None, "floor_high": None, "baselines": {"uniform": 0.1, "independent": 0.1}}
+    for value, grade in ((0.95, "close"), (0.85, "useful"), (0.5, "far"), (0.05, "loses")):
+        found = verdict([score("image_accuracy", value, "higher", group="images", floor=0.98, **bare)], STATEMENT)
+        assert found.grade == grade
+        assert f"accuracy {value:.4f}; one trained on real images has 0.9800" in " ".join(found.sentences)

@@ -10,9 +10,12 @@ from typing import Any
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.sources.adult import adult
+from dpsynth.data.sources.celeba import celeba, celeba_domain
 from dpsynth.data.sources.digits import digits, digits_domain
 from dpsynth.data.sources.idx_images import fashion_mnist, fashion_mnist_domain, mnist, mnist_domain
+from dpsynth.data.sources.image_folder import image_folder, image_folder_domain
 from dpsynth.data.sources.laws import toy
+from dpsynth.data.sources.places import places365, places365_domain
 from dpsynth.data.sources.power import power
 from dpsynth.data.sources.pums import pums
 from dpsynth.data.sources.source import Source
@@ -28,6 +31,9 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "digits": digits,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
+    "celeba": celeba,
+    "places365": places365,
+    "image_folder": image_folder,
     "toy": toy,
 }
 
@@ -36,6 +42,9 @@ IMAGES: dict[str, Callable[..., Domain | ImageDomain]] = {
     "digits": digits_domain,
     "mnist": mnist_domain,
     "fashion_mnist": fashion_mnist_domain,
+    "celeba": celeba_domain,
+    "places365": places365_domain,
+    "image_folder": image_folder_domain,
 }
 
 __all__ = ["IMAGES", "SOURCES", "Source", "image_domain", "load"]

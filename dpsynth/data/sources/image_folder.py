@@ -1,0 +1,117 @@
+"""Anyone's images in a folder, with their class as the name of a sub-folder or as the beginning of the file's name.
+
+Size, colours and classes are declared, never read off the files: an undeclared class is an error that says how to
+declare it. `dpsynth.Images.write(FOLDER)` writes the second form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image_files import file_name
+from dpsynth.data.images import Images
+from dpsynth.data.sources.picture_files import PictureFiles
+from dpsynth.data.sources.source import Source, share
+from dpsynth.errors import ConfigError, DataError
+
+LABELS = ("folder", "prefix", "none")
+
+
+def image_folder_domain(
+    image_size: int | Sequence[int] | None = None,
+    channels: int = 3,
+    classes: Sequence[str] | None = None,
+    label: str = "folder",
+    rows: int | None = None,
+    size: int | None = None,
+    levels: int | None = None,
+) -> ImageDomain:
+    """The domain that the options declare."""
+    if label not in LABELS:
+        raise ConfigError(f"data.label={label}: choose {', '.join(LABELS)}")
+    if image_size is None:
+        raise ConfigError("data.image_size is not set: declare the pixels of a side, 64 or [height,width]")
+    sides = [image_size] * 2 if isinstance(image_size, int) else list(image_size)
+    if len(sides) != 2:
+        raise ConfigError(f"data.image_size={image_size}: declare the pixels of a side, 64 or [height,width]")
+    height, width = sides
+    if label == "none":
+        if classes:
+            raise ConfigError("data.classes: not together with data.label=none, which says that images have no class")
+        classes = ()
+    elif isinstance(classes, str) or not classes:
+        raise ConfigError(
+            "data.classes is not set: declare the names of the classes, for example 'data.classes=[cat,dog]', or say "
+            "data.label=none"
+        )
+    return ImageDomain(height, width, channels, tuple(classes or ()), rows=rows, size=size, levels=levels)
+
+
+def image_folder(
+    root: str | Path | None = None,
+    image_size: int | Sequence[int] | None = None,
+    channels: int = 3,
+    classes: Sequence[str] | None = None,
+    label: str = "folder",
+    rows: int | None = None,
+    size: int | None = None,
+    levels: int | None = None,
+    holdout: float | str | None = 0.2,
+    n_train: int | None = None,
+    seed: int = 0,
+) -> Source[Images]:
+    """label: folder (root/CLASS/any.png), prefix (root/CLASS_any.png) or none.  Images are resized to image_size.
+
+    holdout: a share of the images, another folder of the same form, or 0.
+    """
+    domain = image_folder_domain(image_size, channels, classes, label, rows, size, levels)
+    if root is None:
+        raise ConfigError("data.root is not set: name the folder of your images")
+    files = found(Path(root).expanduser(), domain.classes, label)
+    held = share(holdout)
+    if holdout is not None and held is None:
+        held = found(Path(str(holdout)).expanduser(), domain.classes, label)
+    return files.source(held, domain, n_train, seed, f"images in {root}")
+
+
+def found(root: Path, classes: Sequence[str], label: str) -> PictureFiles:
+    """The image files of a folder in order of their names; hidden ones and files of other kinds are passed over."""
+    if not root.is_dir():
+        raise DataError(f"'{root}': no such folder; data.root names the folder of your images")
+    if label == "folder":
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        codes = {folder: _code(folder.name, classes, folder, str.__eq__) for folder in folders}
+        named = [(path, codes[folder]) for folder in folders for path in _files(folder)]
+    elif label == "prefix":
+        named = [(path, _code(path.name, classes, path, _begins)) for path in _files(root)]
+    else:
+        named = [(path, 0) for path in _files(root)]
+    if not named:
+        where = "sub-folders named as the classes" if label == "folder" else "image files"
+        raise DataError(f"'{root}' holds no {where}; data.label={label} looks for them")
+    labels = np.array([code for _, code in named], dtype=np.int64)
+    return PictureFiles([path for path, _ in named], labels if classes else None)
+
+
+def _files(folder: Path) -> list[Path]:
+    known = Image.registered_extensions()
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in known and not path.name.startswith("."))
+
+
+def _begins(name: str, class_name: str) -> bool:
+    return name.startswith((f"{class_name}_", f"{file_name(class_name)}_"))
+
+
+def _code(name: str, classes: Sequence[str], path: Path, fits: Callable[[str, str], bool]) -> int:
+    """The code of the longest class that the name fits."""
+    fitting = [class_name for class_name in classes if fits(name, class_name)]
+    if not fitting:
+        raise DataError(
+            f"'{path}' belongs to no class of data.classes=[{','.join(classes)}]; declare its class there, or move it"
+        )
+    return list(classes).index(max(fitting, key=len))

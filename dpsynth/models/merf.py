@@ -1,0 +1,218 @@
+"""merf: one noisy mean embedding of the rows, and a generator fitted to it. Tables and images, in minutes on a CPU.
+
+    1  the sum of public random features of all rows, by class, leaves once, with noise (`privacy/mean_embedding.py`)
+    2  a class-conditional generator is trained until its samples have the same mean features (`embedding_fit.py`)
+
+After DP-MERF (Harder, Adamczewski, Park 2021, arXiv:2002.11603), with changes that cost no budget: the exact Gaussian
+calibration, the sum instead of the mean (half the noise under add_remove), features of several bandwidths in one
+release of norm one, counts of the classes in the same release, an unbiased loss, and generators whose output is smooth
+(images) or a law over codes whose mean features are exact (tables).
+
+Guarantee: the release of step 1 is all that reads the rows. Its term for a row has norm 1, so its sensitivity is 1
+under add_remove; under replace_one it is max(sqrt 2, 2 sqrt(1 - count_weight)), derived where it is made. Features,
+sizes and steps are public: they follow from configuration and domain. The rest is post-processing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image_view import ImageView
+from dpsynth.data.images import Images
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.embedding_fit import EmbeddingFit
+from dpsynth.models.fitted_generator import (
+    FittedImageGenerator,
+    FittedTableGenerator,
+    image_generator,
+    table_generator,
+)
+from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
+from dpsynth.models.vector_view import VectorView
+from dpsynth.networks.affine_generator import AffineGenerator, GeneratorShape
+from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.marginals import nearest_counts
+from dpsynth.privacy.mean_embedding import Embedding, MeanEmbedding
+from dpsynth.training import resolve_device, train
+from dpsynth.training.averaging import ExponentialAverage
+
+NAME = "mean embedding"
+ROWS_AT_ONCE = 1000
+WARM_UP = 20  # steps until the learning rate is reached
+RARE = 1e-4  # least initial probability of a code
+
+
+@dataclass(frozen=True)
+class MERF(Synthesizer):
+    """The recipe. Defaults are one set for all data sets.
+
+    frequencies: of the random features. bandwidths: of the kernels of images, in root mean square pixel distance, black
+    to white being 1. single_share: part of the squared norm that one-way marginals have in the features of tables.
+    count_weight: the part of a row's squared norm that counts it.
+    latent, hidden, layers: of the generator. size: working resolution of images, unless the domain declares one.
+    waves: share of the cosine waves along a side that an image is made of. bins: most value bins of a number.
+    steps, batch, learning_rate, averaging: of the generator's training: samples of a step, Adam's rate, falling to
+    zero, and the decay of the average of the weights along the path.
+    """
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
+    learns_from: ClassVar[tuple[type[Rows], ...]] = (Table, Images)
+
+    frequencies: int = 2000
+    bandwidths: Sequence[float] = (0.45, 0.25, 0.16, 0.11)
+    single_share: float = 0.3
+    count_weight: float = 0.05
+    latent: int = 16
+    hidden: int = 256
+    layers: int = 2
+    size: int = 32
+    waves: float = 0.45
+    bins: int = 32
+    steps: int = 1500
+    batch: int = 500
+    learning_rate: float = 6e-3
+    averaging: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("frequencies", "latent", "hidden", "size", "bins", "steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
+        if not self.bandwidths or not all(width > 0 for width in self.bandwidths):
+            raise ConfigError(f"model.bandwidths={self.bandwidths}: must be one or more numbers above 0")
+        if self.frequencies < len(self.bandwidths):
+            raise ConfigError(f"model.frequencies={self.frequencies}: every bandwidth needs one at least")
+        for name in ("single_share", "count_weight"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
+        if not 0 < self.waves <= 1:
+            raise ConfigError(f"model.waves={self.waves}: must be above 0, at most 1")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"model.learning_rate={self.learning_rate}: must be above 0")
+        if self.layers < 0:
+            raise ConfigError(f"model.layers={self.layers}: must not be negative")
+        if not 0 <= self.averaging < 1:
+            raise ConfigError(f"model.averaging={self.averaging}: must be at least 0 and below 1")
+
+    @property
+    def shape(self) -> GeneratorShape:
+        return GeneratorShape(self.latent, self.hidden, self.layers)
+
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        view = self._view(domain)
+        release = self._release(view, 1.0)
+        noise = calibrate(lambda z: (*before, self._release(view, z).charge(budget)), budget)
+        settings = {"noise_multiplier": noise, "features": release.features, "classes": release.classes}
+        charges = (self._release(view, noise).charge(budget),)
+        return OwnPlan(charges, {**settings, "steps": self.steps}, self._memory(domain, release))
+
+    def _fit(
+        self, table: Table | Images, rows: int, ledger: Ledger, run: Run
+    ) -> FittedTableGenerator | FittedImageGenerator:
+        view = self._view(table.domain)
+        features = self._features(view, run.streams.model("features"))
+        release = self._release(view, ledger.plan.settings["noise_multiplier"])
+        embedding = release.measure(_blocks(view, features, table), ledger, run.streams.privacy)
+        network = self._network(view, run.streams.model("initial weights"))
+        if isinstance(features, CodeFeatures) and features.sizes:
+            _begin(network, features, embedding)
+        self._train(network, features, embedding, run)
+        shares = torch.from_numpy(nearest_counts(embedding.counts.numpy()) + 1e-9)
+        shares /= shares.sum()
+        if isinstance(view, ImageView):
+            return FittedImageGenerator(view.domain, self.size, self.waves, network, shares)
+        return FittedTableGenerator(view.domain, self.bins, network, shares)
+
+    def _train(
+        self, network: AffineGenerator, features: CodeFeatures | ImageFeatures, target: Embedding, run: Run
+    ) -> None:
+        """Post-processing: the generator meets the released means."""
+        device = resolve_device(run.settings.device)
+        network.to(device)
+        fit = EmbeddingFit(network, features.to(device), target, self.batch, run.streams.model("noise"))
+        average = ExponentialAverage(network, self.averaging) if self.averaging else None
+        train(
+            network,
+            fit.step,
+            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.9, 0.99)),
+            lambda t: min(1.0, (t + 1) / WARM_UP) * (1 - t / self.steps),
+            self.steps,
+            average,
+            settings=run.settings,
+            generators={"noise": fit.generator},
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title="generator",
+        )
+        if average is not None:
+            average.apply()
+
+    def _view(self, domain: Domain | ImageDomain) -> VectorView | ImageView:
+        return ImageView(domain, self.size) if isinstance(domain, ImageDomain) else VectorView(domain, self.bins)
+
+    def _features(self, view: VectorView | ImageView, generator: torch.Generator) -> CodeFeatures | ImageFeatures:
+        """Public: they follow from the configuration, the domain and the seed."""
+        if isinstance(view, ImageView):
+            return ImageFeatures(view.shape, self.frequencies, list(self.bandwidths), generator)
+        bins = [block.value_bins if block.on_axis else 0 for block in view.blocks]
+        return CodeFeatures(view.sizes, bins, self.frequencies, self.single_share, generator)
+
+    def _network(self, view: VectorView | ImageView, generator: torch.Generator) -> AffineGenerator:
+        if isinstance(view, ImageView):
+            return image_generator(view, self.shape, self.waves, generator)
+        return table_generator(view, self.shape, generator)
+
+    def _release(self, view: VectorView | ImageView, noise: float) -> MeanEmbedding:
+        if isinstance(view, ImageView):
+            classes, width = max(1, len(view.domain.classes)), 2 * self.frequencies
+        else:
+            pairs = len(view.blocks) > 1
+            classes, width = view.classes, max(1, view.width + 2 * self.frequencies * pairs)
+        return MeanEmbedding(NAME, classes, width, noise, self.count_weight)
+
+    def _memory(self, domain: Domain | ImageDomain, release: MeanEmbedding) -> int:
+        """Bytes at the peak: the encoded rows, blocks of features or a step, the released sums."""
+        each = 8 * len(domain) if isinstance(domain, Domain) else int(np.prod(domain.shape))
+        batch = max(ROWS_AT_ONCE, self.batch, 4 * release.classes)
+        return each * (domain.rows or 30_000) + 8 * release.features * (4 * batch + 4 * release.classes)
+
+
+def _blocks(
+    view: VectorView | ImageView, features: CodeFeatures | ImageFeatures, table: Table | Images
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features and classes of the rows, a block at a time."""
+    codes, labels = (np.zeros(0), np.zeros(len(table), np.int64))
+    if isinstance(table, Table):
+        assert isinstance(view, VectorView)
+        codes, labels = view.codes(table)
+    elif table.labels is not None:
+        labels = table.labels
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        if isinstance(table, Images):
+            assert isinstance(view, ImageView)
+            phi = features.rows(torch.from_numpy(view.units(table.pixels[part])))
+        else:
+            phi = features.rows(torch.from_numpy(codes[part]))
+        yield phi, torch.from_numpy(labels[part])
+
+
+def _begin(network: AffineGenerator, features: CodeFeatures, embedding: Embedding) -> None:
+    """Start a table's generator at the noisy one-way marginals of each class, which the embedding holds."""
+    singles = embedding.sums[:, : sum(features.sizes)] * (len(features.sizes) / features.single_share) ** 0.5
+    for c, row in enumerate(singles.numpy()):
+        laws = [nearest_counts(part) for part in np.split(row, np.cumsum(features.sizes)[:-1])]
+        logs = [np.log(np.maximum(law / law.sum(), RARE)) for law in laws]
+        with torch.no_grad():
+            network.shift[c] = torch.from_numpy(np.concatenate(logs))

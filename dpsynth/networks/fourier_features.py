@@ -1,0 +1,147 @@
+"""Random Fourier features of norm one: of images, and of rows of codes.
+
+phi(x) = (cos w.x, sin w.x) / sqrt(m) for m public random frequencies w. Its squared norm is the mean of cos^2 + sin^2,
+so it is 1 for every x, and phi(x).phi(x') is near a kernel: for Gaussian w of deviation 1 / l, exp(-|x - x'|^2 / 2 l^2)
+(Rahimi and Recht 2007). The privacy of a release does not rest on the norm being right here: the mechanism bounds it.
+
+Every map has `width` = length of phi, `rows(x)` for data, and `expected(output)` for what a generator writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SIDE = 16  # pixels of the longer side at which features look at images
+
+
+class ImageFeatures(nn.Module):
+    """Features of several Gaussian kernels of images (n, channels, height, width) float in [0, 1].
+
+    Images are averaged down to at most SIDE pixels first. bandwidths: of the kernels, as root mean square distance of
+    two pixels, so that they mean the same at every size; each has the same share of the `frequencies` and of the norm.
+    """
+
+    weights: Tensor
+
+    def __init__(
+        self, shape: Sequence[int], frequencies: int, bandwidths: Sequence[float], generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.pool = max(1, math.ceil(max(shape[1:]) / SIDE))
+        inputs = shape[0] * math.prod(math.ceil(side / self.pool) for side in shape[1:])
+        counts = [len(range(k, frequencies, len(bandwidths))) for k in range(len(bandwidths))]
+        scales = torch.repeat_interleave(torch.tensor(bandwidths), torch.tensor(counts)) * math.sqrt(inputs)
+        self.register_buffer("weights", torch.randn(inputs, frequencies, generator=generator) / scales)
+        self.width = 2 * frequencies
+
+    def rows(self, images: Tensor) -> Tensor:
+        """(n, width) features."""
+        if self.pool > 1:
+            images = functional.avg_pool2d(images, self.pool, ceil_mode=True, count_include_pad=False)
+        return _waves(images.flatten(1) @ self.weights)
+
+    def expected(self, images: Tensor) -> Tensor:
+        """A generator's images are what they are: the same as `rows`."""
+        return self.rows(images)
+
+
+class CodeFeatures(nn.Module):
+    """Features of rows of codes, and their exact mean when every column's code is drawn from a law of its own.
+
+    phi = ( sqrt(s) one-hot codes / sqrt(columns),  sqrt(1 - s) (cos a, sin a) / sqrt(frequencies) ),  norm 1,
+
+    with a = the sum of two angles: every frequency has a pair of columns, and an angle for each of their codes. Angles
+    are independent and uniform, so these features are random projections of the pair's table of counts; for value bins
+    on an axis every second frequency has angles in proportion to the place on the axis, so that neighbours are alike
+    (bandwidths from 1/2 to 1/20 of the axis). Pairs are gone through in random order, as often as there are
+    frequencies. Under independent laws p, q of the two codes the mean of exp(i a) is the product of two sums
+    p_c exp(i angle_c): a generator of laws is trained without drawing codes.
+
+    sizes: codes of each column. value_bins: how many of them lie on an axis, 0 for categories. single_share: s; all of
+    the norm where there are no pairs.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        value_bins: Sequence[int],
+        frequencies: int,
+        single_share: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+        pairs = torch.tensor(list(itertools.combinations(range(len(sizes)), 2)), dtype=torch.long).view(-1, 2)
+        self.frequencies = frequencies if len(pairs) else 0
+        self.single_share = single_share if len(pairs) else 1.0
+        self.width = max(1, sum(sizes) + 2 * self.frequencies)
+        order = torch.randperm(len(pairs), generator=generator)
+        chosen = pairs[order.repeat(-(-self.frequencies // max(1, len(pairs))))[: self.frequencies]]
+        chosen = chosen[torch.argsort(chosen[:, 0], stable=True)]  # the first side then needs no rearranging
+        # For each side of the pairs and each column: which frequencies have it there, and the angles of its codes.
+        for side in (0, 1):
+            members = [torch.nonzero(chosen[:, side] == j)[:, 0] for j in range(len(sizes))]
+            for j, (own, size, bins) in enumerate(zip(members, sizes, value_bins, strict=True)):
+                self.register_buffer(f"members_{side}_{j}", own)
+                self.register_buffer(f"angles_{side}_{j}", _angles(size, bins, len(own), generator))
+        self.register_buffer("places", torch.argsort(torch.cat(members)) if members else order)  # of the second side
+
+    def _of(self, what: str, side: int) -> list[Tensor]:
+        """A buffer for each column."""
+        return [self.get_buffer(f"{what}_{side}_{j}") for j in range(len(self.sizes))]
+
+    def rows(self, codes: Tensor) -> Tensor:
+        """(n, width) float32 features of (n, columns) int64 codes."""
+        if not self.sizes:
+            return torch.zeros(len(codes), 1, device=codes.device)
+        angles = torch.zeros(len(codes), self.frequencies, device=codes.device)
+        for side in (0, 1):
+            for j, (own, table) in enumerate(zip(self._of("members", side), self._of("angles", side), strict=True)):
+                angles[:, own] += table[codes[:, j]]
+        singles = torch.cat([functional.one_hot(codes[:, j], size) for j, size in enumerate(self.sizes)], dim=1)
+        scales = self._scales
+        return torch.cat([scales[0] * singles, scales[1] * angles.cos(), scales[1] * angles.sin()], dim=1)
+
+    def expected(self, laws: Tensor) -> Tensor:
+        """(n, width) means of the features under (n, sum of sizes) laws, side by side."""
+        if not self.sizes:
+            return laws.sum(dim=1, keepdim=True)
+        parts = laws.T.split(self.sizes)  # as columns, so that rearranging frequencies moves whole rows
+        scales = self._scales
+
+        def mean(wave: Callable[[Tensor], Tensor], side: int, scale: float = 1.0) -> Tensor:
+            tables = self._of("angles", side)
+            return torch.cat([scale * wave(table).T @ part for table, part in zip(tables, parts, strict=True)])
+
+        cosine, sine = mean(torch.cos, 0, scales[1]), mean(torch.sin, 0, scales[1])
+        other, places = (mean(torch.cos, 1), mean(torch.sin, 1)), self.get_buffer("places")
+        real, imaginary = (part.index_select(0, places) for part in other)
+        products = [cosine * real - sine * imaginary, cosine * imaginary + sine * real]
+        return torch.cat([scales[0] * laws.T, *products]).T
+
+    @property
+    def _scales(self) -> tuple[float, float]:
+        """Of a one-hot code, and of a cosine."""
+        double = (1 - self.single_share) / max(1, self.frequencies)
+        return math.sqrt(self.single_share / len(self.sizes)), math.sqrt(double)
+
+
+def _waves(angles: Tensor) -> Tensor:
+    """(n, 2 m) cosines and sines of (n, m) angles, of norm 1."""
+    return torch.cat([angles.cos(), angles.sin()], dim=1) / math.sqrt(angles.shape[1])
+
+
+def _angles(size: int, value_bins: int, count: int, generator: torch.Generator) -> Tensor:
+    """(size, count) float32: for each of `count` frequencies an angle of every code."""
+    angles = 2 * math.pi * torch.rand(size, count, generator=generator)
+    rate = torch.randn(count, generator=generator) * 2 * 10 ** torch.rand(count, generator=generator)
+    if value_bins:
+        places = (torch.arange(value_bins) + 0.5) / value_bins
+        angles[:value_bins, ::2] = (places[:, None] * rate + angles[:1])[:, ::2]
+    return angles

@@ -1,0 +1,59 @@
+"""The smallest method of images, for the tests of the commands: each class's noisy mean image, and noise around it.
+
+Loaded by conftest.py as dpsynth.models.class_means, because only methods of the package are loaded from a release.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dpsynth.data import Images
+from dpsynth.models.fitted_images import FittedImages
+from dpsynth.models.synthesizer import OwnPlan, Synthesizer
+from dpsynth.privacy.calibration import calibrate
+from dpsynth.privacy.gaussian import gaussian, gaussian_event
+from dpsynth.privacy.ledger import Charge
+
+
+@dataclass(frozen=True)
+class ClassMeans(Synthesizer):
+    """Sums of the images of each class, divided by the declared number of rows."""
+
+    modalities = frozenset({"image"})
+    learns_from = (Images,)
+
+    def _plan(self, domain, budget, before):
+        noise = calibrate(lambda scale: (*before, Charge("sums", gaussian_event(scale))), budget)
+        return OwnPlan((Charge("sums", gaussian_event(noise)),), {"noise_multiplier": noise}, 1000)
+
+    def _fit(self, images, rows, ledger, run):
+        sums = np.zeros((max(len(images.domain.classes), 1), int(np.prod(images.domain.shape))))
+        labels = np.zeros(len(images), dtype=int) if images.labels is None else images.labels
+        np.add.at(sums, labels, images.pixels.reshape(len(images), -1) / 255)
+        noise = ledger.plan.settings["noise_multiplier"]
+        ledger.spend("sums", gaussian_event(noise))
+        bound = ledger.plan.budget.sum_sensitivity(sums.shape[1] ** 0.5)
+        noisy = gaussian(run.streams.privacy, "sums", sums, sensitivity=bound, noise_multiplier=noise)
+        return FittedMeans(images.domain, torch.from_numpy(noisy * len(sums) / rows))
+
+
+class FittedMeans(FittedImages):
+    def __init__(self, domain, means, statement=None):
+        super().__init__(domain, statement)
+        self.means = means
+
+    def config(self):
+        return {}
+
+    def tensors(self):
+        return {"means": self.means}
+
+    @classmethod
+    def restore(cls, config, tensors, domain, statement):
+        return cls(domain, tensors["means"], statement)
+
+    def _draw(self, labels, generators):
+        means = self.means.numpy()[labels].reshape(-1, *self.domain.shape)
+        spread = means + generators.numpy.normal(0, 0.2, means.shape)
+        return np.round(np.clip(spread, 0, 1) * 255).astype(np.uint8)
