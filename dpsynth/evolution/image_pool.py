@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.sources import image_folder
 from dpsynth.errors import ConfigError, DataError
 from dpsynth.evolution.api import Provenance
 from dpsynth.evolution.batch import Batch
@@ -25,14 +28,16 @@ AT_ONCE = 512  # rows of the matrix of distances held at a time
 
 
 def public_images(source: str | None, domain: ImageDomain) -> Images:
-    """Public images of the shape of `domain` from FILE.npz; labels are kept where the classes are the same.
+    """Public images of the shape of `domain`: FILE.npz, or a folder of image files.
 
-    Raises `ConfigError` when there is none, or of another shape.
+    Labels are kept where the classes are the same. The files of a folder are resized; where all their names begin with
+    the name of a class (or lie in sub-folders called so), they are of that class, else of none.
+    Raises `ConfigError` when there are none, or of another shape.
     """
     if source is None:
-        raise ConfigError("model.source: name the public images, FILE.npz with an array 'images'")
+        raise ConfigError("model.source: name the public images, FILE.npz with an array 'images' or a folder of files")
     try:
-        images = Images.read(source)
+        images = _folder(source, domain) if Path(source).expanduser().is_dir() else Images.read(source)
     except DataError as error:
         raise ConfigError(f"model.source: {error}") from None
     if images.domain.shape != domain.shape or not len(images):
@@ -40,6 +45,14 @@ def public_images(source: str | None, domain: ImageDomain) -> Images:
             f"model.source={source}: images of shape {domain.shape} are needed, not {images.domain.shape}"
         )
     return images
+
+
+def _folder(source: str, domain: ImageDomain) -> Images:
+    known: dict[str, Any] = {"image_size": [domain.height, domain.width], "channels": domain.channels, "holdout": 0}
+    for label in ("prefix", "folder") if domain.classes else ():
+        with suppress(DataError):  # the names say nothing of classes
+            return image_folder(source, classes=domain.classes, label=label, **known).train
+    return image_folder(source, label="none", **known).train
 
 
 class ImagePool:

@@ -10,8 +10,4 @@ from dpsynth.models.pe import PE
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
-<<<<<<< HEAD
-__all__ = ["AIM", "MAF", "MST", "PE", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
-=======
-__all__ = ["AIM", "MAF", "MERF", "MST", "Fitted", "Independent", "PrivBayes", "Synthesizer"]
->>>>>>> main
+__all__ = ["AIM", "MAF", "MERF", "MST", "PE", "Fitted", "Independent", "PrivBayes", "Synthesizer"]

@@ -7,7 +7,9 @@ from dpsynth.evolution import Batch
 
 
 def batch(n: int = 5) -> Batch:
-    return Batch(np.arange(n) % 2, {"pixels": np.arange(4 * n, dtype=np.uint8).reshape(n, 1, 2, 2), "pose": np.ones((n, 3))})
+    return Batch(
+        np.arange(n) % 2, {"pixels": np.arange(4 * n, dtype=np.uint8).reshape(n, 1, 2, 2), "pose": np.ones((n, 3))}
+    )
 
 
 def test_genes_of_another_length_are_refused():

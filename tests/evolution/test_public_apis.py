@@ -51,7 +51,9 @@ def test_images_are_of_their_class_and_so_are_variations(api):
 def test_small_degrees_stay_near(api):
     batch = api.random(np.zeros(100, dtype=np.int64), np.random.default_rng(0))
     near, far = (
-        np.abs(api.variation(batch, degree, np.random.default_rng(1)).genes["pixels"] - batch.genes["pixels"].astype(float)).mean()
+        np.abs(
+            api.variation(batch, degree, np.random.default_rng(1)).genes["pixels"] - batch.genes["pixels"].astype(float)
+        ).mean()
         for degree in (0.05, 1.0)
     )
     assert near < far
@@ -60,7 +62,9 @@ def test_small_degrees_stay_near(api):
 def test_a_pool_shows_nothing_but_its_images():
     pool = bars()
     api = ImagePool(DOMAIN, pool, ImagePoints(DOMAIN, size=8))
-    batch = api.variation(api.random(np.zeros(50, dtype=np.int64), np.random.default_rng(0)), 1.0, np.random.default_rng(1))
+    batch = api.variation(
+        api.random(np.zeros(50, dtype=np.int64), np.random.default_rng(0)), 1.0, np.random.default_rng(1)
+    )
     known = {image.tobytes() for image in pool.pixels}
     assert {image.tobytes() for image in batch.genes["pixels"]} <= known
 
@@ -68,7 +72,9 @@ def test_a_pool_shows_nothing_but_its_images():
 def test_a_pool_of_other_classes_serves_all_labels():
     other = ImageDomain(8, 8, classes=("a", "b"))
     images = Images(bars().pixels, bars().labels, other)
-    batch = ImagePool(DOMAIN, images, ImagePoints(DOMAIN, size=8)).random(np.zeros(100, dtype=np.int64), np.random.default_rng(0))
+    batch = ImagePool(DOMAIN, images, ImagePoints(DOMAIN, size=8)).random(
+        np.zeros(100, dtype=np.int64), np.random.default_rng(0)
+    )
     means = batch.genes["pixels"].mean(axis=(1, 2, 3))
     assert means.min() < 110 < means.max()
 

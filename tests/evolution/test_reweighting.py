@@ -16,7 +16,8 @@ def test_exact_histograms_that_agree_are_met():
     truth = np.random.default_rng(9).gamma(5.0, size=pool)
     truth /= truth.sum()
     histograms = [
-        Histogram(c, rows * np.bincount(c[:, 0], truth, minlength=size), 0.0, 3.0) for c, size in zip(found, sizes, strict=True)
+        Histogram(c, rows * np.bincount(c[:, 0], truth, minlength=size), 0.0, 3.0)
+        for c, size in zip(found, sizes, strict=True)
     ]
     weights = reweighted(histograms, pool, rows)
     assert weights.sum() == pytest.approx(1)

@@ -27,4 +27,6 @@ def test_states_of_their_own_have_cells_of_their_own(people):
     view = TableView(people.domain)
     batch = view.batch(people.frame)
     cells, shares = list(margins(view, batch, batch))[people.domain.position("gain")]
-    assert shares[np.bincount(cells[people.frame["gain"] == 0]).argmax()] == pytest.approx((people.frame["gain"] == 0).mean())
+    assert shares[np.bincount(cells[people.frame["gain"] == 0]).argmax()] == pytest.approx(
+        (people.frame["gain"] == 0).mean()
+    )

@@ -30,7 +30,11 @@ def test_labels_are_the_codes_of_the_label_column(people):
 
 @pytest.mark.parametrize(
     "label",
-    [Integer("y", 0, 3, label=True), Category("y", [f"{k}" for k in range(MOST_GROUPS + 1)], label=True), Integer("y", 0, 3)],
+    [
+        Integer("y", 0, 3, label=True),
+        Category("y", [f"{k}" for k in range(MOST_GROUPS + 1)], label=True),
+        Integer("y", 0, 3),
+    ],
 )
 def test_without_a_label_of_few_classes_all_rows_are_one_group(label):
     view = TableView(Domain((Category("x", ("a", "b")), label)))
@@ -39,10 +43,17 @@ def test_without_a_label_of_few_classes_all_rows_are_one_group(label):
 
 
 def test_points_are_as_far_apart_as_tab_pe_has_it():
-    domain = Domain((Category("x", ("a", "b")), Number("z", 0.0, 10.0, spikes=(0.0,), missing=True), Category("y", ("n", "p"), label=True)))
+    domain = Domain(
+        (
+            Category("x", ("a", "b")),
+            Number("z", 0.0, 10.0, spikes=(0.0,), missing=True),
+            Category("y", ("n", "p"), label=True),
+        )
+    )
     view = TableView(domain)
     frame = Table(
-        pd.DataFrame({"x": ["a", "b", "a", "a", "a"], "z": [5.0, 5.0, 7.5, 0.0, None], "y": ["n", "n", "p", "n", "n"]}), domain
+        pd.DataFrame({"x": ["a", "b", "a", "a", "a"], "z": [5.0, 5.0, 7.5, 0.0, None], "y": ["n", "n", "p", "n", "n"]}),
+        domain,
     ).frame
     points = view.points(view.batch(frame))
     apart = ((points - points[0]) ** 2).sum(axis=1)
