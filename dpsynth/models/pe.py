@@ -56,6 +56,7 @@ VOTES, CLASSES = "nearest-neighbour votes", "shares of the classes"
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when none is declared
 LEAST, MOST = 4, 10_000  # members of a class; of a population
 TAB_PE = (Phase(5, "sample"), Phase(9, "rank", variations=3, keep=True))
+SEEDED = (Phase(2, "sample"),)  # rows that a seed model proposes need little more than to be weighted
 IMAGES = (Phase(4, "sample"),)
 IMAGE_DEGREES, IMAGE_LOOKAHEAD = Degrees(0.5, 0.1, 1.0), 4
 
@@ -97,8 +98,8 @@ class PE(Synthesizer):
 
     api: Any = "auto"
     source: str | None = None
-    seed_model: Any = "independent"
-    seed_share: float = 0.2
+    seed_model: Any = "mst"
+    seed_share: float = 0.6
     proposals: int = 40_000
     phases: Any = None
     degrees: Any = None
@@ -113,7 +114,7 @@ class PE(Synthesizer):
     size: int = 14
     inception: str | None = None
     crossover: float = 0.5
-    variants: int = 20_000
+    variants: int = 5_000
     spread: float = 0.3
     copies: int = 4
 
@@ -167,7 +168,8 @@ class PE(Synthesizer):
         votes, rows = self._votes(iterations, noise), domain.rows or UNKNOWN_ROWS
         members = self._members(rows, votes.noise(budget))
         detail = {"noise of a vote": votes.noise(budget), "members": members, "provenance": kind.provenance}
-        memory = 4 * kind.dimensions * (rows + 8 * members) + (1 << 26)
+        pool = self.proposals + self.variants if isinstance(domain, Domain) else 0
+        memory = 4 * kind.dimensions * (rows + 8 * members + pool) + (1 << 26)
         return OwnPlan((*bought, votes.charge(detail)), {**settings, "vote noise": noise, "members": members}, memory)
 
     def _fit(self, table: Table | Images, rows: int, ledger: Ledger, run: Run) -> Fitted:
@@ -191,7 +193,8 @@ class PE(Synthesizer):
         pool = TablePool.of(
             view, api, population, shares, proposal, self.variants, self.spread, run.streams.numpy("pool")
         )
-        weighted, shares = pool.weighted(ballots, rows, noise, self.nearest, shares)
+        weighted, known = pool.weighted(ballots, rows, noise, self.nearest, shares)
+        shares = known if kind.prior == "private" else shares
         degree = kind.timetable.degrees.last
         return EvolvedTable(
             table.domain, weighted, shares, degree, self.crossover, proposal is not None, kind.provenance
@@ -280,11 +283,12 @@ class PE(Synthesizer):
                 raise ConfigError(f"model.api={self.api}: makes images; tables have api=auto")
             view, seed = TableView(domain), seed_recipe(self.seed_model)
             labels, dimensions = view.groups, int(view.sizes.sum())
-            timetable = Timetable.of(self.phases or TAB_PE, self.degrees or Degrees())
+            phases = self.phases if self.phases is not None else (SEEDED if seed else TAB_PE)
+            timetable = Timetable.of(phases, self.degrees or Degrees())
             provenance = "none" if isinstance(self.api, str) else str(self.api.provenance)
         else:
             labels, seed, dimensions = max(len(domain.classes), 1), None, domain.channels * self.size**2
-            timetable = Timetable.of(self.phases or IMAGES, self.degrees or IMAGE_DEGREES)
+            timetable = Timetable.of(IMAGES if self.phases is None else self.phases, self.degrees or IMAGE_DEGREES)
             name = "glyphs" if self.api == "auto" else self.api
             provenance = str(provenance_of(name, self.source) if isinstance(name, str) else name.provenance)
         prior = self.label_prior or ("private" if table else "uniform")

@@ -55,7 +55,7 @@ class TablePool:
     ) -> tuple[Population, np.ndarray]:
         """(the pool with its weights, the shares of its labels).
 
-        rows: declared or noisy number of private rows. noise: of a vote. shares: of the labels, kept where no proposal
+        rows: declared or noisy number of private rows. noise: of a vote. shares: of the labels, met where no proposal
         knows them better.
         """
         points = Points(self.view.points(self.members), self.members.labels)
