@@ -2,7 +2,8 @@
 
 import ast
 import inspect
-from dataclasses import fields
+import json
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 
 import hydra
@@ -109,10 +110,31 @@ def test_the_keys_of_a_file_are_the_fields_of_its_record_and_all_are_read(path, 
 @pytest.mark.parametrize("model", names("model"))
 def test_the_keys_of_a_model_are_fields_of_its_recipe_and_all_are_read(model):
     content = OmegaConf.load(CONFIGS / "model" / f"{model}.yaml")
+    _same_keys(OmegaConf.to_container(content))
+
+
+def _same_keys(content: dict) -> None:
+    """Also of recipes within the recipe."""
     kind = hydra.utils.get_class(content["_target_"])
     known = {field.name for field in fields(kind)}
-    assert keys(f"model/{model}.yaml") - {"_target_"} == known, "show every field in the config, with its default"
+    assert set(content) - {"_target_"} == known, "show every field in the config, with its default"
     assert known <= READ, f"never read: {sorted(known - READ)}"
+    assert {key: value for key, value in content.items() if isinstance(value, dict)}.keys() == _nested(kind)
+    for value in content.values():
+        if isinstance(value, dict):
+            _same_keys(value)
+
+
+def _nested(kind: type) -> set[str]:
+    """Fields whose default is a recipe of its own."""
+    return {f.name for f in fields(kind) if f.default_factory is not MISSING and is_dataclass(f.default_factory)}
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_the_values_of_a_model_are_the_defaults_of_its_recipe(model):
+    content = OmegaConf.to_container(OmegaConf.load(CONFIGS / "model" / f"{model}.yaml"))
+    configured = hydra.utils.instantiate(content, _convert_="all")
+    assert json.dumps(asdict(configured)) == json.dumps(asdict(hydra.utils.get_class(content["_target_"])()))
 
 
 def test_the_keys_of_encoded_data_are_all_it_has():

@@ -34,6 +34,10 @@ SMALL = {
     "maf": {
         "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
     },
+    "datalens": {
+        "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
+        "width": 16, "hidden": 8, "bins": 4, "keep": True,
+    },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16, "bins": 8},
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
     "pe": {

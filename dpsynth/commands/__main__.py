@@ -8,6 +8,7 @@ USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   encode FILES OUT schema=   a table of any size as one file of codes
+  datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
@@ -20,11 +21,12 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in ("schema", "encode"):
+    elif command in ("schema", "encode", "datalens-flags"):
         from importlib import import_module
 
         try:
-            getattr(import_module(f"dpsynth.commands.{command}"), command)(arguments)
+            name = command.replace("-", "_")
+            getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
         except MISTAKES as error:
             tell(error)
             sys.exit(2)
@@ -34,7 +36,10 @@ def main() -> None:
         sys.argv = [f"dpsynth {command}", *arguments]
         import_module(f"dpsynth.commands.{command}").main()
     else:
-        print(f"error: no command {command!r}; there are schema, encode, train, generate and evaluate", file=sys.stderr)
+        print(
+            f"error: no command {command!r}; there are schema, encode, datalens-flags, train, generate and evaluate",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

@@ -1,4 +1,5 @@
 """maf: a masked autoregressive flow over the whole mixed table, trained with DP-SGD, steadied by noisy marginals.
+For images it hands over to `pixel_maf.py`.
 
     1  one share of the budget counts every column and pairs of columns, with noise (`privacy/marginals.py`)
     2  the flow's output biases start at the noisy one-way marginals
@@ -15,19 +16,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.fitted_flow import FittedFlow
+from dpsynth.models.fitted_pixels import FittedPixels
 from dpsynth.models.flow_shape import Shape, Transform
 from dpsynth.models.marginal_fit import Coarsening, MarginalFit
-from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.models.pixel_maf import PixelMAF
+from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
 from dpsynth.networks.flow import TabularFlow
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
@@ -58,7 +64,11 @@ class MAF(Synthesizer):
     one_way_share, two_way_share: of the budget, for noisy marginals; 0 buys none. groups: most groups of a quantity's
     bins in two-way marginals. fit_steps, fit_rate: of the fit to the marginals.
     gradients: engine for clipped sums. microbatch_size: rows at a time; memory only, never the result.
+    images: the recipe for images; the fields above are for tables.
     """
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
+    learns_from: ClassVar[tuple[type[Rows], ...]] = (Table, Images)
 
     bins: int = 128
     transform: Transform = "piecewise_linear"
@@ -81,6 +91,7 @@ class MAF(Synthesizer):
     fit_rate: float = 1e-3
     gradients: Mode = "fused"
     microbatch_size: int | None = None
+    images: PixelMAF = field(default_factory=PixelMAF)
 
     def __post_init__(self) -> None:
         for name in ("bins", "hidden", "steps", "batch_size", "knots", "bumps", "groups"):
@@ -101,7 +112,9 @@ class MAF(Synthesizer):
     def shape(self) -> Shape:
         return Shape(**{field.name: getattr(self, field.name) for field in fields(Shape)})
 
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        if isinstance(domain, ImageDomain):
+            return self.images._plan(domain, budget, before)
         self.shape.positions(domain)  # refuses an order that does not fit
         codec = Codec(domain, self.bins)
         marginals = self._marginals(codec, budget)
@@ -124,7 +137,9 @@ class MAF(Synthesizer):
         }
         return OwnPlan(own, settings, self._memory(codec, domain))
 
-    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedFlow:
+    def _fit(self, table: Table | Images, rows: int, ledger: Ledger, run: Run) -> FittedFlow | FittedPixels:
+        if isinstance(table, Images):
+            return self.images._fit(table, rows, ledger, run)
         budget, settings = ledger.plan.budget, ledger.plan.settings
         codec = Codec(table.domain, self.bins)
         encoded = codec.encode(table.frame)

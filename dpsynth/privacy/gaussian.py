@@ -29,7 +29,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 import torch
-from dp_accounting import DpEvent, GaussianDpEvent
+from dp_accounting import DpEvent, GaussianDpEvent, SelfComposedDpEvent
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError
@@ -38,9 +38,10 @@ from dpsynth.privacy.random import PrivacyStream
 Value = TypeVar("Value", NDArray[np.floating], torch.Tensor, list[torch.Tensor])
 
 
-def gaussian_event(noise_multiplier: float) -> DpEvent:
-    """The event of one release with standard deviation noise_multiplier * sensitivity."""
-    return GaussianDpEvent(float(noise_multiplier))
+def gaussian_event(noise_multiplier: float, releases: int = 1) -> DpEvent:
+    """The event of one release, or of several, with standard deviation noise_multiplier * sensitivity."""
+    event = GaussianDpEvent(float(noise_multiplier))
+    return event if releases == 1 else SelfComposedDpEvent(event, releases)
 
 
 def gaussian(

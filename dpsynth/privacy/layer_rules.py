@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dpsynth.networks.masked import MaskedLinear
+from dpsynth.networks.masked_conv import MaskedConv2d
 
 _FORMED_AT_ONCE = 2**24  # numbers; how much per-row gradient is formed at a time when a norm needs it
 
@@ -179,6 +180,25 @@ def _convolution(layer: nn.Conv2d, inputs: Sequence[Tensor], backprops: Sequence
     return Formed(gradients)
 
 
+def masked_convolution(layer: MaskedConv2d, inputs: Sequence[Tensor], backprops: Sequence[Tensor]) -> Formed:
+    """A map of the visible patches. There are far more places than weights, so the row's gradient, one matrix product
+    over the places, is smaller than its two factors: it is formed once, for the norm and for the sum."""
+    gradients: dict[str, Tensor] = {}
+    if layer.weight.requires_grad:
+        formed = [
+            torch.bmm(b.flatten(2), layer.patches(x).flatten(3).flatten(1, 2).transpose(1, 2))
+            for x, b in zip(inputs, backprops, strict=True)
+        ]
+        gradients["weight"] = _total(formed).view(-1, *layer.weight.shape)
+    if layer.bias is not None and layer.bias.requires_grad:
+        gradients["bias"] = _total([b.flatten(2).sum(2) for b in backprops])
+    return Formed(gradients)
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.stack(list(parts)).sum(0)
+
+
 def _patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """The input patches each output pixel sees: (rows, in * kernel, pixels), whatever the padding."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
@@ -232,6 +252,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.Linear: _linear,
     MaskedLinear: _linear,
     nn.Conv2d: _convolution,
+    MaskedConv2d: masked_convolution,
     nn.Embedding: _embedding,
     nn.LayerNorm: _layer_norm,
     nn.GroupNorm: _group_norm,

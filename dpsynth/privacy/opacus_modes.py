@@ -1,6 +1,7 @@
 """Clipped gradient sums by Opacus: ghost clipping (two backward passes) and materialising hooks.
 
-Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; here it learns `MaskedLinear`.
+Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; here it learns `MaskedLinear` and
+`MaskedConv2d`.
 It only records while the module is in training mode, and takes no module that has buffers.
 """
 
@@ -22,8 +23,9 @@ from torch import Tensor, nn
 
 from dpsynth.errors import ConfigError
 from dpsynth.networks.masked import MaskedLinear
+from dpsynth.networks.masked_conv import MaskedConv2d
 from dpsynth.privacy.clipping import ClippedGradients
-from dpsynth.privacy.layer_rules import OuterProducts
+from dpsynth.privacy.layer_rules import OuterProducts, masked_convolution
 
 
 @register_grad_sampler(MaskedLinear)
@@ -47,6 +49,24 @@ def masked_norm_sample(layer: MaskedLinear, activations: list[Tensor], backprops
     if layer.bias is not None and layer.bias.requires_grad:
         samples[layer.bias] = rows.b.sum(1).norm(dim=1)
     return samples
+
+
+@register_grad_sampler(MaskedConv2d)
+def convolved_grad_sample(
+    layer: MaskedConv2d, activations: list[Tensor], backprops: Tensor
+) -> dict[nn.Parameter, Tensor]:
+    """Per-row gradients (rows, *shape) of weight and bias."""
+    formed = masked_convolution(layer, activations, [backprops]).gradients
+    return {getattr(layer, name): gradient for name, gradient in formed.items()}
+
+
+@register_norm_sampler(MaskedConv2d)
+def convolved_norm_sample(
+    layer: MaskedConv2d, activations: list[Tensor], backprops: Tensor
+) -> dict[nn.Parameter, Tensor]:
+    """Norms (rows,) of the per-row gradients of weight and bias."""
+    formed = masked_convolution(layer, activations, [backprops]).gradients
+    return {getattr(layer, name): gradient.flatten(1).norm(dim=1) for name, gradient in formed.items()}
 
 
 class _OpacusGradients(ClippedGradients):

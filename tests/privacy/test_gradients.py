@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from dpsynth.errors import ConfigError
 from dpsynth.networks.masked import MaskedLinear
+from dpsynth.networks.masked_conv import MaskedConv2d
 from dpsynth.privacy.gradients import clipped_gradients
 from dpsynth.privacy.isolation import rows_interact
 from dpsynth.privacy.layer_rules import RULES
@@ -74,6 +75,25 @@ class Pictures(nn.Module):
         h = F.relu(self.norm(self.one(x)))
         h = F.leaky_relu(self.two(h), 0.1, inplace=self.one.padding_mode == "reflect")
         return self.three(h).square().mean((1, 2, 3))
+
+
+class Rasters(nn.Module):
+    """Masked convolutions: a large window, residual layers, one of them used twice, one without bias, a frozen one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = MaskedConv2d(2, 5, 2, 1, strict=True)
+        self.twice = MaskedConv2d(5, 5, 1, 1, strict=False)
+        self.place = MaskedConv2d(5, 5, 0, 0, strict=False, bias=False)
+        self.frozen = MaskedConv2d(5, 5, 0, 1, strict=False)
+        self.last = MaskedConv2d(5, 3, 0, 2, strict=True)
+        self.frozen.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        h = h + self.twice(torch.tanh(h))
+        h = h + self.place(torch.tanh(self.twice(h)))
+        return self.last(torch.tanh(self.frozen(h))).square().sum((1, 2, 3))
 
 
 def mixed_batch(rows: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -142,6 +162,33 @@ def test_microbatches_and_masks_leave_the_sum(rows: int, size: int, mode: str, s
         assert not any(t.any() for t in actual)
     else:
         assert_same(actual, expected)
+
+
+@pytest.mark.parametrize("mode", ["fused", "functorch", "hooks"])
+@pytest.mark.parametrize("norm", [0.5, math.inf])
+@given(height=st.integers(1, 4), width=st.integers(1, 4))
+@settings(max_examples=6, deadline=None)
+def test_masked_convolutions_equal_the_loop(mode: str, norm: float, height: int, width: int) -> None:
+    """Also on images smaller than the windows."""
+    module = seeded(Rasters)
+    x = torch.randn(5, 2, height, width, generator=torch.Generator().manual_seed(0))
+    loop = clipped_gradients("loop", module, norm)
+    expected = loop.clipped_sum(x)
+    engine = clipped_gradients(mode, module, norm)  # type: ignore[arg-type]
+    assert_same(engine.clipped_sum(x), expected)
+    torch.testing.assert_close(engine.norms, loop.norms, rtol=1e-5, atol=1e-6)
+
+
+def test_ghost_clipping_of_masked_convolutions_equals_the_loop() -> None:
+    """Opacus adds up no norms of a layer that is used twice, so here every layer is used once."""
+    torch.manual_seed(1)
+    layers = [MaskedConv2d(1, 4, 2, 2, strict=True), nn.Tanh(), MaskedConv2d(4, 2, 1, 0, strict=False)]
+    module, x = nn.Sequential(*layers, nn.Flatten(), nn.Linear(24, 1), nn.Flatten(0)), torch.randn(6, 1, 4, 3)
+    loop = clipped_gradients("loop", module, 0.5)
+    expected = loop.clipped_sum(x)
+    engine = clipped_gradients("ghost", module, 0.5)
+    assert_same(engine.clipped_sum(x), expected)
+    torch.testing.assert_close(engine.norms, loop.norms, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", [*MODES, "loop"])

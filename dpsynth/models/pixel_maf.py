@@ -1,0 +1,228 @@
+"""Images by masked autoregression over quantised pixels, conditional on the class, trained with DP-SGD.
+
+    1  images become small ones of few levels, at a public size and depth; every image by itself
+    2  a share of the budget counts every pixel with its class and its nearest neighbours (`neighbour_tables.py`)
+    3  a share trains a linear judge of classes over fixed features (`image_judge.py`)
+    4  the rest trains a masked network that starts at the law of the tables (`privacy/dp_sgd.py`)
+    5  draws that the judge counts to another class are drawn again, and images brought back to their size: free
+
+Guarantee: the ledger composes the tables, the judge's steps and the network's steps, and nothing else reads the
+images. Sensitivities are derived where the noise is drawn, for both neighbour relations: `privacy/marginals.py` for the
+tables, `privacy/dp_sgd.py` for clipped gradients. Sizes, steps, rates and noise follow from public constants, the
+domain and the budget.
+
+MADE: Germain et al. 2015 (arXiv:1502.03509). PixelCNN: van den Oord et al. 2016 (arXiv:1601.06759).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted_pixels import FittedPixels, Kind, PixelShape
+from dpsynth.models.image_judge import ImageJudge, JudgeTraining
+from dpsynth.models.neighbour_tables import NeighbourTables
+from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.networks.pixel_network import PixelNetwork
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.training import resolve_device, train
+from dpsynth.training.averaging import ExponentialAverage
+
+SGD = "pixels dp-sgd"
+UNKNOWN_ROWS = 30_000  # stands for the number of images when the domain declares none
+SHOWN_IMAGES = 256  # whose loss is shown while training
+WARM_UP = 20  # steps until the learning rate is reached
+IMAGES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class PixelMAF(Synthesizer):
+    """The recipe. Defaults are one set for all data sets; `data.size` and `data.levels` win over `size` and `levels`.
+
+    size: pixels of the longer side at which images are modelled. levels: values of a pixel.
+    network: conv (few shared weights) or dense. width, above, beside, layers, reach: of `PixelCNN`. hidden, layers: of
+    `PixelMADE`.
+    table_share, judge_share: of the budget; judge_share 0 leaves the judge out, as do images without classes.
+    judge_steps, judge_rate, judge_clip: steps over all images, learning rate and clipping norm of the judge.
+    steps, batch_size, learning_rate, decay, clipping_norm, averaging: of the network's DP-SGD, as in `MAF`.
+    temperature: what logits are divided by when images are drawn. tries: draws until the judge is overruled.
+    gradients: engine for clipped sums. microbatch_size: images at a time; memory only, never the result.
+    """
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"image"})
+    learns_from: ClassVar[tuple[type[Images], ...]] = (Images,)
+
+    size: int = 14
+    levels: int = 4
+    network: Kind = "conv"
+    width: int = 32
+    above: int = 4
+    beside: int = 5
+    layers: int = 1
+    reach: int = 0
+    hidden: int = 256
+    table_share: float = 0.3
+    judge_share: float = 0.2
+    judge_steps: int = 150
+    judge_rate: float = 0.3
+    judge_clip: float = 0.5
+    steps: int = 800
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    decay: float = 1.0
+    clipping_norm: float = 1.0
+    averaging: float = 0.0
+    temperature: float = 1.0
+    tries: int = 4
+    gradients: Mode = "fused"
+    microbatch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("size", "width", "hidden", "steps", "batch_size", "judge_steps", "tries"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be at least 1")
+        for name in ("above", "beside", "layers", "reach", "judge_share", "averaging", "decay"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must not be negative")
+        for name in ("table_share", "judge_rate", "judge_clip", "learning_rate", "clipping_norm", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be above 0")
+        if not 2 <= self.levels <= 256:
+            raise ConfigError(f"model.images.levels={self.levels}: must be a whole number from 2 to 256")
+        if self.table_share + self.judge_share >= 1:
+            raise ConfigError("model.images.table_share and judge_share leave nothing for the network")
+        if self.network not in ("conv", "dense"):
+            raise ConfigError(f"model.images.network '{self.network}': choose conv or dense")
+
+    def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        tables, judge = self._tables(domain, budget), self._judge(domain, budget)
+        first = [tables.charge(budget), *([judge.charge()] if judge else [])]
+        batches = self._batches(domain.rows, budget)
+        noise = calibrate(lambda z: (*before, *first, Charge(SGD, batches.event(z))), budget)
+        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        settings = {
+            "size": max(tables.grid.height, tables.grid.width // tables.grid.channels),
+            "levels": tables.grid.levels,
+            "neighbours": tables.grid.neighbours,
+            "tables noise": tables.sigma,
+            "judge noise_multiplier": judge.noise_multiplier if judge else None,
+            "noise_multiplier": noise,
+            "rate": batches.rate,
+            "steps": self.steps,
+            "clipping_norm": self.clipping_norm if budget.private else math.inf,
+            "learning_rate": self.learning_rate,
+        }
+        charges = (*first, Charge(SGD, batches.event(noise), detail=detail))
+        return OwnPlan(charges, settings, self._memory(tables, domain))
+
+    def _fit(self, images: Images, rows: int, ledger: Ledger, run: Run) -> FittedPixels:
+        domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
+        public = replace(domain, rows=ledger.plan.settings["rows"])  # all that the plan knew
+        tables, training = self._tables(public, budget), self._judge(public, budget)
+        shape = self._shape(tables.grid.neighbours)
+        view, grid = shape.view(domain), tables.grid
+        codes = torch.from_numpy(view.codes(images.pixels))
+        labels = torch.zeros(len(codes), dtype=torch.int64)
+        if images.labels is not None:
+            labels = torch.from_numpy(np.asarray(images.labels, dtype=np.int64))
+        grids = grid.flatten(codes)
+
+        counts = tables.measure(grids, labels, ledger, privacy)
+        table, means = tables.law(counts).log().float(), tables.means(counts)
+        judge = None
+        if training is not None:
+            judge = ImageJudge(view.shape, len(domain.classes))
+            units = [part.float() / max(grid.levels - 1, 1) for part in codes.split(IMAGES_AT_ONCE)]
+            training.fit(judge, units, labels, rows, ledger, privacy)
+        network = shape.build(domain, table, means, run.streams.model("initial weights"))
+        self._descend(network, grids, labels, rows, ledger, run)
+        return FittedPixels(domain, shape, network.to("cpu"), table, means, judge)
+
+    def _descend(
+        self, network: PixelNetwork, grids: Tensor, labels: Tensor, rows: int, ledger: Ledger, run: Run
+    ) -> None:
+        """DP-SGD: the only step that looks at whole images."""
+        settings, budget = ledger.plan.settings, ledger.plan.budget
+        batches = self._batches(settings["rows"], budget)
+        ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
+        expected, clipping_norm = batches.expected(rows), float(settings["clipping_norm"])
+        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
+        device = resolve_device(run.settings.device)
+        network.to(device)
+        engine = clipped_gradients(self.gradients, network, clipping_norm, self.microbatch_size)
+        data = (grids.to(device), labels.to(device))
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        average = ExponentialAverage(network, self.averaging) if self.averaging else None
+        shown: dict[str, Tensor] = {}
+        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
+
+        def step(t: int) -> dict[str, float | Tensor]:
+            descent.step(t, engine, data, run.streams.privacy)
+            if t % run.settings.log_every == 0:  # for the eyes of the house only
+                with torch.no_grad():
+                    shown["loss"] = network(*(x[:SHOWN_IMAGES] for x in data)).mean()
+            return {
+                **shown,
+                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
+                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
+            }
+
+        train(
+            network,
+            step,
+            optimizer,
+            lambda t: min(1.0, (t + 1) / WARM_UP, (self.steps - t) / max(1.0, self.decay * self.steps)),
+            self.steps,
+            average,
+            settings=run.settings,
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title="DP-SGD",
+        )
+        if average is not None:
+            average.apply()
+
+    def _shape(self, neighbours: int) -> PixelShape:
+        own = {field.name: getattr(self, field.name) for field in fields(PixelShape) if field.name != "neighbours"}
+        return PixelShape(neighbours=neighbours, **own)
+
+    def _tables(self, domain: ImageDomain, budget: Budget) -> NeighbourTables:
+        view = self._shape(0).view(domain)
+        classes, rows = max(len(domain.classes), 1), domain.rows or UNKNOWN_ROWS
+        return NeighbourTables.planned(view.shape, view.levels, classes, rows, budget, self.table_share)
+
+    def _judge(self, domain: ImageDomain, budget: Budget) -> JudgeTraining | None:
+        if not domain.classes or not self.judge_share:
+            return None
+        return JudgeTraining.planned(budget, self.judge_share, self.judge_steps, self.judge_rate, self.judge_clip)
+
+    def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
+        """Public: rate from the declared number of images; a fixed batch size where the number itself is public."""
+        if budget.neighbours == "replace_one":
+            if rows is None:
+                raise ConfigError("neighbours=replace_one makes the number of images public: declare `rows`")
+            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
+        return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
+
+    def _memory(self, tables: NeighbourTables, domain: ImageDomain) -> int:
+        """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""
+        grid, rows = tables.grid, domain.rows or UNKNOWN_ROWS
+        batch = self.microbatch_size or 2 * self.batch_size
+        taps = (2 * self.beside + 1) * self.above + self.beside + self.width * (2 * self.reach + 1) ** 2
+        per_image = grid.places * (taps + 8 * self.width) if self.network == "conv" else 8 * self.hidden
+        stored = rows * (10 * grid.places + 4 * 12 * 64)
+        return 24 * tables.cells + 8 * batch * per_image + stored + 32 * grid.places * self.hidden * grid.levels
