@@ -37,7 +37,7 @@ class PublicGenerator:
     portable = False
 
     def __init__(
-        self, domain: ImageDomain, public: Images, name: str = "public images", seed: int = 0, steps: int = STEPS
+        self, domain: ImageDomain, public: Images, name: str = "public images", seed: int = 0, steps: int | None = None
     ) -> None:
         self.domain, self.provenance = domain, Provenance("public_data", Path(name).name)
         self._view = ImageView(domain, size=LONGEST, levels=256)
@@ -50,7 +50,7 @@ class PublicGenerator:
             self._encoder = _layers(pixels + self._classes, 2 * CODE)
             self._decoder = _layers(CODE + self._classes, pixels)
         labels = np.zeros(len(public), dtype=np.int64) if public.labels is None else public.labels
-        self._train(torch.from_numpy(self._view.units(public.pixels)).flatten(1), labels, generator, steps)
+        self._train(torch.from_numpy(self._view.units(public.pixels)).flatten(1), labels, generator, steps or STEPS)
 
     def random(self, labels: np.ndarray, generator: np.random.Generator) -> Batch:
         return self._decoded(labels, generator.standard_normal((len(labels), CODE), dtype=np.float32))

@@ -79,7 +79,7 @@ class TablePerturbation:
     def _even(self, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Every state alike, and every position."""
         codes = generator.integers(0, self.view.sizes, (n, len(self.view.sizes)), dtype=np.int64)
-        return codes.astype(np.uint16), generator.random(codes.shape)
+        return codes.astype(np.int32), generator.random(codes.shape)
 
     def _moved_ranks(self, units: np.ndarray, degree: float, generator: np.random.Generator) -> np.ndarray:
         """Positions whose rank among the proposal's values moved by up to `degree` of all ranks."""

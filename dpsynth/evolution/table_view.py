@@ -23,7 +23,7 @@ MOST_GROUPS = 100  # codes of a label by which rows are grouped; a label with mo
 class TableView:
     """The rows of `domain` as batches with two genes.
 
-    codes: (n, D) uint16 state of each cell: a category, or 0 for a value on the column's axis, then one code for each
+    codes: (n, D) int32 state of each cell: a category, or 0 for a value on the column's axis, then one code for each
     spike, and one for missing. units: (n, D) float64 position on the axis (linear or log as declared), where it counts.
     The label column's code is also the individual's label; without a categorical label all rows are one group.
     """
@@ -43,7 +43,7 @@ class TableView:
         """The rows of a frame that fits the domain."""
         encoded = self.codec.encode(frame)
         assert encoded.units is not None
-        codes = encoded.codes.astype(np.uint16)
+        codes = encoded.codes.astype(np.int32)
         labels = np.zeros(len(codes), dtype=np.int64) if self.label is None else codes[:, self.label].astype(np.int64)
         return Batch(labels, {"codes": codes, "units": encoded.units})
 

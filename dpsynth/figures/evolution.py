@@ -40,7 +40,7 @@ def evolution_grid(history: np.ndarray, classes: Sequence[str] = ()) -> Figure:
     canvas = np.full((labels * (height + 1), iterations * block - gap, channels), 255, dtype=np.uint8)
     for label in range(labels):
         for step in range(iterations):
-            picture = shown[label, :, step].transpose(0, 1, 2, 3).reshape(height, many * width, channels)
+            picture = shown[label, :, step].reshape(height, many * width, channels)
             top, left = label * (height + 1), step * block
             canvas[top : top + height, left : left + many * width] = picture
     with house_style():

@@ -88,7 +88,7 @@ def test_noise_pipelines_begin_where_the_degree_says(channels):
     assert batch.genes["pixels"].shape == (4, channels, 8, 8)
     near, far = (api.variation(batch, degree, np.random.default_rng(1)).genes["pixels"] for degree in (0.1, 1.0))
     kept = [np.corrcoef(each.ravel(), batch.genes["pixels"].ravel())[0, 1] for each in (near, far)]
-    assert kept[0] > 0.7 > abs(kept[1])
+    assert kept[0] > 0.5 > abs(kept[1])
 
 
 def test_a_missing_folder_is_named(tmp_path):
