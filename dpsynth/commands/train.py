@@ -17,6 +17,7 @@ from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.errors import ConfigError
 from dpsynth.models import artifact
+from dpsynth.privacy.processes import joined, leading, together
 from dpsynth.privacy.random import Streams
 from dpsynth.training import Checkpoint, listen
 
@@ -25,14 +26,17 @@ def main() -> None:
     launch("train", train)
 
 
+@joined()
 def train(config: DictConfig) -> None:
     begun = time.monotonic()
-    console = Console()
+    console = Console(quiet=not leading())  # of the processes that torchrun may have started, one speaks
 
     # What is asked for, from public facts alone.
     wanted = Path(config.run or "outputs/" + "-".join(chosen()[group] for group in ("model", "data")))
     run = None
     if config.resume:
+        if together():
+            raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
         run = RunFolder.to_resume(wanted)
         config = resumed(config, run)
     options = typed(TrainOptions, config)
@@ -48,6 +52,10 @@ def train(config: DictConfig) -> None:
     rows = rows_to_fit(options.data, options.columns, domain, partial(console.print, highlight=False, soft_wrap=True))
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
+    streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
+    if not leading():  # helps to fit, and writes nothing
+        recipe.fit(rows, plan, streams, settings=options.trainer)
+        return
     if run is None:
         run = RunFolder.claim(wanted, options.overwrite)
         if run.path != wanted:
@@ -57,9 +65,8 @@ def train(config: DictConfig) -> None:
     checkpoint = Checkpoint(run.checkpoint)
     with resumable(run, checkpoint):
         # The model is fitted; only privacy mechanisms look at the data.
-        streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
         progress = listen(options.trainer.progress, run.private, options.trainer.tensorboard)
-        fitted = recipe.fit(rows, plan, streams, progress, checkpoint, options.trainer)
+        fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, options.trainer)
 
         # Everything that may leave the house appears at once.
         synthetic = fitted.sample(options.n, seed=options.seed)

@@ -24,6 +24,7 @@ from dpsynth.models.fitted import Fitted, Generators
 from dpsynth.models.preparation import Preparation, Shares, prepare, stand_in
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.processes import shared
 from dpsynth.privacy.random import Streams
 from dpsynth.training import Checkpoint, Listener, TrainerSettings
 
@@ -139,6 +140,7 @@ class Synthesizer(ABC):
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash
             streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, content)
+        streams = shared(streams)  # of several processes, the leader's
         ledger = Ledger(plan)
         complete, rows = prepare(cast(Any, table), ledger, streams)
         run = Run(streams, settings or TrainerSettings(), progress, checkpoint)

@@ -24,7 +24,8 @@ from torch import Tensor, distributed
 from torch.nn.functional import softplus
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy.shards import Shards, together
+from dpsynth.privacy.processes import together
+from dpsynth.privacy.shards import Shards
 from dpsynth.privacy.votes import Votes
 
 

@@ -13,14 +13,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.gaussian import gaussian, gaussian_event
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.shards import together
 
 Numbers = NDArray[np.float64]
 AT_ONCE = 4096
@@ -57,10 +55,4 @@ def noisy_class_histograms(
             cells = labels[start : start + AT_ONCE, None] * bins + part.astype(np.int64) * bins // 256
             exact += np.bincount(cells.ravel(), minlength=classes * bins).reshape(classes, bins) / part.shape[1]
     ledger.spend(name, gaussian_event(noise_multiplier))
-    if not together() or torch.distributed.get_rank() == 0:
-        scale = budget.count_sensitivity
-        noisy = gaussian(stream, name, exact, sensitivity=scale, noise_multiplier=noise_multiplier)
-        exact = noisy.astype(np.float64)
-    if together():  # what rank 0 released; the others' sums are overwritten
-        torch.distributed.broadcast(torch.from_numpy(exact), 0)
-    return exact
+    return gaussian(stream, name, exact, sensitivity=budget.count_sensitivity, noise_multiplier=noise_multiplier)

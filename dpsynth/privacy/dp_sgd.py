@@ -29,6 +29,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.privacy.budget import Neighbours
 from dpsynth.privacy.gaussian import gaussian
 from dpsynth.privacy.gradients import ClippedGradients
+from dpsynth.privacy.processes import together
 from dpsynth.privacy.random import PrivacyStream
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
@@ -102,7 +103,7 @@ class DPSGD:
 
     def _rows(self, t: int, like: Tensor, stream: PrivacyStream) -> Tensor:
         """The rows of batch t that this process handles: int64, on the device of `like`."""
-        if not _together():
+        if not together():
             return torch.as_tensor(self.batches.indices(stream, t, len(like))).to(like.device)
         rank, world = dist.get_rank(), dist.get_world_size()
         size = torch.zeros(1, dtype=torch.int64, device=like.device)
@@ -118,7 +119,7 @@ class DPSGD:
 
     def _release(self, t: int, exact: Tensor, stream: PrivacyStream) -> Tensor:
         """The noisy sum over all processes; noise is drawn once, by rank 0, after the sum is complete."""
-        if _together():
+        if together():
             dist.reduce(exact, 0)
             if dist.get_rank() != 0:
                 dist.broadcast(exact, 0)  # overwritten with what rank 0 released
@@ -132,11 +133,6 @@ class DPSGD:
             step=t,
             inplace=True,
         )
-        if _together():
+        if together():
             dist.broadcast(released, 0)
         return released
-
-
-def _together() -> bool:
-    """Whether several processes train as one."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

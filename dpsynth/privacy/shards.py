@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.budget import Neighbours
+from dpsynth.privacy.processes import together
 from dpsynth.privacy.random import PrivacyStream
 
 Integers = NDArray[np.int64]
@@ -108,9 +109,3 @@ class Shards:
             return np.zeros(mask.shape, dtype=np.int64), mask
         index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)
         return np.where(mask, self.order[index], 0), mask
-
-
-def together() -> bool:
-    """Whether several processes train as one."""
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -45,8 +45,8 @@ from torch import Tensor
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.gaussian import gaussian, gaussian_event
+from dpsynth.privacy.processes import together
 from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.shards import together
 
 Compress = Literal["topk_sign", "topk_stochastic", "klevel", "clip", "project"]
 Aggregate = Literal["threshold", "linear", "clip"]

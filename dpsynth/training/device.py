@@ -1,11 +1,13 @@
 """Where training runs: device names, processor threads and optional compilation."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from dpsynth.errors import ConfigError
+from dpsynth.privacy.processes import together
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -13,14 +15,17 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 def resolve_device(name: str = "auto") -> torch.device:
     """The torch device called `name`; `auto` takes CUDA, then Apple's MPS, then the processor.
 
-    A numbered CUDA device ("cuda:1") is accepted.  Raises `ConfigError` when the device does not exist here.
+    A numbered CUDA device ("cuda:1") is accepted; under torchrun every process takes a CUDA device of its own.
+    Raises `ConfigError` when the device does not exist here.
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
         raise ConfigError(f"trainer.device={name}: choose one of {', '.join(DEVICES)}")
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
-        return torch.device(next(each for each in ("cuda", "mps", "cpu") if present[each]))
+        name = kind = next(each for each in ("cuda", "mps", "cpu") if present[each])
+    if name == "cuda" and together():  # torchrun numbers the processes of a machine
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     if not present[kind]:
         raise ConfigError(f"trainer.device={name}: this machine has no such device; use auto or cpu")
     try:

@@ -1,0 +1,60 @@
+"""Several processes that train as one, as torchrun starts them: who leads, and one privacy key for all.
+
+Every process holds all rows and goes through the same fit. Costly sums are shared out and added up (`dp_sgd.py`,
+`votes.py`); every other query is made by each process. With the leader's key these are the same query with the same
+noise, so they are one release, made several times. With a key of its own each process would draw noise of its own, and
+the average over processes would tell more than was paid for.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import distributed
+
+from dpsynth.privacy.random import PrivacyStream, Streams
+
+
+def together() -> bool:
+    """Whether several processes train as one."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def leading() -> bool:
+    """Whether this process is the one that writes; True when it is alone."""
+    return not together() or distributed.get_rank() == 0
+
+
+def shared(streams: Streams) -> Streams:
+    """The leader's streams, on every process; `streams` themselves when this process is alone."""
+    if not together():
+        return streams
+    told: list[Any] = [(streams.seed, streams.privacy.state())]
+    distributed.broadcast_object_list(told, src=0)
+    if leading():
+        return streams
+    seed, state = told[0]
+    return Streams(seed, privacy=PrivacyStream.from_state(state))
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Join the processes that torchrun has started beside this one, for the length of the block.
+
+    Does nothing without torchrun, or where the processes are joined already.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or distributed.is_initialized():
+        yield
+        return
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
