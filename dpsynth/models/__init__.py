@@ -9,10 +9,23 @@ from dpsynth.models.maf import MAF
 from dpsynth.models.merf import MERF
 from dpsynth.models.mst import MST
 from dpsynth.models.napsu import NAPSU
+from dpsynth.models.pe import PE
 from dpsynth.models.pixel_maf import PixelMAF
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.models.synthesizer import Synthesizer
 
 __all__ = [
-    "AIM", "DPVI", "MAF", "MERF", "MST", "NAPSU", "DataLens", "Fitted", "Independent", "PixelMAF", "PrivBayes", "Synthesizer",
-]  # fmt: skip
+    "AIM",
+    "DPVI",
+    "MAF",
+    "MERF",
+    "MST",
+    "NAPSU",
+    "PE",
+    "DataLens",
+    "Fitted",
+    "Independent",
+    "PixelMAF",
+    "PrivBayes",
+    "Synthesizer",
+]
