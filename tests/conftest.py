@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from dpsynth.data import Boolean, Category, Date, Domain, Integer, Number
 from dpsynth.data.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 
+settings.register_profile("busy", deadline=None)  # a slow machine is no defect
+settings.load_profile("busy")
 torch.set_num_threads(1)  # tensors are tiny here; threads that wait for each other cost more than they give
 
 

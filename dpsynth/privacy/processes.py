@@ -12,7 +12,7 @@ the average over processes would tell more than was paid for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,7 +45,7 @@ def shared(streams: Streams) -> Streams:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined() -> Generator[None]:
     """Join the processes that torchrun has started beside this one, for the length of the block.
 
     Does nothing without torchrun, or where the processes are joined already.
