@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -48,18 +48,26 @@ class FittedTable(Fitted[Table]):
             given[name] = None if reading.missing[0] else column.write(*reading[:2]).iloc[0]
         return given
 
-    def _lawful(self, frame: pd.DataFrame, generators: Generators, given: Mapping[str, Any]) -> pd.DataFrame:
+    def _lawful(
+        self,
+        frame: pd.DataFrame,
+        generators: Generators,
+        given: Mapping[str, Any],
+        draw: Callable[[int], pd.DataFrame] | None = None,
+    ) -> pd.DataFrame:
         """The rows that keep the constraints, more draws for the others, and repair for what is left after
         that.
 
-        Conditions win over repair: raises `ConfigError` when they and the constraints cannot hold together.
+        draw: gives so many more rows, by default `_draw`. Conditions win over repair: raises `ConfigError` when they
+        and the constraints cannot hold together.
         """
         constraints = self.domain.constraints
         for _ in range(LAWFUL_ROUNDS):
             lawful = satisfied(frame, constraints)
             if lawful.all():
                 return frame
-            fresh = self._draw(int((~lawful).sum()), generators, given)
+            wanted = int((~lawful).sum())
+            fresh = draw(wanted) if draw else self._draw(wanted, generators, given)
             frame = pd.concat([frame.loc[lawful], fresh], ignore_index=True)
         mended = repair(frame, constraints)
         if given:
