@@ -40,6 +40,14 @@ SMALL = {
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16, "bins": 8},
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
+    "dpvi": {"steps": 4, "components": 3, "batch_size": 40, "bins": 8},
+    "napsu": {"draws": 2, "iterations": 10, "bins": 8},
+    "pe": {
+        "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],
+        "population": 12,
+        "proposals": 200,
+        "variants": 50,
+    },
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 

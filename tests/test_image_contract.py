@@ -31,6 +31,7 @@ SMALL: dict[str, dict] = {
         "width": 16, "hidden": 8, "frequencies": 4, "keep": True,
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
+    "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)

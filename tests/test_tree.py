@@ -19,10 +19,13 @@ ARROWS = {
     "networks": {"data"},
     "marginals": {"data", "privacy"},
     "training": {"data", "privacy"},
+    "evolution": {"data", "networks", "marginals"},
     "metrics": {"data"},
     "figures": {"data", "metrics"},
     "report": {"data", "metrics", "figures"},
-    "models": {"data", "privacy", "networks", "marginals", "training"},
+    "vi": {"data", "privacy", "networks", "training"},
+    "inference": set(),
+    "models": {"data", "privacy", "networks", "marginals", "training", "evolution", "vi"},
     "commands": {"data", "privacy", "marginals", "training", "models", "metrics", "figures", "report"},
 }
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "base", "core", "common", "misc", "tools", "stuff"}

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
-from dpsynth.data import datalens_files
+from dpsynth.data import datalens_files, pe_files
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
@@ -15,6 +15,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.artifact import find_release, load
 
 FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", "")}  # by suffix; "" is a folder of single images
+FORMS = (*datalens_files.FORMS, pe_files.FORM)
 
 
 def main() -> None:
@@ -38,18 +39,23 @@ def generate(config: DictConfig) -> None:
     rows = fitted.sample(options.n, seed=options.seed, where=options.where)
     if options.format is None or isinstance(rows, Table):
         rows.write(out)
+    elif options.format == pe_files.FORM:
+        pe_files.write(rows, out)
     else:
         datalens_files.write(rows, out, options.format, fitted.statement.get("target", {}).get("epsilon"))
     print(f"{len(rows)} synthetic {kind.unit}: {out}")
 
 
 def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -> None:
-    """`ConfigError` for a format that is not known, not of images, or without a folder to write into."""
-    if form not in datalens_files.FORMS:
-        raise ConfigError(f"format={form}: choose {' or '.join(datalens_files.FORMS)}, or leave it out")
+    """`ConfigError` for a format that is not known, not of images, or without a place to write into."""
+    if form not in FORMS:
+        raise ConfigError(f"format={form}: choose {' or '.join(FORMS)}, or leave it out")
     if kind is Table:
         raise ConfigError(f"format={form}: is for images; leave it out for a table")
-    if out is None or Path(out).suffix:
+    if form == pe_files.FORM:
+        if out is None or Path(out).suffix != ".npz":
+            raise ConfigError(f"format={form}: writes one file; name it with out=FILE.npz")
+    elif out is None or Path(out).suffix:
         raise ConfigError(f"format={form}: writes several files; name a folder with out=FOLDER")
 
 

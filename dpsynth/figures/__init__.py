@@ -5,6 +5,7 @@ Pictures of real rows are private output.
 
 from dpsynth.figures.dependence import dependence
 from dpsynth.figures.diagnostics import base_marginals, base_pairs, base_quantiles, diagnostics
+from dpsynth.figures.evolution import evolution_grid, population_grid
 from dpsynth.figures.histograms import histograms
 from dpsynth.figures.images import image_comparison, image_grid
 from dpsynth.figures.overview import score_overview
@@ -17,9 +18,11 @@ __all__ = [
     "base_quantiles",
     "dependence",
     "diagnostics",
+    "evolution_grid",
     "histograms",
     "image_comparison",
     "image_grid",
+    "population_grid",
     "save",
     "score_overview",
     "tradeoff",

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.graphical_model import GraphicalModel
+from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_graph import FittedGraph
 from dpsynth.models.marginal_method import MarginalMethod, compressed, measurement, one_way
@@ -82,6 +82,12 @@ class MST(MarginalMethod):
         return OwnPlan(charges(noise), settings, memory_bytes=64 * max(1, edges) * math.prod(largest))
 
     def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> FittedGraph:
+        rows, measured = self.measured(rows, ledger, run)
+        model = GraphicalModel.fit(rows.sizes, measured)
+        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.merging, model)
+
+    def measured(self, rows: CodedRows, ledger: Ledger, run: Run) -> tuple[CodedRows, list[Measurement]]:
+        """Steps 1 to 3: the rows with rare codes merged, and the noisy marginals of columns and of the tree."""
         settings, stream = ledger.plan.settings, run.streams.privacy
         columns, sigma = one_way(len(rows.sizes)), settings["one-way noise"]
         noisy = NoisyMarginals(ONES, tuple(columns), rows.sizes, sigma).release(rows.counts(columns), ledger, stream)
@@ -91,8 +97,7 @@ class MST(MarginalMethod):
             sigma = settings["two-way noise"]
             noisy = NoisyMarginals(TWOS, tuple(tree), rows.sizes, sigma).release(rows.counts(tree), ledger, stream)
             measured += [measurement(pair, counts, sigma) for pair, counts in zip(tree, noisy, strict=True)]
-        model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.merging, model)
+        return rows, measured
 
     def _tree(self, rows: CodedRows, model: GraphicalModel, ledger: Ledger, run: Run) -> list[Clique]:
         """D - 1 pairs that join all columns, chosen one after the other."""

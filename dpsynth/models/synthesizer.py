@@ -94,7 +94,7 @@ class Synthesizer(ABC):
         """
         kind = "image" if isinstance(domain, ImageDomain) else "table"
         if kind not in self.modalities:
-            hint = "datalens, maf or merf" if kind == "image" else "maf, aim or mst"
+            hint = "datalens, maf, merf or pe" if kind == "image" else "maf, aim or mst"
             raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={hint} does")
         before = Preparation.planned(domain, budget, shares or Shares())
         own = self._plan(stand_in(domain), budget, before.charges)

@@ -86,13 +86,26 @@ def test_images_in_the_format_of_the_datalens_project(command, pictured):
     assert len(list(Path("new").iterdir())) == len(list(Path("old").iterdir())) == 10
 
 
+def test_images_in_the_format_of_private_evolution(command, pictured):
+    assert command("generate", "run=pictured", "n=57", "seed=3", "out=plain.npz").code == 0
+    assert command("generate", "run=pictured", "n=57", "seed=3", "out=samples.npz", "format=pe").code == 0
+    with np.load("plain.npz", allow_pickle=False) as plain, np.load("samples.npz", allow_pickle=False) as old:
+        assert old["samples"].shape == (50, 8, 8, 3)
+        for k, name in enumerate(plain["classes"]):
+            block = slice(5 * k, 5 * k + 5)
+            assert set(old["additional_info"][block]) == {name}
+            expected = plain["images"][plain["labels"] == k][:5, :, :, None].repeat(3, axis=3)
+            assert np.array_equal(old["samples"][block], expected)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("run=pictured", "out=a", "format=tar"), "format=tar: choose datalens or datalens_pickle"),
+        (("run=pictured", "out=a", "format=tar"), "format=tar: choose datalens or datalens_pickle or pe"),
         (("run=pictured", "format=datalens"), "name a folder with out=FOLDER"),
         (("run=pictured", "out=a.npz", "format=datalens"), "name a folder with out=FOLDER"),
         (("run=mine", "out=a", "format=datalens"), "is for images"),
+        (("run=pictured", "out=a", "format=pe"), "name it with out=FILE.npz"),
     ],
 )
 def test_mistakes_with_the_format_are_one_line(command, finished, pictured, options, message):

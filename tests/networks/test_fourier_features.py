@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
+from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures, waves
 
 
 def source(seed=0):
@@ -35,6 +35,15 @@ def test_image_features_are_the_mean_of_the_kernels():
     kernels = [math.exp(-square / (2 * width**2)) for width in (0.4, 0.1)]
     phi = features.rows(images)
     assert float(phi[0] @ phi[1]) == pytest.approx(sum(kernels) / 2, abs=0.01)
+
+
+def test_waves_and_their_derivative_are_those_of_cosine_and_sine():
+    angles = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    plain = torch.cat([angles.cos(), angles.sin()], 1) / math.sqrt(6)
+    torch.testing.assert_close(waves(angles), plain)
+    pull = torch.randn(4, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = torch.autograd.grad(plain, angles, pull)
+    torch.testing.assert_close(torch.autograd.grad(waves(angles), angles, pull), expected)
 
 
 def test_every_bandwidth_gets_its_share_and_big_images_are_averaged():

@@ -1,0 +1,40 @@
+"""How good are tables made by Private Evolution? Beside the models of marginals it can be seeded with.
+
+    python benchmarks/evolution_quality.py [--models independent,pe,mst,pe+mst] [--epsilons 1] [--seeds 0,1,2]
+        [--data adult] [--validate] [--json FILE] [key=value ...]
+
+`pe` is the default recipe, `pe+NAME` the same seeded with another model (`pe+none`: even proposals, as Tab-PE).
+`key=value` sets fields of all PE recipes. Scores and protocol: `table_quality.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from table_quality import arguments, changes, compare, fitting, show, write
+
+from dpsynth.models import PE, Synthesizer
+from dpsynth.models.seeds import SEEDS
+
+
+def recipe_of(name: str, fields: Mapping[str, Any]) -> Synthesizer:
+    """The recipe behind a name of --models."""
+    kind, _, seed = name.partition("+")
+    if kind != "pe":
+        return SEEDS[kind]()
+    return PE(**({"seed_model": None if seed == "none" else seed} if seed else {}), **fields)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--models", default="independent,pe,mst,pe+mst")
+    wanted = parser.parse_intermixed_args()
+    recipes = {name: recipe_of(name, changes(wanted.overrides)) for name in wanted.models.split(",")}
+    results = compare({name: fitting(recipe) for name, recipe in recipes.items()}, wanted)
+    show(results, f"Private Evolution on {wanted.data}")
+    write(wanted.json, recipes, results)
+
+
+if __name__ == "__main__":
+    main()

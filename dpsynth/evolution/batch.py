@@ -1,0 +1,57 @@
+"""A batch of synthetic individuals: a group each, and arrays of whatever they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Released individuals, never private rows.
+
+    labels: (n,) int64 group of each. genes: arrays of first dimension n, by name. Tables have `codes` and `units`
+    (`table_view.py`); images have `pixels`, (n, channels, height, width) uint8, and what their API varies.
+    """
+
+    labels: np.ndarray
+    genes: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        for name, gene in self.genes.items():
+            if len(gene) != len(self.labels):
+                raise ValueError(f"gene {name!r}: {len(gene)} entries for {len(self.labels)} individuals")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: np.ndarray) -> Self:
+        """The individuals at the positions `index`, int64 (m,) or bool (n,); repeats are allowed."""
+        return type(self)(self.labels[index], {name: gene[index] for name, gene in self.genes.items()})
+
+    def with_genes(self, **genes: np.ndarray) -> Self:
+        """The same individuals with some genes exchanged or added."""
+        return type(self)(self.labels, {**self.genes, **genes})
+
+    @classmethod
+    def joined(cls, batches: Sequence[Self]) -> Self:
+        """All batches in one; they have the same genes."""
+        names = batches[0].genes
+        genes = {name: np.concatenate([batch.genes[name] for batch in batches]) for name in names}
+        return cls(np.concatenate([batch.labels for batch in batches]), genes)
+
+    def tensors(self, prefix: str) -> dict[str, torch.Tensor]:
+        """All arrays by name, to be saved."""
+        arrays = {"labels": self.labels, **{f"genes.{name}": gene for name, gene in self.genes.items()}}
+        return {f"{prefix}.{name}": torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, torch.Tensor], prefix: str) -> Self:
+        """The inverse of `tensors`; other prefixes are ignored."""
+        start = f"{prefix}.genes."
+        genes = {name.removeprefix(start): each.numpy() for name, each in tensors.items() if name.startswith(start)}
+        return cls(tensors[f"{prefix}.labels"].numpy(), genes)

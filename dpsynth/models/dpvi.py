@@ -1,0 +1,227 @@
+"""dpvi: a mixture of independent columns, its posterior by differentially private variational inference.
+
+    1  a small share of the budget counts every column, with noise: the base that components vary around
+    2  p(x | phi) = sum over components of pi_c prod over columns of p(x_j | phi_cj), the component summed out; missing
+       values and spikes are part of it, distributions by column as in a twinify model file
+    3  the guide q(phi), independent normals, follows noised sums of clipped gradients of log p(row | phi), by steps
+       that know how noisy these are (`vi/natural_steps.py`)
+    4  rows come from draws of phi, so that what the data and the noise leave open shows in the sample
+
+Guarantee: the ledger composes the counts (`privacy/marginals.py`) and the steps of DP-SGD (`privacy/dp_sgd.py`);
+nothing else reads the rows. Neighbours: add_remove with Poisson batches, sensitivity C of a sum, or replace_one with
+batches of fixed size, sensitivity 2 C. Priors, entropy, curvature and step sizes follow from phi and public numbers.
+After Jaelkoe, Dikmen and Honkela 2017 (arXiv:1610.08749), twinify, and Jaelkoe et al. 2022 (arXiv:2210.15961).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from dpsynth.data.codec import Codec
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.fitted_mixture import FittedMixture
+from dpsynth.models.mixture_columns import DISTRIBUTIONS, code_laws, distributions
+from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.marginals import NoisyMarginals, nearest_counts
+from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.training import train
+from dpsynth.vi.guide import MeanField
+from dpsynth.vi.mixture import Mixture, MixtureLikelihood
+from dpsynth.vi.mixture_gradients import MixtureGradients
+from dpsynth.vi.natural_steps import NaturalSteps
+
+ONES, SGD = "one-way marginals", "variational inference"
+UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
+SHOWN_ROWS = 1024  # whose loss is shown while training
+PARTING = 0.2  # of the steps, at the first learning rate
+FLOOR = 0.02  # of the noise: the least count a code starts from
+
+
+@dataclass(frozen=True)
+class DPVI(Synthesizer):
+    """The recipe. Defaults are one set for all tables.
+
+    components: k. bins: most value bins of a number. quantities: distribution of numbers and dates that the file does
+    not name. file: a model file, `column: Distribution` a line. missing: whether each component has its own share of
+    missing values, or each column one. width: prior standard deviation of logits around the noisy one-way marginal.
+    steps, batch_size (expected): of the descent. learning_rate: of the first step; 1 follows its gradient all the way.
+    settling: after a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an average over
+    the last of them.
+    clipping: C over the square root of the columns plus one. one_way_share: of the budget, for one-way marginals.
+    start: of the random start, in prior standard deviations. records_per_draw: rows that share a draw of the posterior.
+    """
+
+    components: int = 30
+    bins: int = 64
+    quantities: str = "Categorical"
+    file: str | None = None
+    missing: Literal["component", "column"] = "component"
+    width: float = 1.0
+    steps: int = 400
+    batch_size: int = 4000
+    learning_rate: float = 0.3
+    settling: float = 0.3
+    clipping: float = 0.3
+    one_way_share: float = 0.1
+    start: float = 1.0
+    records_per_draw: int = 100
+    microbatch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("components", "bins", "steps", "batch_size", "records_per_draw"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
+        for name in ("width", "learning_rate", "clipping"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
+        if not 0 < self.settling <= 1 or not 0 < self.learning_rate <= 1:
+            raise ConfigError("model.settling and model.learning_rate must lie in (0, 1]")
+        if not 0 <= self.one_way_share < 1:
+            raise ConfigError(f"model.one_way_share={self.one_way_share}: must be at least 0 and below 1")
+        if self.start < 0:
+            raise ConfigError(f"model.start={self.start}: must not be negative")
+        if self.quantities not in DISTRIBUTIONS:
+            raise ConfigError(f"model.quantities '{self.quantities}': choose one of {', '.join(DISTRIBUTIONS)}")
+        if self.missing not in ("component", "column"):
+            raise ConfigError(f"model.missing '{self.missing}': choose component or column")
+
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+        kinds = distributions(domain, self.quantities, self.file)
+        codec = Codec(domain, self.bins)
+        marginals = self._marginals(codec, budget)
+        counted = () if marginals is None else (marginals.charge(budget),)
+        batches = self._batches(domain.rows, budget)
+        noise = calibrate(lambda z: (*before, *counted, Charge(SGD, batches.event(z))), budget)
+        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        settings = {
+            "one-way noise": 0.0 if marginals is None else marginals.sigma,
+            "noise_multiplier": noise,
+            "rate": batches.rate,
+            "steps": self.steps,
+            "clipping_norm": self.clipping * math.sqrt(len(domain) + 1) if budget.private else math.inf,
+            "parameters": self._mixture(codec, kinds, {}).size,
+        }
+        batch = min(self.microbatch_size or 16_384, 2 * self.batch_size)
+        memory = 120 * self.components * sum(codec.sizes) + 40 * batch * self.components
+        memory += 11 * len(domain) * (domain.rows or UNKNOWN_ROWS)
+        return OwnPlan((*counted, Charge(SGD, batches.event(noise), detail=detail)), settings, memory)
+
+    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedMixture:
+        kinds = distributions(table.domain, self.quantities, self.file)
+        codec = Codec(table.domain, self.bins)
+        codes = codec.encode(table.frame).codes
+        bases = self._bases(codec, codes, ledger, run)
+        mixture = self._mixture(codec, kinds, bases)
+        guide = self._infer(mixture, torch.from_numpy(codes.astype(np.int64)), rows, ledger, run)
+        mean, scale = guide.mean.detach(), guide.log_scale.detach().exp()
+        config: dict[str, Any] = {
+            "components": self.components,
+            "bins": self.bins,
+            "distributions": list(kinds),
+            "width": self.width,
+            "missing": self.missing,
+            "records_per_draw": self.records_per_draw,
+        }
+        return FittedMixture(table.domain, config, bases, mean, scale)
+
+    def _infer(self, mixture: Mixture, codes: torch.Tensor, rows: int, ledger: Ledger, run: Run) -> MeanField:
+        """The descent: the only step that looks at whole rows."""
+        settings, budget = ledger.plan.settings, ledger.plan.budget
+        noise, clip = settings["noise_multiplier"], float(settings["clipping_norm"])
+        batches = self._batches(settings["rows"], budget)
+        ledger.spend(SGD, batches.event(noise))
+        descent = DPSGD(batches, clip, noise, batches.rate, budget.neighbours, SGD)
+
+        drawing = run.streams.model("start and guide draws")
+        first = mixture.start + self.start * mixture.spread * torch.randn(
+            mixture.size, generator=drawing, dtype=torch.float64
+        )
+        guide = MeanField(first, 1e-3)
+        guide.log_scale.requires_grad_(False)
+        likelihood = MixtureLikelihood(mixture, first)
+        engine = MixtureGradients(likelihood, clip, self.microbatch_size)
+        sigma = noise * descent.sensitivity / batches.rate if noise else 0.0
+        natural = NaturalSteps(
+            guide,
+            mixture.start,
+            mixture.spread,
+            lambda phi: rows * mixture.information(phi),
+            sigma,
+            self._rate(self.steps - 1),
+        )
+        shown: dict[str, torch.Tensor] = {}
+
+        def step(t: int) -> dict[str, float | torch.Tensor]:
+            phi, _ = guide.draw(drawing)
+            engine.coordinates.write(phi)
+            gradient = -descent.gradient(t, engine, (codes,), run.streams.privacy)
+            moved = natural.step(phi, gradient, self._rate(t))
+            if t % run.settings.log_every == 0:  # for the eyes of the house only
+                with torch.no_grad():
+                    shown["loss"] = -mixture.log_density(guide.mean, codes[:SHOWN_ROWS]).mean()
+                    pi = mixture.log_weights(guide.mean)
+                    shown["components"] = torch.exp(-(pi.exp() * pi).sum())
+            return {
+                **shown,
+                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
+                "step_size": self._rate(t) * moved.square().mean().sqrt(),
+                "noise_to_signal": sigma * math.sqrt(mixture.size) / (rows * clip) if noise else 0.0,
+            }
+
+        train(
+            guide,
+            step,
+            torch.optim.SGD([guide.mean], lr=1.0),
+            self._rate,
+            self.steps,
+            settings=run.settings,
+            generators={"start and guide draws": drawing},
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title=SGD,
+        )
+        return guide
+
+    def _rate(self, t: int) -> float:
+        """The learning rate of step t: constant while components part, then falling as one over the steps made."""
+        return 1.0 / (1.0 / self.learning_rate + self.settling * max(0.0, t - PARTING * self.steps))
+
+    def _mixture(self, codec: Codec, kinds: Sequence[str], bases: dict[int, np.ndarray]) -> Mixture:
+        return Mixture(self.components, code_laws(codec, kinds, bases, self.width, self.missing == "column"))
+
+    def _bases(self, codec: Codec, codes: np.ndarray, ledger: Ledger, run: Run) -> dict[int, np.ndarray]:
+        """(codes,) weights of every column from noisy counts: the nearest that are not negative, none quite zero."""
+        marginals = self._marginals(codec, ledger.plan.budget)
+        if marginals is None:
+            return {}
+        noisy = marginals.measure(codes, ledger, run.streams.privacy)
+        least = max(FLOOR * marginals.sigma, 0.5)
+        return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}
+
+    def _marginals(self, codec: Codec, budget: Budget) -> NoisyMarginals | None:
+        if not self.one_way_share:
+            return None
+        sets = [(j,) for j in range(len(codec.sizes))]
+        return NoisyMarginals.at_share(ONES, sets, codec.sizes, budget, self.one_way_share)
+
+    def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
+        """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
+        if budget.neighbours == "replace_one":
+            if rows is None:
+                raise ConfigError(
+                    "neighbours=replace_one makes the number of rows public: declare `rows: N` in the schema"
+                )
+            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
+        return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)

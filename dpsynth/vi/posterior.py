@@ -1,0 +1,114 @@
+"""What variational inference leaves: a law of the unknowns, the path to it, and how sure one may be of it.
+
+All of it is post-processing of released gradients. A `Posterior` holds no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from dpsynth.training.state import read_state, write_state
+from dpsynth.vi.row_likelihood import Shapes, Unknowns, unpack
+
+STRETCHES = 10  # of the tail: their means tell how much it wanders and whether it travels
+SETTLED = 2.0  # drift below which a path counts as settled
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Independent normals over the unknowns.
+
+    shapes: of the unknowns, by name. trace: (blocks, 2, size) block means of mean and log scale along the path. tail:
+    how many of the last blocks the result averages. statement: the privacy statement.
+    """
+
+    shapes: Shapes
+    trace: Tensor
+    tail: int
+    statement: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def _mean(self) -> Tensor:
+        return self.trace[-self.tail :, 0].mean(0)
+
+    @property
+    def _scale(self) -> Tensor:
+        return self.trace[-self.tail :, 1].mean(0).exp()
+
+    @property
+    def mean(self) -> Unknowns:
+        """Posterior means by name, averaged over the tail of the path."""
+        return unpack(self._mean, self.shapes)
+
+    @property
+    def scale(self) -> Unknowns:
+        """Standard deviations of the variational law, by name: what the data leave open if the privacy noise is
+        forgotten."""
+        return unpack(self._scale, self.shapes)
+
+    @property
+    def wander(self) -> Unknowns:
+        """Standard errors of the means by name, from privacy noise and sampling of batches: those of the means of ten
+        stretches of the tail (batch means). Zero when the tail is a single block."""
+        return unpack(self._wander, self.shapes)
+
+    @property
+    def _wander(self) -> Tensor:
+        means = self._stretches
+        return means.std(0) / len(means) ** 0.5 if len(means) > 1 else torch.zeros_like(means[0])
+
+    @property
+    def _stretches(self) -> Tensor:
+        """Means of at most ten stretches of the tail, (stretches, size)."""
+        tail = self.trace[-self.tail :, 0]
+        return torch.stack([part.mean(0) for part in tail.tensor_split(min(STRETCHES, len(tail)))])
+
+    def sample(self, n: int, seed: int | None = None, noise_aware: bool = True) -> Unknowns:
+        """n draws of the unknowns, by name, each (n, *shape).
+
+        noise_aware: with variance scale^2 + wander^2, so that the draws also spread over what the privacy noise leaves
+        open; False forgets it.
+        """
+        generator = torch.Generator()
+        generator.seed() if seed is None else generator.manual_seed(seed)
+        spread = (self._scale.square() + (self._wander.square() if noise_aware else 0)).sqrt()
+        normal = torch.randn(n, len(spread), generator=generator, dtype=spread.dtype)
+        return unpack(self._mean + spread * normal, self.shapes)
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Has the path settled, or does it still travel?
+
+        drift: by name, how far the means came over the ten stretches of the tail in units of what steps of the same
+        lengths come to in directions of chance: |m_10 - m_1| / sqrt(sum |m_i+1 - m_i|^2), root mean square over the
+        coordinates. A path that only shakes about its place stays below 1, a walk of chance comes to about 1, and a
+        path on its way to one side to as much as 3, the square root of nine steps; so neither the size of the noise
+        nor how slowly it is forgotten passes for travel. settled: all drifts below 2; None for a tail of fewer than
+        ten blocks, which cannot tell. What lies below the noise stays unseen, and a few steps of Adam, whose momentum
+        lasts ten, look like travel.
+        """
+        means = self._stretches
+        if len(means) < STRETCHES:
+            return {"drift": None, "settled": None}
+        steps = means.diff(dim=0).square().sum(0).sqrt().clamp(min=torch.finfo(means.dtype).tiny)
+        parts = unpack((means[-1] - means[0]) / steps, self.shapes)
+        drift = {name: float(x.square().mean().sqrt()) for name, x in parts.items()}
+        return {"drift": drift, "settled": max(drift.values()) < SETTLED}
+
+    def save(self, path: str | Path) -> None:
+        """Write to one safetensors file."""
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        state = {"shapes": shapes, "trace": self.trace, "tail": self.tail, "statement": dict(self.statement)}
+        write_state(Path(path), state)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """What `save` wrote. Raises `ArtifactError` for any other file."""
+        state = read_state(Path(path))
+        shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}
+        return cls(shapes, state["trace"], state["tail"], state["statement"])
