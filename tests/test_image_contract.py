@@ -28,7 +28,7 @@ SMALL: dict[str, dict] = {
     "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "judge_steps": 5}},
     "datalens": {
         "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
-        "width": 16, "hidden": 8, "frequencies": 4, "keep": True,
+        "width": 16, "hidden": 8, "frequencies": 4, "keep": True, "judge_steps": 5,
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
     "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},

@@ -5,9 +5,12 @@
        for the direction in which it finds them more real (`models/teacher_ensemble.py`)
     3  the sum of the votes leaves once, with Gaussian noise (`privacy/votes.py`)
     4  the generator follows: Adam on |T - G(z, y)|^2, where the targets T go where the votes say
+    5  a share bought a linear judge of classes (`models/image_judge.py`): images that it counts to another class are
+       drawn again
 
-Guarantee: the ledger composes the histogram and the rounds, nothing else reads the rows. Shards, rounds, queries and
-noise are public. The noise is solved from epsilon, or `sigma` is given and checked against the budget.
+Guarantee: the ledger composes the histogram, the judge's steps and the rounds, nothing else reads the rows. Shards,
+rounds, queries and noise are public. The noise is solved from epsilon, or `sigma` is given and checked against the
+budget.
 
 Defaults differ from the source where its signal drowns at small epsilon. At noise multiplier z a sum of N votes of norm
 C has noise 2 C z in each of its numbers, whatever N; the signal is N C times how well teachers agree. So teachers start
@@ -34,9 +37,10 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.datalens_student import Lesson
 from dpsynth.models.fitted_datalens import FittedDataLensImages, FittedDataLensTable, Student
 from dpsynth.models.image_finish import Finish, tone_curves
+from dpsynth.models.image_judge import ImageJudge, JudgeTraining
 from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
 from dpsynth.models.teacher_ensemble import Schooling, Stacked, TeacherEnsemble
-from dpsynth.models.teacher_space import Space
+from dpsynth.models.teacher_space import IMAGES_AT_ONCE, Space
 from dpsynth.networks.class_generator import Architecture
 from dpsynth.networks.stacked_conv import StackedConv
 from dpsynth.networks.stacked_mlp import StackedMLP
@@ -51,6 +55,7 @@ from dpsynth.training import resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
 
 VOTES, HISTOGRAMS = "votes", "class histograms"
+FEATURES = 12 * 64  # of an image that its judge sees, about
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when none is declared
 LARGEST = 50_000  # parameters of one teacher
 MOST_QUERIES = 24  # of a class, unless the recipe says how many
@@ -93,6 +98,11 @@ class DataLens(Synthesizer):
     step_size: float = 1.2
     momentum: float = 0.5
     histogram_share: float = 0.02
+    judge_share: float = 0.2
+    judge_steps: int = 100
+    judge_rate: float = 0.3
+    judge_clip: float = 0.5
+    tries: int = 4
     generator: Architecture = "mlp"
     size: int | None = None
     bins: int = 16
@@ -109,7 +119,9 @@ class DataLens(Synthesizer):
     def __post_init__(self) -> None:
         if self.compress in REFUSED:
             raise ConfigError(f"model.compress={self.compress}: refused, {REFUSED[self.compress]}")
-        for name in ("rows_per_teacher", "hidden", "rounds", "latent", "width", "student_steps", "bins"):
+        for name in (
+            "rows_per_teacher", "hidden", "rounds", "latent", "width", "student_steps", "bins", "judge_steps", "tries"
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
         for name in ("queries", "frequencies", "teachers"):
@@ -117,16 +129,18 @@ class DataLens(Synthesizer):
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1, or null")
         if self.queries is None and self.sigma is not None:
             raise ConfigError("model.sigma speaks of a number of queries: set model.queries too")
-        for name in ("last_steps", "momentum", "averaging", "blend", "spread", "deformation"):
+        for name in ("last_steps", "momentum", "averaging", "blend", "spread", "deformation", "judge_share"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must not be negative")
-        for name in ("step_size", "student_rate"):
+        for name in ("step_size", "student_rate", "judge_rate", "judge_clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
         if self.momentum >= 1 or self.averaging >= 1 or not 0 < self.histogram_share < 1:
             raise ConfigError(
                 "model.momentum, model.averaging and model.histogram_share must be below 1, the last above 0"
             )
+        if self.histogram_share + self.judge_share >= 1:
+            raise ConfigError("model.histogram_share and model.judge_share leave nothing for the votes")
         for name, kinds in (
             ("discriminator", ("mlp", "conv")),
             ("generator", ("mlp", "dcgan")),
@@ -140,7 +154,9 @@ class DataLens(Synthesizer):
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         tones = histogram_charge(HISTOGRAMS, share_noise(budget, self.histogram_share))
-        solved = calibrate(lambda z: (*before, tones, Charge(VOTES, rounds_event(z, self.rounds))), budget)
+        judge = self._judge(domain, budget)
+        first = (tones, *([judge.charge()] if judge else []))
+        solved = calibrate(lambda z: (*before, *first, Charge(VOTES, rounds_event(z, self.rounds))), budget)
         teachers = self._teachers(domain.rows)
         each = self._each(teachers, self.space(domain, 1).classes, solved)
         frequencies = self.frequencies or round(5.35 * each**0.25)
@@ -157,6 +173,7 @@ class DataLens(Synthesizer):
             "noise_multiplier": noise,
             "sigma": noise * rule.sensitivity,
             "histogram noise": tones.detail["noise_multiplier"],
+            "judge noise_multiplier": judge.noise_multiplier if judge else None,
             "teachers": rule.teachers,
             "teacher parameters": network.size,
             "queries": rule.queries,
@@ -169,7 +186,7 @@ class DataLens(Synthesizer):
             k = min(self.k, space.width)
             told = rdp_2017(self.rounds, rule.queries, k, noise * rule.sensitivity, budget.delta)
             settings["epsilon as published (not the guarantee)"] = told
-        charges = (tones, Charge(VOTES, rule.event(noise), detail=detail))
+        charges = (*first, Charge(VOTES, rule.event(noise), detail=detail))
         return OwnPlan(charges, settings, self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS))
 
     def _fit(
@@ -186,6 +203,11 @@ class DataLens(Synthesizer):
         histograms = noisy_class_histograms(
             HISTOGRAMS, values, labels, space.classes, bins, settings["histogram noise"], ledger, streams.privacy
         )
+        judge, training = None, self._judge(rows.domain, ledger.plan.budget)
+        if training is not None and values is not None:
+            judge = ImageJudge((values.shape[1], values.shape[2], values.shape[3]), space.classes)
+            parts = (part.float() / 255 for part in torch.from_numpy(values).split(IMAGES_AT_ONCE))
+            training.fit(judge, parts, torch.from_numpy(labels), n, ledger, streams.privacy)
         device = resolve_device(run.settings.device)
         rule = self._votes(space, settings["teachers"], settings["queries"], settings["noise_multiplier"])
         ledger.spend(VOTES, rule.event(rule.noise_multiplier))
@@ -232,7 +254,7 @@ class DataLens(Synthesizer):
         generator = streams.model("tones")
         varied = finish.varied(student.draw(drawn, generator), generator)
         return FittedDataLensImages(
-            rows.domain, student, finish, tone_curves(varied, drawn, torch.from_numpy(histograms))
+            rows.domain, student, finish, tone_curves(varied, drawn, torch.from_numpy(histograms)), judge, self.tries
         )
 
     def space(self, domain: Domain | ImageDomain, frequencies: int) -> Space:
@@ -256,6 +278,11 @@ class DataLens(Synthesizer):
         drawn = torch.randn(count, self.latent, generator=codes)
         return Student.made(shape, drawn, torch.arange(count) % space.classes, weights)
 
+    def _judge(self, domain: Domain | ImageDomain, budget: Budget) -> JudgeTraining | None:
+        if isinstance(domain, Domain) or not domain.classes or not self.judge_share:
+            return None
+        return JudgeTraining.planned(budget, self.judge_share, self.judge_steps, self.judge_rate, self.judge_clip)
+
     def _teachers(self, rows: int | None) -> int:
         """Public: as declared, or from the declared number of rows."""
         return self.teachers or max(1, (rows or UNKNOWN_ROWS) // self.rows_per_teacher)
@@ -277,7 +304,8 @@ class DataLens(Synthesizer):
         )  # fmt: skip
 
     def _memory(self, space: Space, rule: Votes, network: Stacked, rows: int) -> int:
-        """Bytes at the peak: kept teachers, one chunk with its gradients and votes, the rows, the generator."""
+        """Bytes at the peak: kept teachers, one chunk with its gradients and votes, the rows, the judge's features,
+        and the generator."""
         chunk = min(self.teachers_per_chunk, rule.teachers)
         at_once = chunk * (16 * network.size + 16 * rule.queries * (rule.width + 4 * self.hidden))
         kept = 12 * network.size * rule.teachers if self.keep else 0
@@ -285,6 +313,6 @@ class DataLens(Synthesizer):
         return (
             kept
             + at_once
-            + rows * (2 * flat + 4 * (space.width if space.basis is not None else 0))
+            + rows * (2 * flat + 4 * (space.width if space.basis is not None else 0) + 4 * FEATURES)
             + 16 * self.width * (flat + 2 * self.width)
         )

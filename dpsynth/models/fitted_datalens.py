@@ -17,6 +17,7 @@ from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_images import FittedImages
 from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.image_finish import Finish, toned
+from dpsynth.models.image_judge import ImageJudge
 from dpsynth.models.vector_view import VectorView
 from dpsynth.networks.class_generator import ClassGenerator
 
@@ -83,7 +84,10 @@ class Student:
 
 
 class FittedDataLensImages(FittedImages):
-    """Images: drawn by the student, varied, toned by `curves` (classes, 2, points), or (0, 2, points) for none."""
+    """Images: drawn by the student, varied, toned by `curves` (classes, 2, points), or (0, 2, points) for none.
+
+    judge: of the draws, None for none. tries: draws until it is overruled.
+    """
 
     def __init__(
         self,
@@ -91,35 +95,55 @@ class FittedDataLensImages(FittedImages):
         student: Student,
         finish: Finish,
         curves: Tensor,
+        judge: ImageJudge | None,
+        tries: int,
         statement: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(domain, statement)
         self.student, self.finish, self.curves = student, finish, curves
+        self.judge, self.tries = judge, tries
 
     def config(self) -> dict[str, Any]:
-        return {"student": self.student.shape, "spread": self.finish.spread, "deformation": self.finish.deformation}
+        return {
+            "student": self.student.shape,
+            "spread": self.finish.spread,
+            "deformation": self.finish.deformation,
+            "judged": self.judge is not None,
+            "tries": self.tries,
+        }
 
     def tensors(self) -> dict[str, Tensor]:
-        return {**self.student.tensors(), "tone_curves": self.curves}
+        judged = {} if self.judge is None else self.judge.state_dict(prefix="judge.")
+        return {**self.student.tensors(), "tone_curves": self.curves, **judged}
 
     @classmethod
     def restore(
         cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], domain: Any, statement: Mapping[str, Any]
     ) -> Self:
         finish = Finish(config["spread"], config["deformation"])
-        return cls(domain, Student.restored(config["student"], tensors), finish, tensors["tone_curves"], statement)
+        student, judge = Student.restored(config["student"], tensors), None
+        if config["judged"]:
+            judge = ImageJudge(tuple(config["student"]["shape"]), config["student"]["classes"])
+            judge.load_state_dict(below("judge.", tensors))
+        return cls(domain, student, finish, tensors["tone_curves"], judge, config["tries"], statement)
 
     def _draw(self, labels: np.ndarray, generators: Generators) -> np.ndarray:
-        size = max(self.student.shape["shape"][1:])
-        view = ImageView(self.domain, size)
+        view = ImageView(self.domain, max(self.student.shape["shape"][1:]))
+
+        def draw(some: Tensor) -> Tensor:
+            images = self.finish.varied(self.student.draw(some, generators.torch), generators.torch)
+            return toned(images, some, self.curves) if len(self.curves) else images
+
         pixels = np.empty((len(labels), *self.domain.shape), dtype=np.uint8)
         for start in range(0, len(labels), AT_ONCE):
             part = torch.from_numpy(labels[start : start + AT_ONCE])
-            images = self.finish.varied(self.student.draw(part, generators.torch), generators.torch)
-            if len(self.curves):
-                images = toned(images, part, self.curves)
+            images = draw(part) if self.judge is None else self.judge.kept(draw, _same, part, self.tries)
             pixels[start : start + AT_ONCE] = view.pixels(images.numpy())
         return pixels
+
+
+def _same(images: Tensor) -> Tensor:
+    return images
 
 
 class FittedDataLensTable(FittedTable):

@@ -119,14 +119,13 @@ class FittedPixels(FittedImages):
 
     def _draw(self, labels: np.ndarray, generators: Generators) -> np.ndarray:
         wanted = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64))
-        grids = self._drawn(wanted, generators.torch)
-        if self.judge is not None:
-            for _ in range(self.shape.tries - 1):
-                refused = (self._judged(grids) != wanted).nonzero().squeeze(1)
-                if not len(refused):
-                    break
-                grids[refused] = self._drawn(wanted[refused], generators.torch)
-        return self._native(grids)
+
+        def draw(some: Tensor) -> Tensor:
+            return self.network.sample(some, generators.torch, self.shape.temperature)
+
+        if self.judge is None:
+            return self._native(draw(wanted))
+        return self._native(self.judge.kept(draw, self._units, wanted, self.shape.tries))
 
     def _native(self, grids: Tensor) -> np.ndarray:
         """(n, channels, height, width) uint8 of codes (n, h, w).
@@ -140,13 +139,6 @@ class FittedPixels(FittedImages):
             large = upsampled(units, self.domain.height, self.domain.width, rounds)
             pixels[start : start + IMAGES_AT_ONCE] = large.mul(255).round_().to(torch.uint8).numpy()
         return pixels
-
-    def _drawn(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return self.network.sample(labels, generator, self.shape.temperature)
-
-    def _judged(self, grids: Tensor) -> Tensor:
-        assert self.judge is not None
-        return self.judge.classes_of(self._units(grids))
 
     def _units(self, grids: Tensor) -> Tensor:
         return self.grid.unflatten(grids).float() / max(self.grid.levels - 1, 1)

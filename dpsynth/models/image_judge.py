@@ -14,7 +14,7 @@ budget. Using the judge is post-processing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,19 @@ class ImageJudge(nn.Module):
         parts = [self.linear(oriented_gradients(part)).argmax(1) for part in units.split(IMAGES_AT_ONCE)]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
 
+    def kept(
+        self, draw: Callable[[Tensor], Tensor], shown: Callable[[Tensor], Tensor], labels: Tensor, tries: int
+    ) -> Tensor:
+        """(n, ...) draws of classes `labels` (n,), each drawn again while the judge counts it to another class; the
+        last of `tries` draws stays as it is. draw: draws for some labels. shown: draws as images in [0, 1]."""
+        drawn = draw(labels)
+        for _ in range(tries - 1):
+            refused = (self.classes_of(shown(drawn)) != labels).nonzero().squeeze(1)
+            if not len(refused):
+                break
+            drawn[refused] = draw(labels[refused])
+        return drawn
+
 
 @dataclass(frozen=True)
 class JudgeTraining:
@@ -78,7 +91,7 @@ class JudgeTraining:
     def fit(
         self,
         judge: ImageJudge,
-        units: Sequence[Tensor],
+        units: Iterable[Tensor],
         labels: Tensor,
         rows: int,
         ledger: Ledger,

@@ -19,7 +19,7 @@ from dpsynth.data.table import Table
 from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.models.datalens import DataLens
 from dpsynth.models.datalens_student import Lesson
-from dpsynth.models.fitted_datalens import Student
+from dpsynth.models.fitted_datalens import FittedDataLensImages, Student
 from dpsynth.models.image_finish import Finish, tone_curves, toned
 from dpsynth.networks.stacked_mlp import StackedMLP
 from dpsynth.privacy.random import Streams
@@ -61,6 +61,34 @@ def test_it_learns_a_known_truth_without_noise(changes):
     left, right = ([part[..., :4].mean(), part[..., 4:].mean()] for part in sides)
     assert left[0] > left[1] + 60
     assert right[1] > right[0] + 60
+
+
+def test_the_judge_knows_classes_and_lets_its_own_through():
+    data = halves()
+    fitted = TINY.replace(rounds=1, spread=0.6, judge_steps=40).fit(data, dpsynth.Budget(math.inf, 1e-5))
+    assert isinstance(fitted, FittedDataLensImages)
+    judge = fitted.judge
+    assert judge is not None
+
+    def agreement(images: Images) -> float:
+        found = judge.classes_of(torch.from_numpy(images.pixels).float() / 255).numpy()
+        assert images.labels is not None
+        return float((found == images.labels).mean())
+
+    kept = agreement(fitted.sample(300, seed=0))
+    fitted.judge = None
+    free = agreement(fitted.sample(300, seed=0))
+    assert agreement(data) > 0.95
+    assert free < 0.95
+    assert kept > free + 0.03
+
+
+def test_without_classes_or_a_share_there_is_no_judge():
+    with_judge = [charge.name for charge in TINY.plan(MNIST, ONE).charges]
+    without = [charge.name for charge in TINY.replace(judge_share=0.0).plan(MNIST, ONE).charges]
+    assert set(with_judge) - set(without) == {"judge gradients"}
+    unlabelled = ImageDomain(28, 28, rows=60_000, classes=())
+    assert [charge.name for charge in TINY.plan(unlabelled, ONE).charges] == without
 
 
 def test_it_learns_a_table_without_noise():
@@ -143,6 +171,9 @@ def test_a_sigma_that_is_too_small_is_refused():
         ({"hidden": 4000}, "hidden"),
         ({"accountant": "rdp_2017"}, "topk"),
         ({"momentum": 1.0}, "momentum"),
+        ({"judge_share": -0.1}, "judge_share"),
+        ({"judge_share": 0.98}, "leave nothing"),
+        ({"tries": 0}, "tries"),
     ],
     ids=str,
 )
