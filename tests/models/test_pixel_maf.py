@@ -87,6 +87,19 @@ def test_a_judge_without_images_prefers_no_class():
     assert judge.classes_of(torch.zeros(0, 1, 8, 8)).shape == (0,)
 
 
+@pytest.mark.parametrize("tries", [1, 3])
+def test_only_refused_draws_are_drawn_again_and_the_last_stays(tries):
+    judge, turns = ImageJudge((1, 4, 4), 3), []  # a judge that learned nothing counts all to the first class
+
+    def draw(labels):
+        turns.append(labels.tolist())
+        return torch.full((len(labels), 1, 4, 4), float(len(turns)))
+
+    kept = judge.kept(draw, lambda images: images / tries, torch.tensor([0, 2, 0, 1]), tries)
+    assert turns == [[0, 2, 0, 1], *[[2, 1]] * (tries - 1)]
+    assert kept[:, 0, 0, 0].tolist() == [1, tries, 1, tries]
+
+
 def test_what_the_domain_declares_wins_over_the_recipe():
     images = sources.load("digits").train
     recipe = replace(SMALL, size=4, levels=2)
