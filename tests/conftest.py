@@ -21,6 +21,14 @@ settings.load_profile("busy")
 torch.set_num_threads(1)  # tensors are tiny here; threads that wait for each other cost more than they give
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite runs in two processes, file by file; chosen files, and `-n`, run as asked."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses, config.option.dist = 2, "loadfile"
+
+
 @pytest.fixture(scope="session")
 def example():
     """The module of docs/adding_a_model.md, as if it were dpsynth/models/example.py."""

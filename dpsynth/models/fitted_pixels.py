@@ -32,8 +32,8 @@ class PixelShape:
     """The public shape of a network over pixels, and how images are drawn from it; see `PixelMAF`."""
 
     size: int
-    levels: int
     neighbours: int
+    levels: int
     network: Kind
     width: int
     above: int

@@ -37,6 +37,8 @@ from dpsynth.privacy.ledger import Charge, Ledger
 
 SGD = "pixels dp-sgd"
 SHOWN_IMAGES = 256  # whose loss is shown while training
+COARSE, FINE = 14, 20  # sizes to choose from
+FINE_NEIGHBOURS = 2  # that the tables must hold at the finer one
 IMAGES_AT_ONCE = 4096
 
 
@@ -44,7 +46,8 @@ IMAGES_AT_ONCE = 4096
 class PixelMAF(Synthesizer):
     """The recipe. Defaults are one set for all data sets; `data.size` and `data.levels` win over `size` and `levels`.
 
-    size: pixels of the longer side at which images are modelled. levels: values of a pixel.
+    size: pixels of the longer side at which images are modelled; None takes 20 where the budget counts two neighbours
+    of every pixel at that size well, else 14. levels: values of a pixel.
     network: conv (few shared weights) or dense. width, above, beside, layers, reach: of `PixelCNN`. hidden, layers: of
     `PixelMADE`.
     table_share, judge_share: of the budget; judge_share 0 leaves the judge out, as do images without classes.
@@ -57,7 +60,7 @@ class PixelMAF(Synthesizer):
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     learns_from: ClassVar[tuple[type[Images], ...]] = (Images,)
 
-    size: int = 14
+    size: int | None = None
     levels: int = 4
     network: Kind = "conv"
     width: int = 32
@@ -84,7 +87,7 @@ class PixelMAF(Synthesizer):
 
     def __post_init__(self) -> None:
         for name in ("size", "width", "hidden", "steps", "batch_size", "judge_steps", "tries"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be at least 1")
         for name in ("above", "beside", "layers", "reach", "judge_share", "averaging", "decay"):
             if getattr(self, name) < 0:
@@ -121,7 +124,7 @@ class PixelMAF(Synthesizer):
         domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
         public = replace(domain, rows=ledger.plan.settings["rows"])  # all that the plan knew
         tables, training = self._tables(public, budget), self._judge(public, budget)
-        shape = self._shape(tables.grid.neighbours)
+        shape = self._shape(self._size(public, budget), tables.grid.neighbours)
         view, grid = shape.view(domain), tables.grid
         codes = torch.from_numpy(view.codes(images.pixels))
         labels = torch.zeros(len(codes), dtype=torch.int64)
@@ -140,12 +143,21 @@ class PixelMAF(Synthesizer):
         self._descent.train(network, (grids, labels), rows, ledger, run)
         return FittedPixels(domain, shape, network.to("cpu"), table, means, judge)
 
-    def _shape(self, neighbours: int) -> PixelShape:
-        own = {field.name: getattr(self, field.name) for field in fields(PixelShape) if field.name != "neighbours"}
-        return PixelShape(neighbours=neighbours, **own)
+    def _shape(self, size: int, neighbours: int) -> PixelShape:
+        own = {field.name: getattr(self, field.name) for field in fields(PixelShape)[2:]}
+        return PixelShape(size=size, neighbours=neighbours, **own)
+
+    def _size(self, domain: ImageDomain, budget: Budget) -> int:
+        """Public: as wished, else the finer one where the tables' noise leaves room for its neighbours."""
+        if self.size is not None:
+            return self.size
+        return FINE if self._tables_at(FINE, domain, budget).grid.neighbours >= FINE_NEIGHBOURS else COARSE
 
     def _tables(self, domain: ImageDomain, budget: Budget) -> NeighbourTables:
-        view = self._shape(0).view(domain)
+        return self._tables_at(self._size(domain, budget), domain, budget)
+
+    def _tables_at(self, size: int, domain: ImageDomain, budget: Budget) -> NeighbourTables:
+        view = self._shape(size, 0).view(domain)
         classes, rows = max(len(domain.classes), 1), domain.rows or UNKNOWN_ROWS
         return NeighbourTables.planned(view.shape, view.levels, classes, rows, budget, self.table_share)
 

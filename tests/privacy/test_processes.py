@@ -12,10 +12,12 @@ from torch import multiprocessing as mp
 import dpsynth
 from dpsynth.data.toy import LAWS
 from dpsynth.models import MAF
+from dpsynth.privacy.ledger import Plan
 from dpsynth.privacy.processes import joined, leading, shared, together
 from dpsynth.privacy.random import Streams
 
 ROOT = Path(__file__).resolve().parents[2]
+RECIPE = MAF(steps=2, batch_size=30, hidden=8, bins=4, groups=2, fit_steps=1)
 
 
 def free_port() -> int:
@@ -24,23 +26,22 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def member(rank: int, port: int, folder: str) -> None:
+def member(rank: int, port: int, folder: str, plan: Plan) -> None:
     torch.set_num_threads(1)
     names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in names.items()})
     with joined():
         assert together()
         assert leading() == (rank == 0)
-        table = LAWS["mixed"]().sample(120, 0)
-        recipe = MAF(steps=2, batch_size=30, hidden=8, bins=4, groups=2, fit_steps=1)
         # Secure streams: every process has a key of its own until the leader's is shared.
-        fitted = recipe.fit(table, dpsynth.Budget(3.0, 1e-5), Streams(rank))
+        fitted = RECIPE.fit(LAWS["mixed"]().sample(120, 0), plan, Streams(rank))
         torch.save(dict(fitted.tensors()), Path(folder) / f"{rank}.pt")
     assert not together()
 
 
 def test_noisy_marginals_and_gradients_are_one_release_of_two_processes(tmp_path):
-    mp.spawn(member, (free_port(), str(tmp_path)), nprocs=2)
+    plan = RECIPE.plan_for(LAWS["mixed"]().sample(120, 0), dpsynth.Budget(3.0, 1e-5))
+    mp.spawn(member, (free_port(), str(tmp_path), plan), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert all(first[name].equal(second[name]) for name in first)
 
