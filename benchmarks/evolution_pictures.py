@@ -17,6 +17,7 @@ from image_quality import opened, recipe_of
 
 import dpsynth
 from dpsynth.figures import evolution_grid, population_grid, save
+from dpsynth.models.evolved_images import EvolvedImages
 from dpsynth.privacy import Streams
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     train, _ = opened(wanted.data, wanted.root, validate=False)
     budget = dpsynth.Budget(wanted.epsilon, wanted.delta)
     fitted = recipe_of("pe", wanted.overrides).fit(train, budget, Streams(wanted.seed))
+    assert isinstance(fitted, EvolvedImages)
     history, classes, out = fitted.history, fitted.domain.classes, Path(wanted.out)
     for step in range(len(history)):
         save(population_grid(history, step, classes), out / f"{wanted.data}_iteration_{step + 1}", ("png",), 100)

@@ -91,8 +91,8 @@ def trial(recipe: Synthesizer, plan: Plan, rows: int, sets: int, seed: int) -> d
     naive = [regression(frame) for frame in forgetful(fitted, rows, sets, seed)]
     single, real = naive[0], regression(table.frame)
     return {
-        "rubin": combine(*zip(*aware, strict=True)).interval(),
-        "one law": combine(*zip(*naive, strict=True)).interval(),
+        "rubin": combine([q for q, _ in aware], [u for _, u in aware]).interval(),
+        "one law": combine([q for q, _ in naive], [u for _, u in naive]).interval(),
         "as real": normal(*single),
         "real": normal(*real),
     }

@@ -14,6 +14,7 @@ same axis cut into one cell per lattice value; a value stands in the middle of i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,12 @@ class Codec:
             reading = column.column.read(series_of(frame, column.name), self.domain.missing_values)
             codes[:, j], units[:, j] = column.encode(reading)
         return Encoded(np.ascontiguousarray(codes), np.ascontiguousarray(units))
+
+    def encode_value(self, name: str, value: Any) -> tuple[int, float]:
+        """(code, unit) of one legal value of a column."""
+        column = self[name]
+        codes, units = column.encode(column.column.read(pd.Series([value], dtype=object), self.domain.missing_values))
+        return int(codes[0]), float(units[0])
 
     def decode(self, encoded: Encoded, generator: np.random.Generator | None = None) -> pd.DataFrame:
         """The frame of an encoding: exact when units are present, else a value drawn evenly within each bin.

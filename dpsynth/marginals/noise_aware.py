@@ -27,9 +27,7 @@ import numpy as np
 
 from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 
-SHARP = (
-    0.1  # of each sigma, when fitting: run on to the counts themselves, where a best guess would stop short of noise
-)
+SHARP = 0.1  # of each sigma, when fitting: go on to the counts themselves, where a best guess would stop short
 
 
 def posterior_laws(

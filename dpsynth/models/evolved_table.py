@@ -77,17 +77,11 @@ class EvolvedTable(FittedTable):
         chosen = (
             members.take(draw.permutation(evenly(shares, n, draw))) if where else self.population.draw(labels, draw)
         )
-        frame = self.view.frame(self.api.variation(chosen.take(draw.permutation(n)), self.degree, draw))
-        given = {
-            name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()
-        }
-        return frame.assign(**given)
+        return self.view.frame(self.api.variation(chosen.take(draw.permutation(n)), self.degree, draw))
 
     def _asked(self, where: Mapping[str, Any]) -> pd.DataFrame:
         """One row with the values asked for, and anything elsewhere."""
-        frame = self.view.frame(self.population.members.take(np.zeros(1, dtype=np.int64)))
-        given = {name: self.domain[name].parse(pd.Series([value], dtype=object))[0] for name, value in where.items()}
-        return frame.assign(**given)
+        return self._exact(self.view.frame(self.population.members.take(np.zeros(1, dtype=np.int64))), where)
 
     def _meeting(self, shares: np.ndarray, columns: list[int], asked: Batch) -> np.ndarray:
         """The shares of the members that meet the conditions, or of the `ENOUGH` that are nearest to it."""

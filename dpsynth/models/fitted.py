@@ -40,6 +40,11 @@ class Generators(NamedTuple):
         return cls(source, np.random.default_rng(second))
 
 
+def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 class Fitted(ABC, Generic[Sampled]):
     """What every fitted model shares.  A method implements `config`, `tensors` and `restore`, and `_draw` of its kind.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_view import ImageView
-from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_images import FittedImages
 from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.image_finish import Finish, toned
@@ -63,10 +63,7 @@ class Student:
     @classmethod
     def restored(cls, shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Student:
         student = cls.made(shape, tensors["codes"], tensors["code_classes"], torch.Generator())
-        prefix = "network."
-        student.network.load_state_dict(
-            {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        )
+        student.network.load_state_dict(below("network.", tensors))
         return student
 
     def _latent(self, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -164,7 +161,4 @@ class FittedDataLensTable(FittedTable):
             block = self.view.blocks[number]
             vectors[:, block.span] = 0
             vectors[:, block.start + given] = 1
-        frame = self.view.decode(vectors, labels, generators)
-        for name, value in where.items():
-            frame[name] = self.domain[name].parse(pd.Series([value] * n, dtype=object))[0]
-        return frame
+        return self.view.decode(vectors, labels, generators)

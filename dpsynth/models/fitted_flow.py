@@ -82,11 +82,10 @@ class FittedFlow(FittedTable):
         return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
+        fixed = {self.domain.position(name): self.codec.encode_value(name, value) for name, value in where.items()}
         codes, units = self._accepted(n, generators.torch, fixed)
         positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
-        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
-        return frame.assign(**{name: self._column(name, value, n) for name, value in where.items()})
+        return self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
 
     def _accepted(
         self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
@@ -105,11 +104,3 @@ class FittedFlow(FittedTable):
         raise ConfigError(
             f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
         )
-
-    def _code(self, name: str, value: Any) -> tuple[int, float]:
-        column = self.codec[name]
-        codes, units = column.encode(column.column.read(pd.Series([value], dtype=object)))
-        return int(codes[0]), float(units[0])
-
-    def _column(self, name: str, value: Any, n: int) -> pd.Series:
-        return self.domain[name].parse(pd.Series([value] * n, dtype=object))[0]

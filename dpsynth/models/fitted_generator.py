@@ -67,8 +67,7 @@ class FittedTableGenerator(FittedTable):
         statement: Mapping[str, Any],
     ) -> Self:
         network = table_generator(VectorView(domain, config["bins"]), GeneratorShape(**config["shape"]))
-        network.load_state_dict({name: tensor for name, tensor in tensors.items() if name != SHARES})
-        return cls(domain, config["bins"], network, tensors[SHARES], statement)
+        return cls(domain, config["bins"], *_loaded(network, tensors), statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed, label = self.view.fixed(where)
@@ -77,9 +76,7 @@ class FittedTableGenerator(FittedTable):
         vectors = self.network.draw(torch.from_numpy(labels.astype(np.int64)), generators.torch).numpy()
         if fixed:
             vectors, labels = self._meeting(fixed, vectors, labels, n, generators)
-        frame = self.view.decode(vectors, labels, generators)
-        same = {name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()}
-        return frame.assign(**same)
+        return self.view.decode(vectors, labels, generators)
 
     def _labels(self, n: int, generators: Generators) -> np.ndarray:
         shares = self.shares.numpy()
@@ -132,8 +129,7 @@ class FittedImageGenerator(FittedImages):
     ) -> Self:
         size, waves = config["size"], config["waves"]
         network = image_generator(ImageView(domain, size), GeneratorShape(**config["shape"]), waves)
-        network.load_state_dict({name: tensor for name, tensor in tensors.items() if name != SHARES})
-        return cls(domain, size, waves, network, tensors[SHARES], statement)
+        return cls(domain, size, waves, *_loaded(network, tensors), statement)
 
     @property
     def label_shares(self) -> np.ndarray:
@@ -142,3 +138,9 @@ class FittedImageGenerator(FittedImages):
     def _draw(self, labels: np.ndarray, generators: Generators) -> np.ndarray:
         units = self.network.draw(torch.from_numpy(labels), generators.torch)
         return self.view.pixels(units.numpy())
+
+
+def _loaded(network: AffineGenerator, tensors: Mapping[str, torch.Tensor]) -> tuple[AffineGenerator, torch.Tensor]:
+    """The network with the weights that were saved, and the shares that were saved beside them."""
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if name != SHARES})
+    return network, tensors[SHARES]

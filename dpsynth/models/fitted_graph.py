@@ -12,7 +12,7 @@ import torch
 from dpsynth.data.codec import Codec, Encoded
 from dpsynth.data.domain import Domain
 from dpsynth.marginals.graphical_model import GraphicalModel
-from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_table import FittedTable
 from dpsynth.models.merging import Merging
 
@@ -46,32 +46,22 @@ class FittedGraph(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        learned = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-        model = GraphicalModel.restore(config["model"], learned)
+        model = GraphicalModel.restore(config["model"], below("model.", tensors))
         merging = Merging.restore(tensors, Codec(domain, config["bins"]).sizes)
         return cls(domain, config["bins"], merging, model, statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = merged_conditions(self.codec, self.merging, where)
         codes = self.model.sample(n, generators.numpy, where=fixed)
-        return decoded(self.codec, self.merging, codes, generators.numpy, where)
+        return decoded(self.codec, self.merging, codes, generators.numpy)
 
 
 def merged_conditions(codec: Codec, merging: Merging, where: Mapping[str, Any]) -> dict[int, int]:
     """The merged code that each condition (column name, legal value) asks for, by position of the column."""
-    fixed = {}
-    for name, value in where.items():
-        column, position = codec[name], codec.domain.position(name)
-        codes, _ = column.encode(column.column.read(pd.Series([value], dtype=object)))
-        fixed[position] = int(merging.maps[position][codes[0]])
-    return fixed
+    codes = {codec.domain.position(name): codec.encode_value(name, value)[0] for name, value in where.items()}
+    return {position: int(merging.maps[position][code]) for position, code in codes.items()}
 
 
-def decoded(
-    codec: Codec, merging: Merging, codes: np.ndarray, generator: np.random.Generator, where: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Rows of merged codes (rows, columns); conditions are met to the value, not only to the bin."""
-    n = len(codes)
-    frame = codec.decode(Encoded(merging.parted(codes, generator)), generator)
-    given = {name: codec.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()}
-    return frame.assign(**given)
+def decoded(codec: Codec, merging: Merging, codes: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
+    """Rows of merged codes (rows, columns)."""
+    return codec.decode(Encoded(merging.parted(codes, generator)), generator)

@@ -15,7 +15,7 @@ import torch
 from dpsynth.data.codec import Codec
 from dpsynth.data.domain import Domain
 from dpsynth.marginals.graphical_model import GraphicalModel
-from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_graph import decoded, merged_conditions
 from dpsynth.models.fitted_posterior import FittedPosterior
 from dpsynth.models.merging import Merging
@@ -69,13 +69,12 @@ class FittedLaws(FittedPosterior):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        stacked = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
         merging = Merging.restore(tensors, Codec(domain, config["bins"]).sizes)
-        return cls(domain, config["bins"], merging, (config["model"], stacked), statement)
+        return cls(domain, config["bins"], merging, (config["model"], below("model.", tensors)), statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         codes = self.law().sample(n, generators.numpy, where=merged_conditions(self.codec, self.merging, where))
-        return decoded(self.codec, self.merging, codes, generators.numpy, where)
+        return decoded(self.codec, self.merging, codes, generators.numpy)
 
     def _posterior_draws(self, numbers: Sequence[int], generators: Generators) -> list[GraphicalModel]:
         return [self.law(number) for number in numbers]
@@ -90,4 +89,4 @@ class FittedLaws(FittedPosterior):
             for law, n in zip(draws, rows, strict=True)
         ]
         codes = np.concatenate(parts) if parts else np.zeros((0, len(self.domain)), dtype=np.int64)
-        return decoded(self.codec, self.merging, codes, generators.numpy, where)
+        return decoded(self.codec, self.merging, codes, generators.numpy)

@@ -82,7 +82,7 @@ class FittedMixture(FittedPosterior):
         for start in range(0, len(rows), DRAWS_AT_ONCE):
             some = rows[start : start + DRAWS_AT_ONCE]
             parts.append(self._codes(self._points(len(some), generators.torch), some, generators, where))
-        return self._decoded(torch.cat(parts), generators, where)
+        return self._decoded(torch.cat(parts), generators)
 
     def _posterior_draws(self, numbers: Sequence[int], generators: Generators) -> torch.Tensor:
         """(draws, size) draws of phi."""
@@ -91,7 +91,7 @@ class FittedMixture(FittedPosterior):
     def _draw_from(
         self, draws: torch.Tensor, rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
     ) -> pd.DataFrame:
-        return self._decoded(self._codes(draws, rows, generators, where), generators, where)
+        return self._decoded(self._codes(draws, rows, generators, where), generators)
 
     def _points(self, draws: int, generator: torch.Generator) -> torch.Tensor:
         normal = torch.randn(draws, len(self.mean), generator=generator, dtype=self.mean.dtype)
@@ -100,18 +100,8 @@ class FittedMixture(FittedPosterior):
     def _codes(
         self, draws: torch.Tensor, rows: Sequence[int], generators: Generators, where: Mapping[str, Any]
     ) -> torch.Tensor:
-        fixed = {self.domain.position(name): self._code(name, value) for name, value in where.items()}
+        fixed = {self.domain.position(name): self.codec.encode_value(name, value)[0] for name, value in where.items()}
         return self.mixture.sample(draws, rows, generators.torch, fixed)
 
-    def _decoded(self, codes: torch.Tensor, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        """Rows of codes; conditions are met to the value, not only to the bin."""
-        frame = self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype)), generators.numpy)
-        n = len(frame)
-        given = {
-            name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in where.items()
-        }
-        return frame.assign(**given)
-
-    def _code(self, name: str, value: Any) -> int:
-        column = self.codec[name]
-        return int(column.encode(column.column.read(pd.Series([value], dtype=object)))[0][0])
+    def _decoded(self, codes: torch.Tensor, generators: Generators) -> pd.DataFrame:
+        return self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype)), generators.numpy)

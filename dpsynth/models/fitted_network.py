@@ -71,7 +71,7 @@ class FittedNetwork(FittedTable):
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = merged_conditions(self.codec, self.merging, where)
         codes = self._accepted(n, generators.numpy, fixed)
-        return decoded(self.codec, self.merging, codes, generators.numpy, where)
+        return decoded(self.codec, self.merging, codes, generators.numpy)
 
     def _accepted(self, n: int, generator: np.random.Generator, fixed: Mapping[int, int]) -> np.ndarray:
         """n rows of the law under the conditions, by rejection: conditioned columns are set, and a row is kept with a

@@ -14,7 +14,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_view import ImageView
 from dpsynth.data.images import Images
 from dpsynth.errors import ConfigError
-from dpsynth.models.fitted import Generators
+from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_images import FittedImages
 from dpsynth.models.image_judge import ImageJudge
 from dpsynth.networks.pixel_cnn import PixelCNN
@@ -99,11 +99,11 @@ class FittedPixels(FittedImages):
     ) -> Self:
         shape = PixelShape(**config["shape"])
         network = shape.build(domain, tensors["table"], tensors["means"], None)
-        network.load_state_dict(_below("network.", tensors))
+        network.load_state_dict(below("network.", tensors))
         judge = None
         if config["judged"]:
             judge = ImageJudge(shape.view(domain).shape, len(domain.classes))
-            judge.load_state_dict(_below("judge.", tensors))
+            judge.load_state_dict(below("judge.", tensors))
         return cls(domain, shape, network, tensors["table"], tensors["means"], judge, statement)
 
     def log_density(self, images: Images) -> np.ndarray:
@@ -150,7 +150,3 @@ class FittedPixels(FittedImages):
 
     def _units(self, grids: Tensor) -> Tensor:
         return self.grid.unflatten(grids).float() / max(self.grid.levels - 1, 1)
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -25,10 +25,10 @@ class FittedTable(Fitted[Table]):
 
     @abstractmethod
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        """n rows inside the domain whose columns `where` have exactly the given (canonical, legal) values.
+        """n rows inside the domain that meet the conditions `where`, canonical and legal values by column.
 
-        Cross-column constraints are not its business.  Raises `ConfigError` when a condition is too rare for
-        it.
+        It may meet them up to the bin: the exact values are written afterwards. Cross-column constraints are not its
+        business either. Raises `ConfigError` when a condition is too rare for it.
         """
 
     def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
@@ -55,19 +55,20 @@ class FittedTable(Fitted[Table]):
         given: Mapping[str, Any],
         draw: Callable[[int], pd.DataFrame] | None = None,
     ) -> pd.DataFrame:
-        """The rows that keep the constraints, more draws for the others, and repair for what is left after
-        that.
+        """The rows with their conditions met to the value: those that keep the constraints, more draws for the others,
+        and repair for what is left after that.
 
         draw: gives so many more rows, by default `_draw`. Conditions win over repair: raises `ConfigError` when they
         and the constraints cannot hold together.
         """
         constraints = self.domain.constraints
+        frame = self._exact(frame, given)
         for _ in range(LAWFUL_ROUNDS):
             lawful = satisfied(frame, constraints)
             if lawful.all():
                 return frame
             wanted = int((~lawful).sum())
-            fresh = draw(wanted) if draw else self._draw(wanted, generators, given)
+            fresh = self._exact(draw(wanted) if draw else self._draw(wanted, generators, given), given)
             frame = pd.concat([frame.loc[lawful], fresh], ignore_index=True)
         mended = repair(frame, constraints)
         if given:
@@ -76,6 +77,12 @@ class FittedTable(Fitted[Table]):
                 rules = ", ".join(str(rule) for rule in constraints)
                 raise ConfigError(f"where: no rows found that keep the conditions and the constraints ({rules})")
         return mended
+
+    def _exact(self, frame: pd.DataFrame, given: Mapping[str, Any]) -> pd.DataFrame:
+        """The rows with each column of `given` set to its value."""
+        n = len(frame)
+        same = {name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in given.items()}
+        return frame.assign(**same)
 
 
 def _range(column: Column) -> str:

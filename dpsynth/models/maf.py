@@ -3,7 +3,7 @@ For images it hands over to `pixel_maf.py`.
 
     1  one share of the budget counts every column and pairs of columns, with noise (`privacy/marginals.py`)
     2  the flow's output biases start at the noisy one-way marginals
-    3  DP-SGD fits the flow to the rows (`privacy/dp_sgd.py`); this is where most of the budget goes
+    3  DP-SGD fits the flow to the rows (`descent.py`); this is where most of the budget goes
     4  the flow is brought to agree with the noisy marginals (`models/marginal_fit.py`), which is free
 
 Guarantee: the ledger composes the counts and the DP-SGD steps, and nothing else reads the rows. Steps, rates, learning
@@ -14,7 +14,6 @@ are bought with budget go back to Waites and Cummings 2021 (arXiv:2103.14068).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
@@ -28,6 +27,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.models.descent import UNKNOWN_ROWS, Descent
 from dpsynth.models.fitted_flow import FittedFlow
 from dpsynth.models.fitted_pixels import FittedPixels
 from dpsynth.models.flow_shape import Shape, Transform
@@ -36,21 +36,15 @@ from dpsynth.models.pixel_maf import PixelMAF
 from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
 from dpsynth.networks.flow import TabularFlow
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.gradients import Mode
 from dpsynth.privacy.ledger import Charge, Ledger
 from dpsynth.privacy.marginals import NoisyMarginals
-from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import resolve_device, train
-from dpsynth.training.averaging import ExponentialAverage
+from dpsynth.training import train
 
 ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
 Workload = tuple[str, tuple[tuple[int, ...], ...], tuple[int, ...]]
-UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
 SHOWN_ROWS = 1024  # whose loss is shown while training
 FLOOR = 0.02  # of the noise: the least count a code starts from
-WARM_UP = 20  # steps until the learning rate is reached
 
 
 @dataclass(frozen=True)
@@ -112,30 +106,24 @@ class MAF(Synthesizer):
     def shape(self) -> Shape:
         return Shape(**{field.name: getattr(self, field.name) for field in fields(Shape)})
 
+    @property
+    def _descent(self) -> Descent:
+        return Descent.of(self, SGD, SHOWN_ROWS)
+
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         if isinstance(domain, ImageDomain):
             return self.images._plan(domain, budget, before)
         self.shape.positions(domain)  # refuses an order that does not fit
         codec = Codec(domain, self.bins)
         marginals = self._marginals(codec, budget)
-        charges = (*before, *(measured.charge(budget) for measured in marginals))
-        batches = self._batches(domain.rows, budget)
-        noise = calibrate(lambda z: (*charges, Charge(SGD, batches.event(z))), budget)
-        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
-        own = (
-            *(measured.charge(budget) for measured in marginals),
-            Charge(SGD, batches.event(noise), detail=detail),
-        )
+        own = [measured.charge(budget) for measured in marginals]
+        descent, steps = self._descent.planned(domain.rows, budget, (*before, *own))
         settings = {
             **{f"{measured.name} noise": measured.sigma for measured in marginals},
             **{f"{measured.name} count": len(measured.sets) for measured in marginals},
-            "noise_multiplier": noise,
-            "rate": batches.rate,
-            "steps": self.steps,
-            "clipping_norm": self.clipping_norm if budget.private else math.inf,
-            "learning_rate": self.learning_rate,
+            **steps,
         }
-        return OwnPlan(own, settings, self._memory(codec, domain))
+        return OwnPlan((*own, descent), settings, self._memory(codec, domain))
 
     def _fit(self, table: Table | Images, rows: int, ledger: Ledger, run: Run) -> FittedFlow | FittedPixels:
         if isinstance(table, Images):
@@ -146,8 +134,6 @@ class MAF(Synthesizer):
         label = table.domain.label
         weights = [self.label_weight if name == label else 1.0 for name in table.domain.names]
         flow = self.shape.flow(codec, weights, run.streams.model("initial weights"))
-        device = resolve_device(run.settings.device)
-        flow.to(device)
 
         coarsening = self._coarsening(codec)
         views = {ONES: encoded.codes, TWOS: coarsening(encoded.codes)}
@@ -160,7 +146,8 @@ class MAF(Synthesizer):
                 counts[name] = marginals.measure(views[name], ledger, run.streams.privacy)
         flow.set_marginals({j: _share(y, settings[f"{ONES} noise"]) for j, y in enumerate(counts[ONES])})
 
-        self._descend(flow, codec, encoded, rows, ledger, run)
+        data = (torch.from_numpy(encoded.codes.astype(np.int64)), self._positions(codec, encoded, run))
+        self._descent.train(flow, data, rows, ledger, run)
         if (counts[ONES] or counts[TWOS]) and self.fit_steps and budget.private:
             target = MarginalFit(
                 flow,
@@ -173,50 +160,6 @@ class MAF(Synthesizer):
             )
             self._agree(flow, target, run)
         return FittedFlow(table.domain, self.shape, flow)
-
-    def _descend(self, flow: TabularFlow, codec: Codec, encoded: Encoded, rows: int, ledger: Ledger, run: Run) -> None:
-        """DP-SGD: the only step that looks at whole rows."""
-        settings, budget = ledger.plan.settings, ledger.plan.budget
-        batches = self._batches(settings["rows"], budget)
-        ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
-        expected = batches.expected(rows)
-        clipping_norm = float(settings["clipping_norm"])
-        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
-        engine = clipped_gradients(self.gradients, flow, clipping_norm, self.microbatch_size)
-        data = (
-            torch.from_numpy(encoded.codes.astype(np.int64)).to(flow.device),
-            self._positions(codec, encoded, run).to(flow.device),
-        )
-        optimizer = torch.optim.Adam(flow.parameters(), lr=self.learning_rate)
-        average = ExponentialAverage(flow, self.averaging) if self.averaging else None
-        shown: dict[str, torch.Tensor] = {}
-        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
-
-        def step(t: int) -> dict[str, float | torch.Tensor]:
-            descent.step(t, engine, data, run.streams.privacy)
-            if t % run.settings.log_every == 0:  # for the eyes of the house only
-                with torch.no_grad():
-                    shown["loss"] = flow(*(x[:SHOWN_ROWS] for x in data)).mean()
-            return {
-                **shown,
-                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
-                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
-            }
-
-        train(
-            flow,
-            step,
-            optimizer,
-            lambda t: min(1.0, (t + 1) / WARM_UP, (self.steps - t) / max(1.0, self.decay * self.steps)),
-            self.steps,
-            average,
-            settings=run.settings,
-            checkpoint=run.checkpoint,
-            progress=run.progress,
-            title="DP-SGD",
-        )
-        if average is not None:
-            average.apply()
 
     def _agree(self, flow: TabularFlow, target: MarginalFit, run: Run) -> None:
         """Post-processing: the flow meets the noisy marginals; see `marginal_fit.py`."""
@@ -244,17 +187,6 @@ class MAF(Synthesizer):
         cells = np.array([np.nan if c.cells is None else c.cells for c in codec.columns])
         jitter = np.where(np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0))
         return torch.from_numpy(np.clip(units + jitter, 0.0, 1.0)).float()
-
-    def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
-        """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
-        known = rows or UNKNOWN_ROWS
-        if budget.neighbours == "replace_one":
-            if rows is None:
-                raise ConfigError(
-                    "neighbours=replace_one makes the number of rows public: declare `rows: N` in the schema"
-                )
-            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
-        return PoissonBatches(min(1.0, self.batch_size / known), self.steps)
 
     def _coarsening(self, codec: Codec) -> Coarsening:
         label = codec.domain.label

@@ -102,5 +102,6 @@ def _value_law(column: ColumnCodes, kind: str, base: torch.Tensor, width: float)
         return TruncatedNormal(edges)
     quantity = column.column
     assert isinstance(quantity, Quantity)
+    assert column.values_in_bin is not None
     last = quantity.start - 1 + np.cumsum(column.values_in_bin)  # spikes between are taken to be outside the counts
     return Poisson(torch.from_numpy(last.astype(np.float64)), unit=max(1.0, (quantity.start + quantity.stop) / 4))

@@ -3,7 +3,7 @@
     1  images become small ones of few levels, at a public size and depth; every image by itself
     2  a share of the budget counts every pixel with its class and its nearest neighbours (`neighbour_tables.py`)
     3  a share trains a linear judge of classes over fixed features (`image_judge.py`)
-    4  the rest trains a masked network that starts at the law of the tables (`privacy/dp_sgd.py`)
+    4  the rest trains a masked network that starts at the law of the tables (`descent.py`)
     5  draws that the judge counts to another class are drawn again, and images brought back to their size: free
 
 Guarantee: the ledger composes the tables, the judge's steps and the network's steps, and nothing else reads the
@@ -16,36 +16,27 @@ MADE: Germain et al. 2015 (arXiv:1502.03509). PixelCNN: van den Oord et al. 2016
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.errors import ConfigError
+from dpsynth.models.descent import UNKNOWN_ROWS, Descent
 from dpsynth.models.fitted_pixels import FittedPixels, Kind, PixelShape
 from dpsynth.models.image_judge import ImageJudge, JudgeTraining
 from dpsynth.models.neighbour_tables import NeighbourTables
 from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
-from dpsynth.networks.pixel_network import PixelNetwork
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.gradients import Mode
 from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import resolve_device, train
-from dpsynth.training.averaging import ExponentialAverage
 
 SGD = "pixels dp-sgd"
-UNKNOWN_ROWS = 30_000  # stands for the number of images when the domain declares none
 SHOWN_IMAGES = 256  # whose loss is shown while training
-WARM_UP = 20  # steps until the learning rate is reached
 IMAGES_AT_ONCE = 4096
 
 
@@ -108,26 +99,23 @@ class PixelMAF(Synthesizer):
         if self.network not in ("conv", "dense"):
             raise ConfigError(f"model.images.network '{self.network}': choose conv or dense")
 
+    @property
+    def _descent(self) -> Descent:
+        return Descent.of(self, SGD, SHOWN_IMAGES)
+
     def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
         tables, judge = self._tables(domain, budget), self._judge(domain, budget)
         first = [tables.charge(budget), *([judge.charge()] if judge else [])]
-        batches = self._batches(domain.rows, budget)
-        noise = calibrate(lambda z: (*before, *first, Charge(SGD, batches.event(z))), budget)
-        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        descent, steps = self._descent.planned(domain.rows, budget, (*before, *first))
         settings = {
             "size": max(tables.grid.height, tables.grid.width // tables.grid.channels),
             "levels": tables.grid.levels,
             "neighbours": tables.grid.neighbours,
             "tables noise": tables.sigma,
             "judge noise_multiplier": judge.noise_multiplier if judge else None,
-            "noise_multiplier": noise,
-            "rate": batches.rate,
-            "steps": self.steps,
-            "clipping_norm": self.clipping_norm if budget.private else math.inf,
-            "learning_rate": self.learning_rate,
+            **steps,
         }
-        charges = (*first, Charge(SGD, batches.event(noise), detail=detail))
-        return OwnPlan(charges, settings, self._memory(tables, domain))
+        return OwnPlan((*first, descent), settings, self._memory(tables, domain))
 
     def _fit(self, images: Images, rows: int, ledger: Ledger, run: Run) -> FittedPixels:
         domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
@@ -149,52 +137,8 @@ class PixelMAF(Synthesizer):
             units = [part.float() / max(grid.levels - 1, 1) for part in codes.split(IMAGES_AT_ONCE)]
             training.fit(judge, units, labels, rows, ledger, privacy)
         network = shape.build(domain, table, means, run.streams.model("initial weights"))
-        self._descend(network, grids, labels, rows, ledger, run)
+        self._descent.train(network, (grids, labels), rows, ledger, run)
         return FittedPixels(domain, shape, network.to("cpu"), table, means, judge)
-
-    def _descend(
-        self, network: PixelNetwork, grids: Tensor, labels: Tensor, rows: int, ledger: Ledger, run: Run
-    ) -> None:
-        """DP-SGD: the only step that looks at whole images."""
-        settings, budget = ledger.plan.settings, ledger.plan.budget
-        batches = self._batches(settings["rows"], budget)
-        ledger.spend(SGD, batches.event(settings["noise_multiplier"]))
-        expected, clipping_norm = batches.expected(rows), float(settings["clipping_norm"])
-        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, SGD)
-        device = resolve_device(run.settings.device)
-        network.to(device)
-        engine = clipped_gradients(self.gradients, network, clipping_norm, self.microbatch_size)
-        data = (grids.to(device), labels.to(device))
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        average = ExponentialAverage(network, self.averaging) if self.averaging else None
-        shown: dict[str, Tensor] = {}
-        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
-
-        def step(t: int) -> dict[str, float | Tensor]:
-            descent.step(t, engine, data, run.streams.privacy)
-            if t % run.settings.log_every == 0:  # for the eyes of the house only
-                with torch.no_grad():
-                    shown["loss"] = network(*(x[:SHOWN_IMAGES] for x in data)).mean()
-            return {
-                **shown,
-                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
-                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
-            }
-
-        train(
-            network,
-            step,
-            optimizer,
-            lambda t: min(1.0, (t + 1) / WARM_UP, (self.steps - t) / max(1.0, self.decay * self.steps)),
-            self.steps,
-            average,
-            settings=run.settings,
-            checkpoint=run.checkpoint,
-            progress=run.progress,
-            title="DP-SGD",
-        )
-        if average is not None:
-            average.apply()
 
     def _shape(self, neighbours: int) -> PixelShape:
         own = {field.name: getattr(self, field.name) for field in fields(PixelShape) if field.name != "neighbours"}
@@ -209,14 +153,6 @@ class PixelMAF(Synthesizer):
         if not domain.classes or not self.judge_share:
             return None
         return JudgeTraining.planned(budget, self.judge_share, self.judge_steps, self.judge_rate, self.judge_clip)
-
-    def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
-        """Public: rate from the declared number of images; a fixed batch size where the number itself is public."""
-        if budget.neighbours == "replace_one":
-            if rows is None:
-                raise ConfigError("neighbours=replace_one makes the number of images public: declare `rows`")
-            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
-        return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
 
     def _memory(self, tables: NeighbourTables, domain: ImageDomain) -> int:
         """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""

@@ -128,9 +128,7 @@ class VectorView:
         label: int | None = None
         numbers = {block.column: k for k, block in enumerate(self.blocks)}
         for name, value in where.items():
-            column = self.codec[name]
-            reading = column.column.read(pd.Series([value], dtype=object), self.domain.missing_values)
-            code = int(column.encode(reading)[0][0])
+            code, _ = self.codec.encode_value(name, value)
             if name == self.label:
                 label = code
             else:

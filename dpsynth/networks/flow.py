@@ -131,6 +131,8 @@ class TabularFlow(nn.Module):
         tables = self._tables()
         first_free = next((k for k, j in enumerate(self.order) if j not in where), len(self.order))
         for k, j in enumerate(self.order):
+            if not len(codes):
+                break  # no row met the conditions so far; a spline of no rows is an error
             conditional, span = self.conditionals[j], slice(outputs[k], outputs[k] + self._outputs[k])
             given = self.network.column(features, span)
             drawn = _draw(conditional.probabilities(given), generator)

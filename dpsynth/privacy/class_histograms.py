@@ -55,4 +55,5 @@ def noisy_class_histograms(
             cells = labels[start : start + AT_ONCE, None] * bins + part.astype(np.int64) * bins // 256
             exact += np.bincount(cells.ravel(), minlength=classes * bins).reshape(classes, bins) / part.shape[1]
     ledger.spend(name, gaussian_event(noise_multiplier))
-    return gaussian(stream, name, exact, sensitivity=budget.count_sensitivity, noise_multiplier=noise_multiplier)
+    noisy = gaussian(stream, name, exact, sensitivity=budget.count_sensitivity, noise_multiplier=noise_multiplier)
+    return noisy.astype(np.float64)

@@ -9,18 +9,9 @@ from torch import nn
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.clipping import ClippedGradients
 from dpsynth.privacy.fused import FusedGradients
-from dpsynth.privacy.opacus_modes import GhostGradients, HookGradients
 from dpsynth.privacy.reference_modes import FunctorchGradients, LoopGradients
 
 Mode = Literal["fused", "ghost", "hooks", "functorch", "loop"]
-
-_ENGINES: dict[Mode, type[ClippedGradients]] = {
-    "fused": FusedGradients,
-    "ghost": GhostGradients,
-    "hooks": HookGradients,
-    "functorch": FunctorchGradients,
-    "loop": LoopGradients,
-}
 
 __all__ = ["ClippedGradients", "Mode", "clipped_gradients"]
 
@@ -38,6 +29,19 @@ def clipped_gradients(
 
     Raises ConfigError for an unknown mode, or a module that the mode cannot treat exactly.
     """
-    if mode not in _ENGINES:
+    if mode not in get_args(Mode):
         raise ConfigError(f"privacy.gradients '{mode}' is unknown; choose one of {', '.join(get_args(Mode))}")
-    return _ENGINES[mode](module, clipping_norm, microbatch_size)
+    return _engine(mode)(module, clipping_norm, microbatch_size)
+
+
+def _engine(mode: Mode) -> type[ClippedGradients]:
+    if mode in ("ghost", "hooks"):  # importing Opacus takes a second, which all other runs are spared
+        from dpsynth.privacy.opacus_modes import GhostGradients, HookGradients
+
+        return GhostGradients if mode == "ghost" else HookGradients
+    own: dict[str, type[ClippedGradients]] = {
+        "fused": FusedGradients,
+        "functorch": FunctorchGradients,
+        "loop": LoopGradients,
+    }
+    return own[mode]

@@ -16,8 +16,8 @@ from torch import Tensor
 from dpsynth.training.state import read_state, write_state
 from dpsynth.vi.row_likelihood import Shapes, Unknowns, unpack
 
-BATCHES = 10  # of the tail, whose means give the standard error of its average
-SETTLED = 1.5  # drift below which a path counts as settled
+STRETCHES = 10  # of the tail: their means tell how much it wanders and whether it travels
+SETTLED = 2.0  # drift below which a path counts as settled
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,14 @@ class Posterior:
 
     @property
     def _wander(self) -> Tensor:
+        means = self._stretches
+        return means.std(0) / len(means) ** 0.5 if len(means) > 1 else torch.zeros_like(means[0])
+
+    @property
+    def _stretches(self) -> Tensor:
+        """Means of at most ten stretches of the tail, (stretches, size)."""
         tail = self.trace[-self.tail :, 0]
-        if len(tail) < 2:
-            return torch.zeros_like(tail[0])
-        means = torch.stack([part.mean(0) for part in tail.tensor_split(min(BATCHES, len(tail)))])
-        return means.std(0) / len(means) ** 0.5
+        return torch.stack([part.mean(0) for part in tail.tensor_split(min(STRETCHES, len(tail)))])
 
     def sample(self, n: int, seed: int | None = None, noise_aware: bool = True) -> Unknowns:
         """n draws of the unknowns, by name, each (n, *shape).
@@ -79,18 +82,21 @@ class Posterior:
         return unpack(self._mean + spread * normal, self.shapes)
 
     def diagnostics(self) -> dict[str, Any]:
-        """Has the path settled?
+        """Has the path settled, or does it still travel?
 
-        drift: by name, how far the means went from the first to the second half of the tail, root mean square over the
-        coordinates, in units of sqrt(scale^2 + 4 wander^2). Two halves of a settled path differ by 2 wander, so it is
-        at most about 1 then, and well above when the path still travels. settled: all drifts below 1.5; None for a
-        tail of fewer than four blocks, which cannot tell.
+        drift: by name, how far the means came over the ten stretches of the tail in units of what steps of the same
+        lengths come to in directions of chance: |m_10 - m_1| / sqrt(sum |m_i+1 - m_i|^2), root mean square over the
+        coordinates. A path that only shakes about its place stays below 1, a walk of chance comes to about 1, and a
+        path on its way to one side to as much as 3, the square root of nine steps; so neither the size of the noise
+        nor how slowly it is forgotten passes for travel. settled: all drifts below 2; None for a tail of fewer than
+        ten blocks, which cannot tell. What lies below the noise stays unseen, and a few steps of Adam, whose momentum
+        lasts ten, look like travel.
         """
-        if self.tail < 4:
+        means = self._stretches
+        if len(means) < STRETCHES:
             return {"drift": None, "settled": None}
-        first, second = (half.mean(0) for half in self.trace[-self.tail :, 0].tensor_split(2))
-        unit = (self._scale.square() + 4 * self._wander.square()).sqrt()
-        parts = unpack((first - second) / unit, self.shapes)
+        steps = means.diff(dim=0).square().sum(0).sqrt().clamp(min=torch.finfo(means.dtype).tiny)
+        parts = unpack((means[-1] - means[0]) / steps, self.shapes)
         drift = {name: float(x.square().mean().sqrt()) for name, x in parts.items()}
         return {"drift": drift, "settled": max(drift.values()) < SETTLED}
 

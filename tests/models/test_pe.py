@@ -13,7 +13,7 @@ from dpsynth.data import Category, Domain, ImageDomain, Images, Integer, Table
 from dpsynth.errors import ConfigError
 from dpsynth.evolution import Batch, PEApi, Provenance
 from dpsynth.models import MST, PE
-from dpsynth.models.pe import CLASSES, VOTES
+from dpsynth.models.planned_evolution import CLASSES, VOTES
 from dpsynth.models.seeds import SEEDS, seed_recipe
 from dpsynth.privacy import Streams
 from dpsynth.privacy.events import leaves
@@ -207,9 +207,10 @@ class Painter:
 
 
 @pytest.mark.parametrize(
-    ("fields", "domain", "word"),
+    ("fields", "given", "word"),
     [
         ({"seed_share": 1.0}, None, "seed_share"),
+        ({"seed_model": PE()}, None, "seed itself"),
         ({"nearest": 0}, None, "nearest"),
         ({"crossover": 2}, None, "crossover"),
         ({"label_prior": "mine"}, None, "label_prior"),
@@ -224,9 +225,9 @@ class Painter:
         ({"api": "faces"}, "table", "api=auto"),
     ],
 )
-def test_mistakes_are_named(people, fields, domain, word):
+def test_mistakes_are_named(people, fields, given, word):
     with pytest.raises(ConfigError, match=word):
-        PE(**fields).plan(people.domain if domain == "table" else domain or PICTURES, BUDGET)
+        PE(**fields).plan(people.domain if given == "table" else given or PICTURES, BUDGET)
 
 
 def test_an_api_of_ones_own_makes_images():

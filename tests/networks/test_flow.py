@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from dpsynth.networks.conditionals import Layout, Softmax, Spline
+from dpsynth.networks.conditionals import Affine, Layout, Softmax, Spline
 from dpsynth.networks.flow import TabularFlow
 
 SIZES = (2, 3, 4)
@@ -93,3 +93,14 @@ def test_base_of_own_samples_is_standard_normal():
 def test_no_rows_give_no_rows():
     codes, units = categories().sample(0, torch.Generator())
     assert codes.shape == units.shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [lambda layout: Spline(layout, 4), Affine])
+def test_a_condition_that_no_row_meets_gives_no_rows(kind):
+    """Rejection leaves nothing for the columns that follow."""
+    layout = Layout(5, torch.tensor([0.0, 0.2, 0.5, 1.0]), on_axis=True)
+    flow = TabularFlow([kind(layout), Softmax(layout), kind(layout)], (0, 1, 2), 8, 1)
+    flow.set_marginals({1: torch.tensor([1.0, 1e-30, 1e-30, 1e-30, 1e-30])})
+    for rows, where in ((0, {}), (20, {1: (2, 0.3)})):
+        codes, units = flow.sample(rows, torch.Generator().manual_seed(0), where)
+        assert codes.shape == units.shape == (0, 3)

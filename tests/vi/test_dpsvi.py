@@ -78,8 +78,29 @@ def test_without_noise_the_posterior_is_the_exact_one():
 
 
 def test_a_path_that_still_travels_is_not_settled():
-    [posterior] = fitted(math.inf, steps=40, learning_rate=0.005)
+    """The slope is 1, and steps of 0.002 come nowhere near it."""
+    [posterior] = fitted(math.inf, steps=100, learning_rate=0.002)
+    assert posterior.mean["slope"][0] < 0.3
     assert posterior.diagnostics()["settled"] is False
+
+
+def path(steps: torch.Tensor) -> Posterior:
+    """One whose trace, of one unknown of four coordinates, is made of `steps`, (100, 4)."""
+    trace = torch.stack([steps.cumsum(0), torch.zeros_like(steps)], dim=1)
+    return Posterior({"x": (4,)}, trace, 100)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_noise_of_any_size_and_memory_is_no_travel(size):
+    """Known truths: white noise and a walk without direction are settled, a steady walk under the same noise is not."""
+    for seed in range(10):
+        noise = torch.randn(100, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        white = noise.diff(dim=0, prepend=torch.zeros(1, 4))
+        assert path(size * white).diagnostics()["settled"]
+        assert path(size * noise).diagnostics()["drift"]["x"] < 2
+        assert path(size * (noise + 1.0)).diagnostics()["settled"] is False
+    assert path(torch.zeros(100, 4)).diagnostics()["settled"]
+    assert Posterior({"x": (4,)}, torch.zeros(100, 2, 4), 9).diagnostics()["settled"] is None
 
 
 def test_noise_shrinks_as_epsilon_grows_and_the_draws_know_it():

@@ -1,0 +1,128 @@
+"""DP-SGD on a network: how it is planned, charged and carried out, the same for rows of tables and for images.
+
+Guarantee: `privacy/dp_sgd.py` clips, adds the noise and derives the sensitivity for both neighbour relations; nothing
+else here reads the rows, but for a loss that is shown in private logs. Steps, rate, learning rates, clipping norm and
+noise are public: they follow from the recipe, the declared number of rows and the budget, never from the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dpsynth.errors import ConfigError
+from dpsynth.models.synthesizer import Run
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
+from dpsynth.privacy.dp_sgd import DPSGD
+from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.training import resolve_device, train
+from dpsynth.training.averaging import ExponentialAverage
+
+UNKNOWN_ROWS = 30_000  # stands for the number of rows when the domain declares none
+WARM_UP = 20  # steps until the learning rate is reached
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The public recipe of a descent.
+
+    name: of the charge and of the releases. shown: rows whose loss is shown while training.
+    steps, batch_size: of DP-SGD; the rate is batch_size over the declared number of rows. learning_rate: of Adam,
+    falling to zero over the last `decay` of the steps. clipping_norm: of a row's gradient. averaging: decay of the
+    average of the weights along the path, 0 for none. gradients: engine for clipped sums. microbatch_size: rows at a
+    time.
+    """
+
+    name: str
+    shown: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    decay: float
+    clipping_norm: float
+    averaging: float
+    gradients: Mode
+    microbatch_size: int | None
+
+    @classmethod
+    def of(cls, recipe: Any, name: str, shown: int) -> Descent:
+        """The descent that the fields of a recipe describe, which have the same names."""
+        own = {field.name: getattr(recipe, field.name) for field in fields(cls) if field.name not in ("name", "shown")}
+        return cls(name, shown, **own)
+
+    def planned(self, rows: int | None, budget: Budget, before: Sequence[Charge]) -> tuple[Charge, dict[str, Any]]:
+        """The charge that takes all that `before` leaves of the budget, and the public settings of its steps.
+
+        rows: the declared number. Raises `BudgetError` where nothing is left.
+        """
+        batches = self.batches(rows, budget)
+        noise = calibrate(lambda z: (*before, Charge(self.name, batches.event(z))), budget)
+        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        settings = {
+            "noise_multiplier": noise,
+            "rate": batches.rate,
+            "steps": self.steps,
+            "clipping_norm": self.clipping_norm if budget.private else math.inf,
+            "learning_rate": self.learning_rate,
+        }
+        return Charge(self.name, batches.event(noise), detail=detail), settings
+
+    def batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
+        """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
+        if budget.neighbours == "replace_one":
+            if rows is None:
+                raise ConfigError("neighbours=replace_one makes the number of rows public: declare `rows: N`")
+            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
+        return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
+
+    def train(self, network: nn.Module, data: Sequence[Tensor], rows: int, ledger: Ledger, run: Run) -> None:
+        """Train `network` in place, on the device of the run. Spends the charge.
+
+        data: the private rows, as the network takes them; it answers with their losses (n,). rows: public number.
+        """
+        settings, budget = ledger.plan.settings, ledger.plan.budget
+        batches = self.batches(settings["rows"], budget)
+        ledger.spend(self.name, batches.event(settings["noise_multiplier"]))
+        expected, clipping_norm = batches.expected(rows), float(settings["clipping_norm"])
+        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, self.name)
+        device = resolve_device(run.settings.device)
+        network.to(device)
+        data = tuple(each.to(device) for each in data)
+        engine = clipped_gradients(self.gradients, network, clipping_norm, self.microbatch_size)
+        average = ExponentialAverage(network, self.averaging) if self.averaging else None
+        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
+        shown: dict[str, Tensor] = {}
+
+        def step(t: int) -> dict[str, float | Tensor]:
+            descent.step(t, engine, data, run.streams.privacy)
+            if t % run.settings.log_every == 0:  # for the eyes of the house only
+                with torch.no_grad():
+                    shown["loss"] = network(*(x[: self.shown] for x in data)).mean()
+            return {
+                **shown,
+                "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
+                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
+            }
+
+        train(
+            network,
+            step,
+            torch.optim.Adam(network.parameters(), lr=self.learning_rate),
+            lambda t: min(1.0, (t + 1) / WARM_UP, (self.steps - t) / max(1.0, self.decay * self.steps)),
+            self.steps,
+            average,
+            settings=run.settings,
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title="DP-SGD",
+        )
+        if average is not None:
+            average.apply()
