@@ -1,4 +1,4 @@
-"""A simulator of characters: the name of the class in some font or hand, posed, bent and inked. The digits of MNIST-like data.
+"""A simulator of characters, as of MNIST-like data: the name of the class in some font or hand, posed, bent and inked.
 
 Sim-PE (Lin et al. 2025, arXiv 2502.05505) evolves the parameters of such a program instead of pixels. Genes:
 
