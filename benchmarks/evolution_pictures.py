@@ -3,9 +3,9 @@
     python benchmarks/evolution_pictures.py --out FOLDER [--data mnist] [--root FOLDER] [--epsilon 1] [--seed 0]
         [key=value ...]
 
-Writes FOLDER/DATA_iteration_1.png, ..., and FOLDER/DATA_evolution.png with all of them. The pictures show released
-populations only, so they may be handed out like the model. `key=value` sets fields of the recipe. How good the images
-are says `benchmarks/image_quality.py --models pe`.
+Writes FOLDER/DATA_iteration_1.png, ..., and FOLDER/DATA_evolution.png with all of them: candidates from all over the
+population, from most votes (left) to fewest. They are released, so the pictures may be handed out like the model.
+`key=value` sets fields of the recipe. How good the images are says `benchmarks/image_quality.py --models pe`.
 """
 
 from __future__ import annotations

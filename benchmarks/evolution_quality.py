@@ -1,10 +1,11 @@
-"""How good are tables made by Private Evolution? Beside the models of marginals it can be seeded with.
+"""How good are tables made by Private Evolution? Beside the models of marginals it can be seeded with, and others.
 
     python benchmarks/evolution_quality.py [--models independent,pe,mst,pe+mst] [--epsilons 1] [--seeds 0,1,2]
         [--data adult] [--validate] [--json FILE] [key=value ...]
 
-`pe` is the default recipe, `pe+NAME` the same seeded with another model (`pe+none`: even proposals, as Tab-PE).
-`key=value` sets fields of all PE recipes. Scores and protocol: `table_quality.py`.
+`pe` is the default recipe, `pe+NAME` the same seeded with another model (`pe+none`: even proposals, as Tab-PE). Others:
+independent, mst, aim, privbayes, dpvi, napsu. `key=value` sets fields of all PE recipes. Scores and protocol:
+`table_quality.py`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from typing import Any
 
 from table_quality import arguments, changes, compare, fitting, show, write
 
-from dpsynth.models import PE, Synthesizer
+from dpsynth.models import DPVI, NAPSU, PE, Synthesizer
 from dpsynth.models.seeds import SEEDS
+
+OTHERS: dict[str, type[Synthesizer]] = {**SEEDS, "dpvi": DPVI, "napsu": NAPSU}
 
 
 def recipe_of(name: str, fields: Mapping[str, Any]) -> Synthesizer:
     """The recipe behind a name of --models."""
+    if name in OTHERS:
+        return OTHERS[name]()
     kind, _, seed = name.partition("+")
     if kind != "pe":
-        return SEEDS[kind]()
+        raise SystemExit(f"--models {name}: choose pe, pe+NAME, {', '.join(OTHERS)}")
     return PE(**({"seed_model": None if seed == "none" else seed} if seed else {}), **fields)
 
 

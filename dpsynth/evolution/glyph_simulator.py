@@ -1,8 +1,8 @@
-"""A simulator of characters: the name of the class in some font, posed, bent and inked. The digits of MNIST-like data.
+"""A simulator of characters, as of MNIST-like data: the name of the class in some font or hand, posed, bent and inked.
 
 Sim-PE (Lin et al. 2025, arXiv 2502.05505) evolves the parameters of such a program instead of pixels. Genes:
 
-    glyph    which text and font; drawn anew with probability `degree`
+    glyph    which text in which font or hand; drawn anew with probability `degree`
     pose     sizes, shear, rotation, shifts, stroke, ink (and colours): numbers in [-1, 1] that walk by up to `degree`
     bend     a coarse field of displacements, standard normal; mixed with a fresh one by `degree`
 
@@ -21,6 +21,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.evolution.api import Provenance
 from dpsynth.evolution.batch import Batch
 from dpsynth.evolution.glyphs import BOX, SIDE, distance_fields
+from dpsynth.evolution.handwriting import written_fields
 
 POSE = {  # centre and half range of each number of the pose
     "height": (0.0, 0.35),  # logarithms of factors
@@ -34,6 +35,7 @@ POSE = {  # centre and half range of each number of the pose
 }
 COLOURS = 6  # further numbers of coloured images: ink, then ground
 FILLED = 0.7  # of the image's side: the longer side of an unscaled text
+WRITTEN = 0.5  # of the glyphs of a text that has written forms
 BENDS = 4  # displacements in each direction
 BENT = 0.04  # standard deviation of a displacement, of the side
 AT_ONCE = 1024  # images drawn together
@@ -48,8 +50,11 @@ class GlyphSimulator:
     def __init__(self, domain: ImageDomain) -> None:
         self.domain, self.provenance = domain, Provenance("simulator", "glyphs")
         texts = domain.classes or tuple("0123456789")
-        self._fields = torch.from_numpy(distance_fields(texts)).flatten(0, 1)
-        self._fonts = len(self._fields) // len(texts)
+        printed, written = distance_fields(texts), [written_fields(text) for text in texts]
+        self._fields = torch.from_numpy(np.concatenate([printed.reshape(-1, *printed.shape[2:]), *written]))
+        self._fonts = printed.shape[1]
+        self._hands = np.array([len(forms) for forms in written])
+        self._first = self._fonts * len(texts) + np.append(0, np.cumsum(self._hands))[:-1]  # written form of a text
         self._numbers = len(POSE) + (COLOURS if domain.channels == 3 else 0)
 
     def random(self, labels: np.ndarray, generator: np.random.Generator) -> Batch:
@@ -69,8 +74,11 @@ class GlyphSimulator:
 
     def _glyphs(self, labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """(n,) int64 positions of fields: any font, and the text of the label, or any where there are no classes."""
-        texts = labels if self.domain.classes else generator.integers(0, len(self._fields) // self._fonts, len(labels))
-        return texts * self._fonts + generator.integers(0, self._fonts, len(labels))
+        texts = labels if self.domain.classes else generator.integers(0, len(self._hands), len(labels))
+        printed = texts * self._fonts + generator.integers(0, self._fonts, len(labels))
+        hands = self._hands[texts]
+        written = self._first[texts] + generator.integers(0, np.maximum(hands, 1))
+        return np.where((hands > 0) & (generator.random(len(labels)) < WRITTEN), written, printed)
 
     def _drawn(self, labels: np.ndarray, glyph: np.ndarray, pose: np.ndarray, bend: np.ndarray) -> Batch:
         pixels = np.empty((len(labels), *self.domain.shape), dtype=np.uint8)

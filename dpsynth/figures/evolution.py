@@ -1,6 +1,6 @@
 """How a population of images evolves: one picture for each iteration, or all of them in one.
 
-Everything shown was released: members of populations, in the order of their noisy votes.
+Everything shown was released: candidates from all over a population, from most noisy votes to fewest.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from dpsynth.figures.images import image_grid
 from dpsynth.figures.style import figure, house_style
 
-SHOWN = 3  # images of a class and iteration in the picture of all iterations
+SHOWN = 5  # images of a class and iteration in the picture of all iterations
 CELL = 0.34  # inches
 
 
 def population_grid(history: np.ndarray, iteration: int, classes: Sequence[str] = ()) -> Figure:
-    """The members with most votes in iteration `iteration`, a row for each class.
+    """Candidates of iteration `iteration`, a row for each class, from most votes to fewest.
 
     history: (iterations, labels, images, channels, height, width) uint8, as `EvolvedImages.history` has it.
     """
@@ -31,9 +31,10 @@ def population_grid(history: np.ndarray, iteration: int, classes: Sequence[str] 
 
 
 def evolution_grid(history: np.ndarray, classes: Sequence[str] = ()) -> Figure:
-    """All iterations from left to right, the first members of each class in rows."""
-    iterations, labels, _, channels, height, width = history.shape
-    shown = history[:, :, :SHOWN].transpose(1, 4, 0, 2, 5, 3)  # labels, height, iterations, shown, width, channels
+    """All iterations from left to right, a row for each class, in each from most votes to fewest."""
+    iterations, labels, images, channels, height, width = history.shape
+    some = np.arange(min(SHOWN, images)) * images // min(SHOWN, images)
+    shown = history[:, :, some].transpose(1, 4, 0, 2, 5, 3)  # labels, height, iterations, shown, width, channels
     many = shown.shape[3]
     gap = max(1, width // 3)
     block = many * width + gap

@@ -20,7 +20,10 @@ SHOWN = 10  # images of a class kept of every iteration
 
 
 class History:
-    """The images of each class with the most noisy votes, iteration by iteration: released, like the votes."""
+    """Some candidates of each class, from most noisy votes to fewest, of every iteration: released, like the votes.
+
+    Spread evenly over the order of the votes, so that they show all candidates and not the best alone.
+    """
 
     def __init__(self, labels: int, domain: ImageDomain) -> None:
         self.pictures = np.zeros((0, labels, SHOWN, *domain.shape), dtype=np.uint8)
@@ -29,8 +32,9 @@ class History:
         """`candidates`: in the order of their votes."""
         shown = np.zeros((1, *self.pictures.shape[1:]), dtype=np.uint8)
         for label in range(shown.shape[1]):
-            first = candidates.genes["pixels"][candidates.labels == label][:SHOWN]
-            shown[0, label, : len(first)] = first
+            own = candidates.genes["pixels"][candidates.labels == label]
+            some = min(SHOWN, len(own))
+            shown[0, label, :some] = own[np.arange(some) * len(own) // max(some, 1)]
         self.pictures = np.concatenate([self.pictures[:step], shown])
 
 
@@ -38,7 +42,7 @@ class EvolvedImages(FittedImages):
     """A released population and, by name, the simulator that varies it.
 
     api: "glyphs" or "faces", or None: samples are then the members themselves. degree: how far a drawn image may stray
-    from the member it comes from. shares: (labels,) float64 of the classes in a sample. history: the first images of
+    from the member it comes from. shares: (labels,) float64 of the classes in a sample. history: some candidates of
     every iteration, (iterations, labels, images, channels, height, width) uint8, for a picture of the evolution.
     """
 

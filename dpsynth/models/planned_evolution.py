@@ -33,7 +33,7 @@ LEAST, MOST = 4, 10_000  # members of a class; of a population
 TAB_PE = (Phase(5, "sample"), Phase(9, "rank", variations=3, keep=True))
 SEEDED = (Phase(2, "sample"),)  # rows that a seed model proposes need little more than to be weighted
 IMAGES = (Phase(4, "sample"),)
-IMAGE_DEGREES, IMAGE_LOOKAHEAD = Degrees(0.5, 0.1, 1.0), 4
+IMAGE_DEGREES, IMAGE_LOOKAHEAD = Degrees(0.5, 0.3, 1.0), 4
 
 LabelPrior = Literal["uniform", "public", "private"]
 

@@ -6,7 +6,7 @@ import pytest
 from dpsynth.data import ImageDomain
 from dpsynth.evolution import PEApi
 from dpsynth.evolution.face_simulator import FaceSimulator
-from dpsynth.evolution.glyph_simulator import BENDS, GlyphSimulator, reflected
+from dpsynth.evolution.glyph_simulator import BENDS, WRITTEN, GlyphSimulator, reflected
 
 DOMAINS = [
     ImageDomain(28, 28, classes=tuple("0123456789")),
@@ -65,11 +65,20 @@ def test_they_are_apis_that_say_where_they_come_from(kind):
 
 
 def test_glyphs_keep_to_the_text_of_their_class():
-    """A field of a class is never exchanged for one of another."""
+    """A field of a class is never exchanged for one of another; written forms and fonts are drawn equally often."""
     api = GlyphSimulator(DOMAINS[0])
-    labels = np.arange(200) % 10
+    digits, labels = np.arange(10), np.arange(3000) % 10
+    owners = np.concatenate([np.repeat(digits, api._fonts), np.repeat(digits, api._hands)])
     batch = api.variation(api.random(labels, np.random.default_rng(0)), 1.0, np.random.default_rng(1))
-    np.testing.assert_array_equal(batch.genes["glyph"] // api._fonts, labels)
+    np.testing.assert_array_equal(owners[batch.genes["glyph"]], labels)
+    assert set(batch.genes["glyph"]) == set(range(len(owners)))
+    assert (batch.genes["glyph"] >= 10 * api._fonts).mean() == pytest.approx(WRITTEN, abs=0.05)
+
+
+def test_texts_without_written_forms_are_printed():
+    api = GlyphSimulator(DOMAINS[1])
+    glyphs = api.random(np.arange(500) % 2, np.random.default_rng(0)).genes["glyph"]
+    assert set(glyphs) == set(range(2 * api._fonts))
 
 
 def test_digits_can_be_told_apart():

@@ -13,6 +13,7 @@ from dpsynth.data import Category, Domain, ImageDomain, Images, Integer, Table
 from dpsynth.errors import ConfigError
 from dpsynth.evolution import Batch, PEApi, Provenance
 from dpsynth.models import MST, PE
+from dpsynth.models.evolved_images import History
 from dpsynth.models.planned_evolution import CLASSES, VOTES
 from dpsynth.models.seeds import SEEDS, seed_recipe
 from dpsynth.privacy import Streams
@@ -174,6 +175,15 @@ def test_the_history_shows_every_iteration():
     fitted = PE(phases=[{"iterations": 3}], population=10, lookahead=0).fit(pictures(), BUDGET)
     assert fitted.history.shape == (3, 2, 10, 1, 8, 8)
     assert (fitted.history.std(axis=(3, 4, 5))[:, :, 0] > 0).all()
+
+
+def test_the_history_spreads_over_the_order_of_votes():
+    history, levels = History(2, PICTURES), np.arange(40)  # in the order of their votes, classes in turn
+    pixels = np.broadcast_to(levels[:, None, None, None], (40, *PICTURES.shape)).astype(np.uint8)
+    history.add(0, Batch(levels % 2, {"pixels": pixels}))
+    np.testing.assert_array_equal(history.pictures[0, :, :, 0, 0, 0], [np.arange(0, 40, 4), np.arange(1, 40, 4)])
+    history.add(1, Batch(np.array([0, 0]), {"pixels": pixels[5:7]}))
+    np.testing.assert_array_equal(history.pictures[1, :, :3, 0, 0, 0], [[5, 6, 0], [0, 0, 0]])
 
 
 def test_the_log_names_what_counts_and_warns_of_noise(people, caplog):
