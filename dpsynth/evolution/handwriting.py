@@ -1,4 +1,4 @@
-"""Digits as hands write them, strokes of a pen, from what everybody learns at school: distance fields like printed ones.
+"""Digits as hands write them, strokes of a pen, from what everybody learns at school; as distance fields.
 
 Fonts have serifs and swelling strokes, a pen has neither; and some shapes are written and never printed: the open 4,
 the crossed 7, the 1 of one stroke, the 2 with a loop. The strokes are drawn up here by hand and fitted to no data.
