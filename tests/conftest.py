@@ -1,5 +1,6 @@
 """What several test files share: a small table, and the model of docs/adding_a_model.md."""
 
+import os
 import re
 import sys
 import types
@@ -25,7 +26,8 @@ torch.set_num_threads(1)  # tensors are tiny here; threads that wait for each ot
 def pytest_cmdline_main(config):
     """The whole suite runs in two processes, file by file; chosen files, and `-n`, run as asked."""
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+    asked = "PYTEST_XDIST_WORKER" in os.environ or getattr(config.option, "numprocesses", 0) is not None
+    if whole and not asked:  # without xdist, or inside one of its processes, nothing is divided
         config.option.numprocesses, config.option.dist = 2, "loadfile"
 
 
