@@ -166,15 +166,21 @@ def test_infinite_epsilon_runs_and_says_so(recipe, people):
 
 
 def test_no_row_and_no_exact_count_is_in_the_files(recipe, canaries, tmp_path):
-    """B32: planted values that nothing public names must not be found, however they are written."""
-    fitted = recipe.fit(Table(canaries.frame.head(9_876), canaries.domain), budget_of())
-    fitted.save(tmp_path / "release")
-    content = b"".join(path.read_bytes() for path in (tmp_path / "release").iterdir())
+    """B32: planted values that nothing public names must not be found, however they are written. A noisy number may
+    come out as the exact one, but not every time."""
     code = int(canaries.frame["code"].iloc[0])
-    traces = [b"canary", str(code).encode(), b"9876"]
+    traces = [b"canary", str(code).encode()]
     traces += [np.array([code]).astype(kind).tobytes() for kind in ("<i4", "<i8", "<f4", "<f8")]
-    for trace in traces:
-        assert trace not in content, trace
+
+    def counted(turn: int) -> bool:
+        folder = tmp_path / f"release-{turn}"
+        recipe.fit(Table(canaries.frame.head(9_876), canaries.domain), budget_of()).save(folder)
+        content = b"".join(path.read_bytes() for path in folder.iterdir())
+        for trace in traces:
+            assert trace not in content, trace
+        return b"9876" in content
+
+    assert not all(counted(turn) for turn in range(4))
 
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
