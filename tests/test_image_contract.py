@@ -179,14 +179,21 @@ def test_any_domain_will_do(recipe, domain):
 
 
 def test_no_image_and_no_exact_count_is_in_the_files(recipe, tmp_path):
-    """B32: a planted image must not be found, however it is written."""
+    """B32: a planted image must not be found, however it is written. A noisy number may come out as the exact one, but
+    not every time."""
     planted = np.random.default_rng(7).integers(0, 256, (1, 1, 8, 8)).astype(np.uint8)
     images = Images(planted.repeat(9_876, 0), np.zeros(9_876, dtype=np.int64), DOMAIN)
-    recipe.fit(images, budget_of()).save(tmp_path / "release")
-    content = b"".join(path.read_bytes() for path in (tmp_path / "release").iterdir())
     scaled = planted.astype(np.float32) / 255
-    for trace in (b"9876", planted.tobytes(), scaled.tobytes(), scaled[0, 0, 0].tobytes(), planted[0, 0, 0].tobytes()):
-        assert trace not in content
+
+    def counted(turn: int) -> bool:
+        folder = tmp_path / f"release-{turn}"
+        recipe.fit(images, budget_of()).save(folder)
+        content = b"".join(path.read_bytes() for path in folder.iterdir())
+        for trace in (planted.tobytes(), scaled.tobytes(), scaled[0, 0, 0].tobytes(), planted[0, 0, 0].tobytes()):
+            assert trace not in content
+        return b"9876" in content
+
+    assert not all(counted(turn) for turn in range(4))
 
 
 EXTREME = st.sampled_from([0, 255])
