@@ -13,6 +13,7 @@ from torch import Tensor
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_view import ImageView
+from dpsynth.models.class_variation import LowFrequencies, Variation
 from dpsynth.models.fitted import Generators, below
 from dpsynth.models.fitted_images import FittedImages
 from dpsynth.models.fitted_table import FittedTable
@@ -50,12 +51,16 @@ class Student:
 
     def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(n, *shape) outputs for classes `labels`, int64 (n,)."""
-        z = self._latent(labels, generator)
+        return self._outputs(self._latent(labels, generator), labels)
+
+    def centres(self) -> Tensor:
+        """(B, *shape) outputs for its own codes."""
+        return self._outputs(self.codes, self.classes)
+
+    @torch.no_grad()
+    def _outputs(self, z: Tensor, labels: Tensor) -> Tensor:
         self.network.eval()
-        with torch.no_grad():
-            return torch.cat(
-                [self.network(*part) for part in zip(z.split(AT_ONCE), labels.split(AT_ONCE), strict=True)]
-            )
+        return torch.cat([self.network(*part) for part in zip(z.split(AT_ONCE), labels.split(AT_ONCE), strict=True)])
 
     def tensors(self) -> dict[str, Tensor]:
         kept = {f"network.{name}": value.cpu() for name, value in self.network.state_dict().items()}
@@ -108,22 +113,27 @@ class FittedDataLensImages(FittedImages):
             "student": self.student.shape,
             "spread": self.finish.spread,
             "deformation": self.finish.deformation,
+            "frequencies": self.finish.variation.map.frequencies if self.finish.variation else None,
             "judged": self.judge is not None,
             "tries": self.tries,
         }
 
     def tensors(self) -> dict[str, Tensor]:
         judged = {} if self.judge is None else self.judge.state_dict(prefix="judge.")
-        return {**self.student.tensors(), "tone_curves": self.curves, **judged}
+        varied = {} if self.finish.variation is None else self.finish.variation.tensors()
+        return {**self.student.tensors(), "tone_curves": self.curves, **varied, **judged}
 
     @classmethod
     def restore(
         cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], domain: Any, statement: Mapping[str, Any]
     ) -> Self:
-        finish = Finish(config["spread"], config["deformation"])
-        student, judge = Student.restored(config["student"], tensors), None
+        shape = tuple(config["student"]["shape"])
+        student, judge, variation = Student.restored(config["student"], tensors), None, None
+        if config["frequencies"]:
+            variation = Variation.restored(LowFrequencies(shape, config["frequencies"]), tensors)
+        finish = Finish(config["spread"], config["deformation"], variation)
         if config["judged"]:
-            judge = ImageJudge(tuple(config["student"]["shape"]), config["student"]["classes"])
+            judge = ImageJudge(shape, config["student"]["classes"])
             judge.load_state_dict(below("judge.", tensors))
         return cls(domain, student, finish, tensors["tone_curves"], judge, config["tries"], statement)
 
@@ -131,7 +141,7 @@ class FittedDataLensImages(FittedImages):
         view = ImageView(self.domain, max(self.student.shape["shape"][1:]))
 
         def draw(some: Tensor) -> Tensor:
-            images = self.finish.varied(self.student.draw(some, generators.torch), generators.torch)
+            images = self.finish.varied(self.student.draw(some, generators.torch), some, generators.torch)
             return toned(images, some, self.curves) if len(self.curves) else images
 
         pixels = np.empty((len(labels), *self.domain.shape), dtype=np.uint8)

@@ -1,14 +1,13 @@
 """From what the votes can teach, smooth shapes, to images: variation and tones. Post-processing, with public choices.
 
 Votes on few low frequencies say where mass is, not how sharp an edge is. So an image is finished in three public steps:
-noise of a falling spectrum and a small random affine deformation, which stand for what varies within a class,
-and a tone curve for each class, the monotone map that gives the pixels the law of the (noisy, paid) histogram of that
-class.
+noise of a falling spectrum (whose low frequencies follow the class where that was paid for, `class_variation.py`) and a
+small random affine deformation, which stand for what varies within a class, and a tone curve for each class, the
+monotone map that gives the pixels the law of the (noisy, paid) histogram of that class.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from dpsynth.data.image_domain import ImageDomain
+from dpsynth.models.class_variation import Variation
+from dpsynth.models.natural_noise import natural_noise
 
 POINTS = 129  # of a tone curve
 
@@ -23,15 +24,18 @@ POINTS = 129  # of a tone curve
 @dataclass(frozen=True)
 class Finish:
     """spread: root mean square of the noise, in units of the pixels' range. deformation: 1 for turns of up to
-    .25, stretches of .12, shears of .2 and shifts of a fourteenth of the side; 0 for none."""
+    .25, stretches of .12, shears of .2 and shifts of a fourteenth of the side; 0 for none. variation: of the low
+    frequencies of the noise, None for that of natural images."""
 
     spread: float = 0.2
     deformation: float = 1.0
+    variation: Variation | None = None
 
-    def varied(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(n, c, h, w) images with noise and deformed, not yet toned."""
-        if self.spread:
-            images = images + self.spread * _smooth(images.shape, generator)
+    def varied(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, c, h, w) images of classes `labels` with noise and deformed, not yet toned."""
+        if self.spread or self.variation:
+            noise = self.spread * natural_noise(images.shape, generator)
+            images = images + (self.variation.drawn(noise, labels, generator) if self.variation else noise)
         if not self.deformation:
             return images
         turn, tall, wide, shear, up, aside = (
@@ -91,22 +95,3 @@ def view_of(domain: ImageDomain, size: int | None) -> tuple[int, int, int]:
     longer = max(domain.height, domain.width)
     scale = min(domain.size or size or longer, longer) / longer
     return domain.channels, max(1, round(domain.height * scale)), max(1, round(domain.width * scale))
-
-
-def _smooth(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Noise of mean square 1 whose amplitude falls with the frequency, as that of natural images does."""
-    n, channels, height, width = shape
-    tall, wide = _waves(height), _waves(width)
-    up, aside = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
-    power = (1 + (up[:, None] ** 2 + aside**2) / 4).rsqrt()
-    power *= math.sqrt(height * width) / power.norm()
-    white = torch.randn(n, channels, height, width, generator=generator) * power
-    return tall.T @ white @ wide
-
-
-def _waves(size: int) -> Tensor:
-    """(size, size) orthonormal cosines as rows."""
-    side = torch.arange(size, dtype=torch.float32)
-    waves = torch.cos(math.pi / size * side[:, None] * (side + 0.5)) * math.sqrt(2 / size)
-    waves[0] /= math.sqrt(2)
-    return waves

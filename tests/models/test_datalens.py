@@ -91,6 +91,25 @@ def test_without_classes_or_a_share_there_is_no_judge():
     assert [charge.name for charge in TINY.plan(unlabelled, ONE).charges] == without
 
 
+def test_images_scatter_around_queries_that_stay():
+    names = {charge.name for charge in TINY.plan(MNIST, ONE).charges}
+    for changes in ({"scatter_share": 0.0}, {"fresh": True}):
+        assert names - {charge.name for charge in TINY.replace(**changes).plan(MNIST, ONE).charges} == {"class scatter"}
+
+
+def test_what_varies_in_a_class_varies_in_its_samples():
+    """Images differ in the brightness of their upper half alone, which no blend of a single query would show."""
+    draw = np.random.default_rng(0)
+    pixels = np.full((300, 1, 8, 8), 100)
+    pixels[:, :, :4] += draw.integers(-90, 90, (300, 1, 1, 1))
+    data = Images(pixels.astype(np.uint8), np.zeros(300, np.int64), ImageDomain(8, 8, classes=("one",), rows=300))
+    recipe = TINY.replace(queries=1, spread=0.0, deformation=0.0, judge_share=0.0, scatter_radius=1.5)
+    upper = recipe.fit(data, dpsynth.Budget(math.inf, 1e-5)).sample(200, seed=0).pixels[:, 0, :4].mean((1, 2))
+    still = recipe.replace(scatter_share=0.0).fit(data, dpsynth.Budget(math.inf, 1e-5)).sample(200, seed=0)
+    assert 25 < upper.std() < 80  # of the data: 52
+    assert still.pixels[:, 0, :4].mean((1, 2)).std() < 5
+
+
 def test_it_learns_a_table_without_noise():
     draw = np.random.default_rng(0)
     label = draw.integers(0, 2, 300)
@@ -173,6 +192,8 @@ def test_a_sigma_that_is_too_small_is_refused():
         ({"momentum": 1.0}, "momentum"),
         ({"judge_share": -0.1}, "judge_share"),
         ({"judge_share": 0.98}, "leave nothing"),
+        ({"scatter_share": 0.8}, "leave nothing"),
+        ({"scatter_radius": 0}, "scatter_radius"),
         ({"tries": 0}, "tries"),
     ],
     ids=str,
@@ -249,10 +270,10 @@ def test_tone_curves_give_pixels_the_law_of_the_histogram():
 
 
 def test_noise_has_the_stated_size_and_no_finish_changes_nothing():
-    still = torch.full((64, 1, 16, 16), 0.5)
-    varied = Finish(0.2, 0.0).varied(still, torch.Generator().manual_seed(0))
+    still, labels = torch.full((64, 1, 16, 16), 0.5), torch.zeros(64, dtype=torch.int64)
+    varied = Finish(0.2, 0.0).varied(still, labels, torch.Generator().manual_seed(0))
     assert float((varied - 0.5).square().mean().sqrt()) == pytest.approx(0.2, rel=0.05)
-    assert Finish(0.0, 0.0).varied(still, torch.Generator()).equal(still)
+    assert Finish(0.0, 0.0).varied(still, labels, torch.Generator()).equal(still)
 
 
 def test_seeded_runs_repeat():
