@@ -24,7 +24,7 @@ FEWEST = 4  # samples of a class in a step
 class EmbeddingFit:
     """The steps of such a fit, for `dpsynth.training.train`.
 
-    features: a map with `expected`. batch: samples of a step, shared evenly by the classes, at least FEWEST each.
+    features: a map with `moments`. batch: samples of a step, shared evenly by the classes, at least FEWEST each.
     generator: source of the noise z; it belongs to the state of training.
     """
 
@@ -50,9 +50,8 @@ class EmbeddingFit:
         """Leave the gradient of the loss in `.grad`. Loss and noise are means over the classes."""
         shape = len(self.labels), self.network.shape.latent
         noise = torch.randn(shape, generator=self.generator).to(self.network.device)
-        phi = self.features.expected(self.network(noise, self.labels))  # type: ignore[operator]
-        phi = phi.unflatten(0, (self.network.classes, self.each))
-        mean, own = phi.mean(dim=1), phi.square().sum(dim=(1, 2)) / self.each
+        outputs = self.network(noise, self.labels)
+        mean, own = self.features.moments(outputs, self.network.classes)  # type: ignore[operator]
         spread = (self.each * mean.square().sum(dim=1) - own) / (self.each - 1)
         discrepancy = spread - 2 * (mean * self.means).sum(dim=1) + self.means.square().sum(dim=1)
         loss = (self.weights * discrepancy).mean()

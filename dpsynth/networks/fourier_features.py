@@ -4,7 +4,7 @@ phi(x) = (cos w.x, sin w.x) / sqrt(m) for m public random frequencies w. Its squ
 so it is 1 for every x, and phi(x).phi(x') is near a kernel: for Gaussian w of deviation 1 / l, exp(-|x - x'|^2 / 2 l^2)
 (Rahimi and Recht 2007). The privacy of a release does not rest on the norm being right here: the mechanism bounds it.
 
-Every map has `width` = length of phi, `rows(x)` for data, and `expected(output)` for what a generator writes.
+Every map has `width` = length of phi, `rows(x)` for data, and `moments(outputs, groups)` for what a generator writes.
 """
 
 from __future__ import annotations
@@ -44,13 +44,18 @@ class ImageFeatures(nn.Module):
 
     def rows(self, images: Tensor) -> Tensor:
         """(n, width) features."""
+        return waves(self._angles(images))
+
+    def moments(self, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+        """Of as many consecutive images for each group: mean features (groups, width), mean squared norms (groups,)."""
+        means: Tensor = _MeanWaves.apply(self._angles(images).unflatten(0, (groups, -1)))  # type: ignore[assignment]
+        return means, torch.ones(groups, device=means.device)
+
+    def _angles(self, images: Tensor) -> Tensor:
+        """(n, frequencies)"""
         if self.pool > 1:
             images = functional.avg_pool2d(images, self.pool, ceil_mode=True, count_include_pad=False)
-        return waves(images.flatten(1) @ self.weights)
-
-    def expected(self, images: Tensor) -> Tensor:
-        """A generator's images are what they are: the same as `rows`."""
-        return self.rows(images)
+        return images.flatten(1) @ self.weights
 
 
 class CodeFeatures(nn.Module):
@@ -127,6 +132,11 @@ class CodeFeatures(nn.Module):
         products = [cosine * real - sine * imaginary, cosine * imaginary + sine * real]
         return torch.cat([scales[0] * laws.T, *products]).T
 
+    def moments(self, laws: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+        """Of as many consecutive laws for each group: mean features (groups, width), mean squared norms (groups,)."""
+        phi = self.expected(laws).unflatten(0, (groups, -1))
+        return phi.mean(dim=1), phi.square().sum(dim=(1, 2)) / phi.shape[1]
+
     @property
     def _scales(self) -> tuple[float, float]:
         """Of a one-hot code, and of a cosine."""
@@ -136,29 +146,26 @@ class CodeFeatures(nn.Module):
 
 def waves(angles: Tensor) -> Tensor:
     """(n, 2 m) cosines and sines of (n, m) angles, of norm 1."""
-    made: Tensor = _Waves.apply(angles)  # type: ignore[assignment]
-    return made
+    return torch.cat([angles.cos(), angles.sin()], dim=1).div_(math.sqrt(max(angles.shape[1], 1)))
 
 
-class _Waves(torch.autograd.Function):
-    """Each is the other's derivative: keeping them spares the backward pass half of its time."""
+class _MeanWaves(torch.autograd.Function):
+    """(groups, n, m) angles to the means (groups, 2 m) of their waves. Cosine and sine are each the other's derivative,
+    and all waves of a group have one gradient: nothing but the two of them is made or kept."""
 
     @staticmethod
     def forward(ctx: Any, angles: Tensor) -> Tensor:
-        m = angles.shape[1]
-        out = angles.new_empty(len(angles), 2 * m)
-        torch.cos(angles, out=out[:, :m])
-        torch.sin(angles, out=out[:, m:])
-        out /= math.sqrt(max(m, 1))
-        ctx.save_for_backward(out)
-        return out
+        cosines, sines = angles.cos(), angles.sin()
+        ctx.save_for_backward(cosines, sines)
+        return torch.cat([cosines.mean(1), sines.mean(1)], dim=1).div_(math.sqrt(max(angles.shape[2], 1)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        (out,) = ctx.saved_tensors
-        m = out.shape[1] // 2
-        return (out[:, :m] * gradient[:, m:]).addcmul_(out[:, m:], gradient[:, :m], value=-1)
+        cosines, sines = ctx.saved_tensors
+        pull = gradient[:, None] / (cosines.shape[1] * math.sqrt(max(cosines.shape[2], 1)))
+        by_cosine, by_sine = pull.chunk(2, dim=2)
+        return (cosines * by_sine).addcmul_(sines, by_cosine, value=-1)
 
 
 def _angles(size: int, value_bins: int, count: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures, waves
+from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
 
 
 def source(seed=0):
@@ -24,7 +24,9 @@ def test_image_features_have_norm_one(seed, extreme, side):
     phi = features.rows(images)
     assert phi.shape == (6, features.width) == (6, 74)
     assert torch.allclose(phi.double().norm(dim=1), torch.ones(6, dtype=torch.float64), atol=1e-5)
-    assert features.expected(images).equal(phi)
+    means, squares = features.moments(images, 3)
+    assert torch.allclose(means, phi.unflatten(0, (3, 2)).mean(1), atol=1e-6)
+    assert squares.tolist() == [1.0] * 3
 
 
 def test_image_features_are_the_mean_of_the_kernels():
@@ -37,13 +39,15 @@ def test_image_features_are_the_mean_of_the_kernels():
     assert float(phi[0] @ phi[1]) == pytest.approx(sum(kernels) / 2, abs=0.01)
 
 
-def test_waves_and_their_derivative_are_those_of_cosine_and_sine():
-    angles = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    plain = torch.cat([angles.cos(), angles.sin()], 1) / math.sqrt(6)
-    torch.testing.assert_close(waves(angles), plain)
-    pull = torch.randn(4, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    expected = torch.autograd.grad(plain, angles, pull)
-    torch.testing.assert_close(torch.autograd.grad(waves(angles), angles, pull), expected)
+def test_moments_of_images_and_their_derivative_are_those_of_the_plain_features():
+    features = ImageFeatures((1, 5, 4), 7, (0.3,), source()).double()
+    images = torch.rand(6, 1, 5, 4, dtype=torch.float64, generator=source(1), requires_grad=True)
+    pull = torch.randn(3, 14, dtype=torch.float64, generator=source(2))
+    plain = features.rows(images).unflatten(0, (3, 2)).mean(1)
+    means, _ = features.moments(images, 3)
+    torch.testing.assert_close(means, plain)
+    [found], [expected] = (torch.autograd.grad(each, images, pull) for each in (means, plain))
+    torch.testing.assert_close(found, expected)
 
 
 def test_every_bandwidth_gets_its_share_and_big_images_are_averaged():
