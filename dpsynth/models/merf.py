@@ -145,7 +145,7 @@ class MERF(Synthesizer):
         train(
             network,
             fit.step,
-            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.9, 0.99)),
+            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True),
             lambda t: min(1.0, (t + 1) / WARM_UP) * (1 - t / self.steps),
             self.steps,
             average,
