@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 
 from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image_view import ImageView
 from dpsynth.data.images import Images
 from dpsynth.errors import ConfigError
 from dpsynth.models.descent import UNKNOWN_ROWS, Descent
@@ -37,17 +38,29 @@ from dpsynth.privacy.ledger import Charge, Ledger
 
 SGD = "pixels dp-sgd"
 SHOWN_IMAGES = 256  # whose loss is shown while training
-COARSE, FINE = 14, 20  # sizes to choose from
-FINE_NEIGHBOURS = 2  # that the tables must hold at the finer one
+FINE_NEIGHBOURS = 2  # that tables must hold at a size for the finer scale
 IMAGES_AT_ONCE = 4096
+
+
+class Scale(NamedTuple):
+    """What goes together: pixels of the longer side, and the network that is trained on them."""
+
+    size: int
+    width: int
+    layers: int
+    steps: int
+
+
+COARSE, FINE = Scale(14, 32, 1, 800), Scale(20, 64, 2, 1200)
 
 
 @dataclass(frozen=True)
 class PixelMAF(Synthesizer):
     """The recipe. Defaults are one set for all data sets; `data.size` and `data.levels` win over `size` and `levels`.
 
-    size: pixels of the longer side at which images are modelled; None takes 20 where the budget counts two neighbours
-    of every pixel at that size well, else 14. levels: values of a pixel.
+    size: pixels of the longer side at which images are modelled. levels: values of a pixel. None for size, width, layers
+    or steps takes that of `FINE` where the budget counts two neighbours of every pixel well, at size or at that of
+    `FINE`, and that of `COARSE` where noise would drown them.
     network: conv (few shared weights) or dense. width, above, beside, layers, reach: of `PixelCNN`. hidden, layers: of
     `PixelMADE`.
     table_share, judge_share: of the budget; judge_share 0 leaves the judge out, as do images without classes.
@@ -63,10 +76,10 @@ class PixelMAF(Synthesizer):
     size: int | None = None
     levels: int = 4
     network: Kind = "conv"
-    width: int = 32
+    width: int | None = None
     above: int = 4
     beside: int = 5
-    layers: int = 1
+    layers: int | None = None
     reach: int = 0
     hidden: int = 256
     table_share: float = 0.3
@@ -74,13 +87,13 @@ class PixelMAF(Synthesizer):
     judge_steps: int = 150
     judge_rate: float = 0.3
     judge_clip: float = 0.5
-    steps: int = 800
+    steps: int | None = None
     batch_size: int = 512
     learning_rate: float = 3e-3
     decay: float = 1.0
     clipping_norm: float = 1.0
     averaging: float = 0.0
-    temperature: float = 1.0
+    temperature: float = 0.9
     tries: int = 4
     gradients: Mode = "fused"
     microbatch_size: int | None = None
@@ -90,7 +103,7 @@ class PixelMAF(Synthesizer):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be at least 1")
         for name in ("above", "beside", "layers", "reach", "judge_share", "averaging", "decay"):
-            if getattr(self, name) < 0:
+            if getattr(self, name) is not None and getattr(self, name) < 0:
                 raise ConfigError(f"model.images.{name}={getattr(self, name)}: must not be negative")
         for name in ("table_share", "judge_rate", "judge_clip", "learning_rate", "clipping_norm", "temperature"):
             if not getattr(self, name) > 0:
@@ -102,29 +115,26 @@ class PixelMAF(Synthesizer):
         if self.network not in ("conv", "dense"):
             raise ConfigError(f"model.images.network '{self.network}': choose conv or dense")
 
-    @property
-    def _descent(self) -> Descent:
-        return Descent.of(self, SGD, SHOWN_IMAGES)
-
     def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        tables, judge = self._tables(domain, budget), self._judge(domain, budget)
+        scale, tables, judge = self._scale(domain, budget), self._tables(domain, budget), self._judge(domain, budget)
         first = [tables.charge(budget), *([judge.charge()] if judge else [])]
-        descent, steps = self._descent.planned(domain.rows, budget, (*before, *first))
+        descent, steps = self._descent(scale).planned(domain.rows, budget, (*before, *first))
         settings = {
             "size": max(tables.grid.height, tables.grid.width // tables.grid.channels),
             "levels": tables.grid.levels,
             "neighbours": tables.grid.neighbours,
+            "channels": scale.width,
             "tables noise": tables.sigma,
             "judge noise_multiplier": judge.noise_multiplier if judge else None,
             **steps,
         }
-        return OwnPlan((*first, descent), settings, self._memory(tables, domain))
+        return OwnPlan((*first, descent), settings, self._memory(tables, domain, scale))
 
     def _fit(self, images: Images, rows: int, ledger: Ledger, run: Run) -> FittedPixels:
         domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
         public = replace(domain, rows=ledger.plan.settings["rows"])  # all that the plan knew
-        tables, training = self._tables(public, budget), self._judge(public, budget)
-        shape = self._shape(self._size(public, budget), tables.grid.neighbours)
+        scale, tables, training = (part(public, budget) for part in (self._scale, self._tables, self._judge))
+        shape = self._shape(scale, tables.grid.neighbours)
         view, grid = shape.view(domain), tables.grid
         codes = torch.from_numpy(view.codes(images.pixels))
         labels = torch.zeros(len(codes), dtype=torch.int64)
@@ -140,24 +150,29 @@ class PixelMAF(Synthesizer):
             units = [part.float() / max(grid.levels - 1, 1) for part in codes.split(IMAGES_AT_ONCE)]
             training.fit(judge, units, labels, rows, ledger, privacy)
         network = shape.build(domain, table, means, run.streams.model("initial weights"))
-        self._descent.train(network, (grids, labels), rows, ledger, run)
+        self._descent(scale).train(network, (grids, labels), rows, ledger, run)
         return FittedPixels(domain, shape, network.to("cpu"), table, means, judge)
 
-    def _shape(self, size: int, neighbours: int) -> PixelShape:
-        own = {field.name: getattr(self, field.name) for field in fields(PixelShape)[2:]}
-        return PixelShape(size=size, neighbours=neighbours, **own)
+    def _scale(self, domain: ImageDomain, budget: Budget) -> Scale:
+        """Public: as wished, else by how much the tables' noise leaves of neighbours."""
+        tables = self._tables_at(self.size or FINE.size, domain, budget)
+        scale = FINE if tables.grid.neighbours >= FINE_NEIGHBOURS else COARSE
+        wished = {name: getattr(self, name) for name in Scale._fields if getattr(self, name) is not None}
+        return scale._replace(**wished)
 
-    def _size(self, domain: ImageDomain, budget: Budget) -> int:
-        """Public: as wished, else the finer one where the tables' noise leaves room for its neighbours."""
-        if self.size is not None:
-            return self.size
-        return FINE if self._tables_at(FINE, domain, budget).grid.neighbours >= FINE_NEIGHBOURS else COARSE
+    def _descent(self, scale: Scale) -> Descent:
+        return Descent.of(replace(self, steps=scale.steps), SGD, SHOWN_IMAGES)
+
+    def _shape(self, scale: Scale, neighbours: int) -> PixelShape:
+        recipe = replace(self, size=scale.size, width=scale.width, layers=scale.layers)
+        own = {field.name: getattr(recipe, field.name) for field in fields(PixelShape) if field.name != "neighbours"}
+        return PixelShape(neighbours=neighbours, **own)
 
     def _tables(self, domain: ImageDomain, budget: Budget) -> NeighbourTables:
-        return self._tables_at(self._size(domain, budget), domain, budget)
+        return self._tables_at(self._scale(domain, budget).size, domain, budget)
 
     def _tables_at(self, size: int, domain: ImageDomain, budget: Budget) -> NeighbourTables:
-        view = self._shape(size, 0).view(domain)
+        view = ImageView(domain, size, self.levels)
         classes, rows = max(len(domain.classes), 1), domain.rows or UNKNOWN_ROWS
         return NeighbourTables.planned(view.shape, view.levels, classes, rows, budget, self.table_share)
 
@@ -166,11 +181,13 @@ class PixelMAF(Synthesizer):
             return None
         return JudgeTraining.planned(budget, self.judge_share, self.judge_steps, self.judge_rate, self.judge_clip)
 
-    def _memory(self, tables: NeighbourTables, domain: ImageDomain) -> int:
+    def _memory(self, tables: NeighbourTables, domain: ImageDomain, scale: Scale) -> int:
         """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""
         grid, rows = tables.grid, domain.rows or UNKNOWN_ROWS
         batch = self.microbatch_size or 2 * self.batch_size
-        taps = (2 * self.beside + 1) * self.above + self.beside + self.width * (2 * self.reach + 1) ** 2
-        per_image = grid.places * (taps + 8 * self.width) if self.network == "conv" else 8 * self.hidden
+        taps = (2 * self.beside + 1) * self.above + self.beside + scale.width * (2 * self.reach + 1) ** 2
+        per_image = (
+            grid.places * (taps + 4 * scale.width * (1 + scale.layers)) if self.network == "conv" else 8 * self.hidden
+        )
         stored = rows * (10 * grid.places + 4 * 12 * 64)
         return 24 * tables.cells + 8 * batch * per_image + stored + 32 * grid.places * self.hidden * grid.levels

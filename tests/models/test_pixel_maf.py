@@ -110,13 +110,17 @@ def test_what_the_domain_declares_wins_over_the_recipe():
     assert fitted(recipe, coarse).sample(3, seed=0).pixels.shape == (3, 1, 8, 8)
 
 
-def test_the_finer_size_is_taken_where_noise_leaves_room_for_it():
+def test_the_finer_scale_is_taken_where_noise_leaves_room_for_it():
     domain = ImageDomain(28, 28, classes=tuple("0123456789"), rows=60_000)
-    sizes = [
-        PixelMAF().plan(domain, dpsynth.Budget(epsilon, 1e-5)).settings["size"] for epsilon in (0.5, 1, 10, math.inf)
-    ]
-    assert sizes == [14, 14, 20, 20]
-    assert PixelMAF(size=16).plan(domain, dpsynth.Budget(1, 1e-5)).settings["size"] == 16
+
+    def scale(epsilon: float, **wished: int) -> tuple[int, ...]:
+        settings = PixelMAF(**wished).plan(domain, dpsynth.Budget(epsilon, 1e-5)).settings
+        return settings["size"], settings["channels"], settings["steps"]
+
+    scales = [scale(epsilon) for epsilon in (0.5, 1, 10, math.inf)]
+    assert scales == [(14, 32, 800)] * 2 + [(20, 64, 1200)] * 2
+    assert scale(1, size=16) == (16, 32, 800)
+    assert scale(10, size=16, width=8) == (16, 8, 1200)
 
 
 def test_maf_hands_images_over_and_keeps_tables():
