@@ -58,9 +58,9 @@ COARSE, FINE = Scale(14, 32, 1, 800), Scale(20, 64, 2, 1200)
 class PixelMAF(Synthesizer):
     """The recipe. Defaults are one set for all data sets; `data.size` and `data.levels` win over `size` and `levels`.
 
-    size: pixels of the longer side at which images are modelled. levels: values of a pixel. None for size, width, layers
-    or steps takes that of `FINE` where the budget counts two neighbours of every pixel well, at size or at that of
-    `FINE`, and that of `COARSE` where noise would drown them.
+    size: pixels of the longer side at which images are modelled. levels: values of a pixel. None for size, width,
+    layers or steps takes that of `FINE` where the budget counts two neighbours of every pixel well (at `size`, else at
+    the fine one), and that of `COARSE` where noise would drown them.
     network: conv (few shared weights) or dense. width, above, beside, layers, reach: of `PixelCNN`. hidden, layers: of
     `PixelMADE`.
     table_share, judge_share: of the budget; judge_share 0 leaves the judge out, as do images without classes.
@@ -133,7 +133,8 @@ class PixelMAF(Synthesizer):
     def _fit(self, images: Images, rows: int, ledger: Ledger, run: Run) -> FittedPixels:
         domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
         public = replace(domain, rows=ledger.plan.settings["rows"])  # all that the plan knew
-        scale, tables, training = (part(public, budget) for part in (self._scale, self._tables, self._judge))
+        scale = self._scale(public, budget)
+        tables, training = self._tables(public, budget), self._judge(public, budget)
         shape = self._shape(scale, tables.grid.neighbours)
         view, grid = shape.view(domain), tables.grid
         codes = torch.from_numpy(view.codes(images.pixels))
@@ -185,9 +186,9 @@ class PixelMAF(Synthesizer):
         """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""
         grid, rows = tables.grid, domain.rows or UNKNOWN_ROWS
         batch = self.microbatch_size or 2 * self.batch_size
-        taps = (2 * self.beside + 1) * self.above + self.beside + scale.width * (2 * self.reach + 1) ** 2
-        per_image = (
-            grid.places * (taps + 4 * scale.width * (1 + scale.layers)) if self.network == "conv" else 8 * self.hidden
-        )
+        per_image = 8 * self.hidden
+        if self.network == "conv":
+            taps = (2 * self.beside + 1) * self.above + self.beside + scale.width * (2 * self.reach + 1) ** 2
+            per_image = grid.places * (taps + 4 * scale.width * (1 + scale.layers))
         stored = rows * (10 * grid.places + 4 * 12 * 64)
         return 24 * tables.cells + 8 * batch * per_image + stored + 32 * grid.places * self.hidden * grid.levels
