@@ -22,8 +22,6 @@ from dpsynth.models.natural_noise import falling_spectrum
 from dpsynth.privacy.class_scatter import Scatter
 from dpsynth.privacy.votes import cosine_basis
 
-IMAGES_AT_ONCE = 4096
-
 
 @dataclass(frozen=True)
 class LowFrequencies:
@@ -68,14 +66,14 @@ def offsets(seen: Iterator[tuple[Tensor, Tensor]], centres: Tensor, classes: Ten
 @dataclass(frozen=True)
 class Variation:
     """A fitted one. roots: (classes, width, width) float32, of the covariance of u. deviations: (classes, width), of v.
-    map: the low frequencies in which both live."""
+    low: the frequencies in which both live."""
 
-    map: LowFrequencies
+    low: LowFrequencies
     roots: Tensor
     deviations: Tensor
 
     @classmethod
-    def of(cls, scatter: Scatter, map: LowFrequencies) -> Self:
+    def of(cls, scatter: Scatter, low: LowFrequencies) -> Self:
         """What stands out of the noise of `scatter`."""
         width = scatter.moments.shape[1]
         roots, rests = [], []
@@ -86,26 +84,26 @@ class Variation:
             inside = (values.square() - edge**2).clamp_min(0).sqrt()
             root = vectors * torch.where(values > clear, (values + inside) / 2, 0.0).clamp_min(0).sqrt()
             roots.append(root)
-            rests.append(_shrunk(moments.diagonal() - root.square().sum(1), map.spectrum(), 2**0.5 * noise).sqrt())
-        return cls(map, torch.stack(roots).float(), torch.stack(rests).float())
+            rests.append(_shrunk(moments.diagonal() - root.square().sum(1), low.spectrum(), 2**0.5 * noise).sqrt())
+        return cls(low, torch.stack(roots).float(), torch.stack(rests).float())
 
     def drawn(self, noise: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(n, *shape): noise of that shape whose low frequencies are drawn anew, from the laws of classes `labels`."""
-        basis = self.map.basis()
+        basis = self.low.basis()
         flat = noise.flatten(1)
         white = torch.randn(2, len(flat), len(basis), generator=generator)
-        low = white[1] * self.deviations[labels]
+        drawn = white[1] * self.deviations[labels]
         for code in labels.unique().tolist():
             chosen = labels == code
-            low[chosen] += white[0, chosen] @ self.roots[code].T
-        return (flat + (low - flat @ basis.T) @ basis).view_as(noise)
+            drawn[chosen] += white[0, chosen] @ self.roots[code].T
+        return (flat + (drawn - flat @ basis.T) @ basis).view_as(noise)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"variation.roots": self.roots, "variation.deviations": self.deviations}
 
     @classmethod
-    def restored(cls, map: LowFrequencies, tensors: Mapping[str, Tensor]) -> Self:
-        return cls(map, tensors["variation.roots"], tensors["variation.deviations"])
+    def restored(cls, low: LowFrequencies, tensors: Mapping[str, Tensor]) -> Self:
+        return cls(low, tensors["variation.roots"], tensors["variation.deviations"])
 
 
 def _shrunk(diagonal: Tensor, spectrum: Tensor, noise: float) -> Tensor:

@@ -113,7 +113,7 @@ class FittedDataLensImages(FittedImages):
             "student": self.student.shape,
             "spread": self.finish.spread,
             "deformation": self.finish.deformation,
-            "frequencies": self.finish.variation.map.frequencies if self.finish.variation else None,
+            "frequencies": self.finish.variation.low.frequencies if self.finish.variation else None,
             "judged": self.judge is not None,
             "tries": self.tries,
         }
