@@ -49,7 +49,7 @@ class MaskedConv2d(nn.Module):
         if len(self.taps) == 1 and not self.strict:  # a map of single places: products of matrices are far faster
             weight, flat = self.weight[..., 0].expand(len(x), -1, -1), x.flatten(2)
             out = weight.bmm(flat) if self.bias is None else torch.baddbmm(self.bias[:, None], weight, flat)
-            return out.view(len(x), -1, *x.shape[2:])
+            return out.view(len(x), self.out_channels, *x.shape[2:])
         size = (self.above + 1) * (2 * self.beside + 1)
         kernel = F.pad(self.weight, (0, size - len(self.taps)))  # taps are the first places of the window
         kernel = kernel.view(self.out_channels, self.in_channels, self.above + 1, 2 * self.beside + 1)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
@@ -25,5 +26,10 @@ def share_noise(budget: Budget, share: float, releases: int = 1) -> float:
         raise BudgetError(f"a share of the budget must lie strictly between 0 and 1, not {share!r}")
     if not budget.private:
         return 0.0
-    whole = calibrate(lambda z: [Charge("all", gaussian_event(z))], budget)
-    return whole * math.sqrt(releases / share)
+    return _whole(budget) * math.sqrt(releases / share)
+
+
+@lru_cache
+def _whole(budget: Budget) -> float:
+    """The noise multiplier of one Gaussian release that spends the whole budget."""
+    return calibrate(lambda z: [Charge("all", gaussian_event(z))], budget)

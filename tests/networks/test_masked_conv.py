@@ -1,7 +1,7 @@
 """The masked convolution against the plain one with a masked kernel, and what each place sees."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -11,16 +11,17 @@ sizes = st.integers(1, 5)
 reaches = st.integers(0, 3)
 
 
-@given(reaches, reaches, st.booleans(), sizes, sizes)
+@given(reaches, reaches, st.booleans(), sizes, sizes, st.integers(0, 4))
 @settings(max_examples=40, deadline=None)
-def test_it_is_a_convolution_with_a_masked_kernel(above, beside, strict, height, width):
+@example(above=0, beside=0, strict=False, height=2, width=3, count=0)  # a batch that drew nobody
+def test_it_is_a_convolution_with_a_masked_kernel(above, beside, strict, height, width, count):
     layer = MaskedConv2d(2, 3, above, beside, strict)
     rows, columns = 2 * above + 1, 2 * beside + 1
     order = torch.arange(rows * columns).view(rows, columns)
     mask = order < order[above, beside] if strict else order <= order[above, beside]
     kernel = torch.zeros(3, 2, rows, columns)
     kernel[:, :, mask] = layer.weight.detach()
-    x = torch.randn(4, 2, height, width)
+    x = torch.randn(count, 2, height, width)
     expected = F.conv2d(x, kernel, layer.bias, padding=(above, beside))
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
     from_patches = torch.einsum("nithw,oit->nohw", layer.patches(x), layer.weight)
