@@ -52,7 +52,7 @@ def train(config: DictConfig) -> None:
     rows = rows_to_fit(options.data, options.columns, domain, partial(console.print, highlight=False, soft_wrap=True))
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
-    streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
+    streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
     if not leading():  # helps to fit, and writes nothing
         recipe.fit(rows, plan, streams, settings=options.trainer)
         return

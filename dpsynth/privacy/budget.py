@@ -13,6 +13,24 @@ from dpsynth.errors import BudgetError
 Neighbours = Literal["add_remove", "replace_one"]
 
 
+def cells_changed(neighbours: Neighbours) -> int:
+    """How many cells of a one-hot histogram change (each by one) between neighbours: 1 or 2."""
+    return 1 if neighbours == "add_remove" else 2
+
+
+def count_sensitivity(neighbours: Neighbours) -> float:
+    """L2 sensitivity of a histogram in which every row counts once: 1, or sqrt(2) when a row changes cells.
+
+    The same bound holds for sums of vectors without negative entries and of norm at most 1: |u - v|^2 <= |u|^2 + |v|^2.
+    """
+    return math.sqrt(cells_changed(neighbours))
+
+
+def sum_sensitivity(neighbours: Neighbours, bound: float) -> float:
+    """L2 sensitivity of a sum of vectors of norm at most `bound`, one per row: C, or 2 C when a row is replaced."""
+    return bound * cells_changed(neighbours)
+
+
 @dataclass(frozen=True)
 class Budget:
     """An (epsilon, delta) target, in nats, for one relation between neighbouring tables.
@@ -94,21 +112,10 @@ class Budget:
         logarithm = math.log(delta) + _log_expm1(total) - _log_expm1(epsilon)
         return total, math.exp(min(0.0, logarithm))
 
-    def sum_sensitivity(self, bound: float) -> float:
-        """Sensitivity of a sum of vectors of norm at most `bound`, one per row: C, or 2 C when a row is
-        replaced."""
-        return bound if self.neighbours == "add_remove" else 2.0 * bound
-
-    @property
-    def count_sensitivity(self) -> float:
-        """L2 sensitivity of a histogram in which every row counts once: 1, or sqrt(2) when a row changes
-        cells."""
-        return 1.0 if self.neighbours == "add_remove" else math.sqrt(2.0)
-
     @property
     def cells_changed(self) -> int:
         """How many cells of a one-hot histogram change (each by one) between neighbours: 1 or 2."""
-        return 1 if self.neighbours == "add_remove" else 2
+        return cells_changed(self.neighbours)
 
     def warn_delta(self, rows: int | None) -> str | None:
         """A warning when delta >= 1 / rows, for a PUBLIC (rough) number of rows; None when all is well.

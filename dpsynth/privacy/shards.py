@@ -51,7 +51,8 @@ class Sharding:
             raise ConfigError(f"model.teachers={self.teachers}: there must be at least 1")
 
     def deal(self, stream: PrivacyStream, rows: int, people: Integers | None = None) -> Shards:
-        """The shards of a data set of `rows` rows. people: (rows,) int64 number of each row's person, -1 for none.
+        """The shards of a data set of `rows` rows; called by `Ledger.shards`. people: (rows,) int64 number of each
+        row's person, -1 for none.
 
         Under torch.distributed every process gets the shards that rank 0 deals, whose key counts.
         """
@@ -64,16 +65,16 @@ class Sharding:
 
     def _owners(self, stream: PrivacyStream, rows: int, people: Integers | None) -> Integers:
         if self.neighbours == "replace_one":
-            order = np.argsort(stream.randbelow("shards", 0, 1 << 62, rows), kind="stable")
+            order = np.argsort(_words(stream, "shards", 1 << 62, rows), kind="stable")
             owner = np.empty(rows, dtype=np.int64)
             owner[order] = np.arange(rows) % self.teachers
             return owner
         if people is None:
-            return stream.randbelow("shards", 0, self.teachers, rows)
+            return _words(stream, "shards", self.teachers, rows)
         if people.shape != (rows,):
             raise ValueError("people: one number for each row")
-        known = stream.randbelow("shards of people", 0, self.teachers, int(people.max(initial=-1)) + 1)
-        alone = stream.randbelow("shards", 0, self.teachers, rows)
+        known = _words(stream, "shards of people", self.teachers, int(people.max(initial=-1)) + 1)
+        alone = _words(stream, "shards", self.teachers, rows)
         return np.where(people >= 0, np.append(known, 0)[people], alone)
 
 
@@ -109,3 +110,8 @@ class Shards:
             return np.zeros(mask.shape, dtype=np.int64), mask
         index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)
         return np.where(mask, self.order[index], 0), mask
+
+
+def _words(stream: PrivacyStream, name: str, bound: int, count: int) -> Integers:
+    """(count,) uniform integers below `bound` under the secret key, number i independent of `count`."""
+    return stream.keystream(name, 0, "rows").below(bound, count)
