@@ -65,7 +65,7 @@ def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, w
     train, real = opened(data, wanted.root, wanted.validate)
     budget = dpsynth.Budget(epsilon, wanted.delta)
     begun = time.perf_counter()
-    fitted = recipe.fit(train, budget, Streams(seed, infinite=not budget.private))
+    fitted = recipe.fit(train, budget, Streams(seed))
     fit = time.perf_counter() - begun
     begun = time.perf_counter()
     synthetic = fitted.sample(wanted.samples, seed=seed)

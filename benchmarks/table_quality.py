@@ -53,7 +53,7 @@ def fitting(recipe: Synthesizer) -> Method:
 
     def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
         begun = time.perf_counter()
-        fitted = recipe.fit(train, budget, Streams(seed, infinite=not budget.private))
+        fitted = recipe.fit(train, budget, Streams(seed))
         seconds = time.perf_counter() - begun
         return fitted.sample(len(train), seed=seed).frame, seconds
 
