@@ -11,7 +11,7 @@ from dpsynth.privacy.accounting import Proven, prove
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.ledger import Charge, Ledger, Plan
-from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.random import PrivacyStream, Streams, fresh_key
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "Proven",
     "Streams",
     "calibrate",
+    "fresh_key",
     "prove",
 ]

@@ -44,6 +44,15 @@ def shared(streams: Streams) -> Streams:
     return Streams(seed, privacy=PrivacyStream.from_state(state))
 
 
+def shared_key(key: bytes) -> bytes:
+    """The leader's key on every process, so that all of them select the same rows."""
+    if not together():
+        return key
+    told = [key]
+    distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
 @contextmanager
 def joined() -> Generator[None]:
     """Join the processes that torchrun has started beside this one, for the length of the block.
