@@ -89,7 +89,7 @@ def test_fresh_real_images_are_like_real_and_damaged_ones_are_not(digits):
     train, holdout = digits
     settings = Settings(families=("image_distances", "image_support", "image_two_sample", "image_logistic"), **FEW)
     draw = np.random.default_rng(3)
-    half, other = train.split(0.5, bytes(32))
+    half, other = train.split(0.5, bytes([5]) * 32)
     blurred = np.clip(half.pixels // 3 + draw.integers(0, 120, half.pixels.shape), 0, 255).astype(np.uint8)
     bad = Images(blurred, draw.permutation(half.labels), half.domain)
     for judged, like in ((half, True), (bad, False)):
