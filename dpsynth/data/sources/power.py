@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from dpsynth.data.columns.raw import to_numbers
+from dpsynth.data.columns.numerals import to_numbers
 from dpsynth.data.domain import Domain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
