@@ -68,7 +68,10 @@ def _read(file: Path) -> pd.DataFrame:
 
 def _parse(source: Any, delimiter: str, compression: Any) -> pd.DataFrame:
     times: Any = {"Date": "str", "Time": "str", "date_time": "str"}
-    return pd.read_csv(source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False)
+    exact: Any = {"float_precision": "round_trip"}  # each number as it reads by itself, whatever else is in the column
+    return pd.read_csv(
+        source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False, **exact
+    )
 
 
 def _with_minute(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
