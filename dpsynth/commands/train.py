@@ -11,14 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, rows_to_fit
+from dpsynth.commands.declaration import declared_domain, rows_of_person, rows_to_fit
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.selection import Selection
 from dpsynth.errors import ConfigError
 from dpsynth.models import artifact
-from dpsynth.privacy.processes import joined, leading, together
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.processes import joined, leading, shared_key, together
+from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, listen
 
 
@@ -41,15 +42,19 @@ def train(config: DictConfig) -> None:
         config = resumed(config, run)
     options = typed(TrainOptions, config)
     recipe = options.recipe()
-    domain = declared_domain(options.data, options.columns)
-    budget = options.privacy.budget(rows_per_person=options.data.get("max_rows_per_person") or 1)
+    neighbours = options.privacy.neighbours
+    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
+    domain = declared_domain(options.data, options.columns, neighbours)
     plan = recipe.plan(domain, budget, options.privacy.shares())
     print_plan(plan, domain, console)
     if options.privacy.dry_run:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    rows = rows_to_fit(options.data, options.columns, domain, partial(console.print, highlight=False, soft_wrap=True))
+    key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
+    selection = Selection(shared_key(key), budget.neighbours)
+    tell = partial(console.print, highlight=False, soft_wrap=True)
+    rows = rows_to_fit(options.data, options.columns, domain, selection, tell)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
     streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
@@ -61,6 +66,7 @@ def train(config: DictConfig) -> None:
         if run.path != wanted:
             console.print(f"{wanted} holds another run, so this one goes to {run.path}", highlight=False)
         OmegaConf.save(OmegaConf.merge(OmegaConf.to_container(config, resolve=True), {"chosen": chosen()}), run.config)
+        run.keep_key(selection.key)
 
     checkpoint = Checkpoint(run.checkpoint)
     with resumable(run, checkpoint):

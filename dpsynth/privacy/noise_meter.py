@@ -8,8 +8,9 @@ A run goes through the gate as ever, but every release is also drawn on a query 
 The check compares, for every charge of the plan, what its *event* says (the noise multiplier, times the sensitivity;
 the number of releases; the sampling rate) with what was seen: the standard deviation of the noise, how often it was
 released, the part of the rows in its batches. It also looks for noise that was used twice, and for correlation between
-releases. Choices are measured by how often they fall on a candidate whose chance is known. A wrong scale by 5 % is
-found from a few thousand numbers; with fewer the tolerance is that of their sampling error (six standard errors).
+releases. Choices are measured by how often they fall on a candidate whose chance is known. Where a
+release has few numbers, its noise is drawn again, from key streams of the meter's own, until there are some thousands;
+the tolerance is six standard errors, about 8 % of a standard deviation.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -41,6 +42,7 @@ from dpsynth.privacy.replay import AuditError
 
 _ERRORS = 6.0  # standard errors that a measured figure may be off
 _CHOICES = 400  # draws by which a choice is measured
+_NUMBERS = 3000  # of noise by which a mechanism is measured, at least
 
 Numbers = NDArray[np.float64]
 
@@ -90,7 +92,22 @@ class NoiseMeter(PrivacyStream):
         for mechanism in {each.mechanism for each in self.measured}:
             if isinstance(mechanism, ExponentialMechanism) and not mechanism.noiseless:
                 self._check_choice(mechanism)
+            elif not mechanism.noiseless:
+                self._check_fresh(mechanism)
         self._check_independence()
+
+    def _check_fresh(self, mechanism: Mechanism) -> None:
+        """The noise of further draws of a mechanism, whatever was seen of it in the run."""
+        seen = next(each for each in self.measured if each.mechanism == mechanism)
+        (leaf, _), *_ = leaves(mechanism.release_event)
+        sampled = sampling(leaf)
+        multiplier = sampled[1] if sampled else getattr(leaf, "noise_multiplier", None)
+        if seen.noise is None or not seen.noise.size or multiplier is None:
+            return
+        zeros = np.zeros(seen.noise.size, dtype=np.int64 if isinstance(mechanism, CountMechanism) else np.float64)
+        turns = range(math.ceil(_NUMBERS / zeros.size))
+        draws = [mechanism.draw(zeros.copy(), self.keystream(mechanism.name, k, "meter")) for k in turns]
+        _check_deviation(seen, multiplier, [_flat(each) for each in draws])
 
     def _check_count(self, charge: Mechanism, seen: Sequence[Measured]) -> None:
         planned = sum(count for _, count in leaves(charge.event))

@@ -23,6 +23,16 @@ from dpsynth.privacy.shards import Sharding, Shards
 Noise = Literal["secure", "seeded"]
 
 
+def fresh_key() -> bytes:
+    """32 secret bytes from the operating system, for what must be secret and is no noise: which rows are selected."""
+    return os.urandom(32)
+
+
+def seeded_key(seed: int) -> bytes:
+    """32 bytes from a seed, for tests: whoever knows the seed knows the key."""
+    return _digest("seeded key", str(seed))
+
+
 class PrivacyStream:
     """Sub-streams addressed by (name, step), each an independent AES-256-CTR stream with a key of its own.
 
