@@ -18,7 +18,7 @@ def test_a_run_leaves_a_release_and_a_private_folder(finished):
         "privacy.json",
         "synthetic.csv",
     ]
-    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml"]
+    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml", "data.txt"]
     assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
     assert json.loads((finished / "release" / "privacy.json").read_text())["private"]
     kept = yaml.safe_load((finished / "private" / "config.yaml").read_text())
