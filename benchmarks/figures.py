@@ -17,12 +17,11 @@ draws them over epsilon. All these data are public, which is why pictures of rea
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 
+from dpsynth.commands import kept_options
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
@@ -102,7 +101,7 @@ def scored(run: Path) -> list[dict]:
 
 def pieces(run: Path):
     """(name of the data, training rows, holdout rows, fitted model) of a finished run."""
-    kept: Any = OmegaConf.to_container(OmegaConf.load(run / "private" / "config.yaml"))
+    kept = kept_options.read(RunFolder(run))
     fitted = load(run)
     selection = Selection(RunFolder(run).kept_key(), kept["privacy"]["neighbours"])
     source = opened(kept["data"], kept["columns"], selection)

@@ -1,7 +1,7 @@
-"""The folder of one run: what may leave the house in `release/`, what may not in `private/`.
+"""The folder of one run: what may be handed out in `release/`, what may not in `private/`.
 
     run/release/   model.json  model.safetensors  privacy.json  synthetic.csv
-    run/private/   config.yaml  rows.key  checkpoint/  train_log.csv  scores.json  report.html  figures/
+    run/private/   config.yaml  rows.key  data.txt  checkpoint/  train_log.csv  scores.json  report.html  figures/
 
 A run is finished when `release/` is there: it is written aside and appears whole.  Finished runs are never
 overwritten by accident.
