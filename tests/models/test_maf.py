@@ -22,7 +22,7 @@ SMALL = MAF(hidden=24, steps=12, batch_size=60, bins=16, fit_steps=6)
 
 
 def fitted(recipe, table, budget=BUDGET, seed=0, noise="seeded"):
-    return recipe.fit(table, budget, Streams(seed, noise, infinite=not budget.private))
+    return recipe.fit(table, budget, Streams(seed, noise))
 
 
 def total_variation(a, b):

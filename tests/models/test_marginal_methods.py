@@ -27,7 +27,7 @@ CHAIN = LAWS["chain"]()
 
 def fitted(recipe, table, epsilon=1.0, neighbours="add_remove", seed=0):
     budget = dpsynth.Budget(epsilon, 1e-5, neighbours)
-    return recipe.fit(table, budget, Streams(seed, "seeded", infinite=not budget.private))
+    return recipe.fit(table, budget, Streams(seed, "seeded"))
 
 
 def pair(frame, law, first, second):

@@ -18,7 +18,7 @@ INFINITE = dpsynth.Budget(math.inf, 1e-5)
 
 def measured(tables, grids, labels, budget=INFINITE, seed=0):
     ledger = Ledger(Plan(budget, (tables.charge(budget),), {}, 1))
-    stream = PrivacyStream.seeded(seed, infinite=not budget.private)
+    stream = PrivacyStream.seeded(seed)
     return tables.measure(grids, labels, ledger, stream)
 
 
