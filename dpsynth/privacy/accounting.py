@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,7 +38,7 @@ from scipy.optimize import brentq
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget, Neighbours
-from dpsynth.privacy.events import leaves
+from dpsynth.privacy.events import leaves, restore
 from dpsynth.privacy.privacy_loss import (
     LossDistribution,
     gaussian_profile,
@@ -60,6 +60,20 @@ class Charge(Protocol):
     def delta(self) -> float:
         """Row-level delta on top of the event (a threshold that may fail)."""
         ...
+
+
+@dataclass(frozen=True)
+class StatedCharge:
+    """A charge as a privacy statement names it: it can be priced, but nothing can be released by it."""
+
+    name: str
+    event: DpEvent
+    delta: float = 0.0
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> StatedCharge:
+        """A line of `charges` in a privacy statement; raises ArtifactError for an unknown event."""
+        return cls(str(state["name"]), restore(state["event"]), float(state.get("delta", 0.0)))
 
 
 TOLERANCE = 1e-9  # how far a proven epsilon may stand above its target, for float error alone

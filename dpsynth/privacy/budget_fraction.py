@@ -1,5 +1,7 @@
 """How a fraction of the budget becomes noise, before the method gets the rest."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import math

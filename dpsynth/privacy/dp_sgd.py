@@ -13,7 +13,7 @@ batches state. Number of steps, rate, divisor and z are public constants; an emp
 other, with noise alone. Without sampling every step sums over all rows and is a plain Gaussian mechanism.
 """
 
-# pyright: reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 

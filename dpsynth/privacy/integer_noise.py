@@ -80,7 +80,7 @@ class CountMechanism(Mechanism, ABC):
     def detail(self) -> Detail:
         return {"sigma": self.sigma, "sensitivity": self.sensitivity}
 
-    def draw(self, query: Integers, noise: Keystream) -> Integers:
+    def draw(self, query: Any, noise: Keystream) -> Any:
         """Integer array `query` plus noise on every entry; same shape, int64."""
         exact = integers(self.name, query)
         if self.sigma == 0:

@@ -21,7 +21,7 @@ SMALL = PixelMAF(steps=3, batch_size=40, width=6, hidden=16, judge_steps=4)
 
 
 def fitted(recipe, images, budget=INFINITE):
-    return recipe.fit(images, budget, Streams(0, "seeded", infinite=not budget.private))
+    return recipe.fit(images, budget, Streams(0, "seeded"))
 
 
 def crosswise(n, seed=0):
