@@ -26,9 +26,9 @@ from torch import nn
 
 from dpsynth.data import Codec, sources
 from dpsynth.models.maf import MAF
+from dpsynth.privacy import Budget, Ledger, Plan, Streams
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode, clipped_gradients
-from dpsynth.privacy.random import PrivacyStream
 from dpsynth.privacy.sampling import PoissonBatches
 
 SLOW = {"opacus hooks", "functorch"}

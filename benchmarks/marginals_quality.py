@@ -33,7 +33,6 @@ from dpsynth.models.independent import Independent
 from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.privacy import Streams
-from dpsynth.privacy.purse import purse_charge
 
 RECIPES = {
     "independent": Independent(),
@@ -84,7 +83,6 @@ def peer(python: str, method: str, bins: int) -> Method:
 
     def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
         codec = Codec(train.domain, bins)
-        rho = purse_charge(method, budget, ()).detail["rho"]
         with tempfile.TemporaryDirectory() as folder:
             asked, drawn = Path(folder, "asked.npz"), Path(folder, "codes.npy")
             facts = {"sizes": codec.sizes, "rho": rho, "seed": seed, "method": method, **LIMITS}

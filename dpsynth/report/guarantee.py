@@ -109,7 +109,8 @@ def _proof(proven: Mapping[str, Any]) -> str:
 
 
 def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
-    """(mechanism, how noisy it is). Several mechanisms are charged as Gaussian; the remarks of the charge tell which."""
+    """(mechanism, how noisy it is). Several mechanisms are charged as Gaussian; the remarks of the charge tell
+    which."""
     kind = str(event.get("kind", ""))
     if kind != "Gaussian":
         facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
