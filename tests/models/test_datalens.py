@@ -148,8 +148,8 @@ def test_the_plan_names_its_noise_and_follows_epsilon():
     for epsilon in (0.5, 1.0, 10.0):
         plan = DataLens().plan(MNIST, dpsynth.Budget(epsilon, 1e-5))
         assert plan.proven.epsilon == pytest.approx(epsilon, rel=1e-3)
-        assert plan.settings["teacher parameters"] <= 50_000
-        noises.append(plan.settings["noise_multiplier"])
+        assert plan.settings["teacher_parameters"] <= 50_000
+        noises.append(plan.method.votes.noise_multiplier)
     assert noises == sorted(noises, reverse=True)
     assert DataLens().plan(MNIST, ONE).settings["queries"] == 50
 
