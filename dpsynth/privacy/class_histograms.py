@@ -50,10 +50,12 @@ def noisy_class_histograms(
         exact[:, 0] = np.bincount(labels, minlength=classes)
     else:
         flat = values.reshape(len(values), math.prod(values.shape[1:]))
+        pixels = np.zeros(classes * bins, np.int64)  # whole numbers first: a block's rounding would depend on its rows
         for start in range(0, len(flat), AT_ONCE):
             part = flat[start : start + AT_ONCE]
             cells = labels[start : start + AT_ONCE, None] * bins + part.astype(np.int64) * bins // 256
-            exact += np.bincount(cells.ravel(), minlength=classes * bins).reshape(classes, bins) / part.shape[1]
+            pixels += np.bincount(cells.ravel(), minlength=classes * bins)
+        exact = pixels.reshape(classes, bins) / flat.shape[1]
     ledger.spend(name, gaussian_event(noise_multiplier))
     noisy = gaussian(stream, name, exact, sensitivity=budget.count_sensitivity, noise_multiplier=noise_multiplier)
     return noisy.astype(np.float64)

@@ -1,6 +1,6 @@
 """DP-SGD: noisy sums of clipped per-row gradients (Abadi et al. 2016, arXiv:1607.00133).
 
-    S_t = sum over rows i of batch t of g_i min(1, C / ||g_i||)          private, never leaves
+    S_t = sum over rows i of batch t of g_i min(1, C / ||g_i||)          private, never leaves; float64
     u_t = (S_t + N(0, (z s)^2 I)) / divisor                              released; s is the sensitivity of S_t
     any optimizer, averaging or schedule that sees only the u_t          post-processing
 
@@ -9,7 +9,8 @@ Add/remove (Poisson batches): one row more or less is one term more or less, and
 Replace-one (Poisson, or fixed size without replacement): the changed row stands in the same batches, its term
 u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian
 mechanism of noise multiplier z on a random sample, and the run composes `steps` of them: the event that the
-batches state. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
+batches state. S_t is a sum of floats, so s is taken larger by the factor 1 + `SUM_SLACK`, which `clipping.py` derives
+and prices. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
 other, with noise alone.
 """
 
@@ -27,6 +28,7 @@ from torch import distributed as dist
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.budget import Neighbours
+from dpsynth.privacy.clipping import SUM_SLACK
 from dpsynth.privacy.gaussian import gaussian
 from dpsynth.privacy.gradients import ClippedGradients
 from dpsynth.privacy.processes import together
@@ -65,8 +67,8 @@ class DPSGD:
 
     @property
     def sensitivity(self) -> float:
-        """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced."""
-        return self.clipping_norm * (2.0 if self.neighbours == "replace_one" else 1.0)
+        """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced; with slack."""
+        return self.clipping_norm * (2.0 if self.neighbours == "replace_one" else 1.0) * (1 + SUM_SLACK)
 
     def event(self) -> DpEvent:
         """What the whole run costs: all steps, subsampled as the batches are."""
@@ -99,7 +101,7 @@ class DPSGD:
             )
         rows = self._rows(t, data[0], stream)
         exact = engine.clipped_vector(*(x.index_select(0, rows) for x in data))
-        return self._release(t, exact, stream) / self.divisor
+        return engine.coordinates.native(self._release(t, exact, stream).div_(self.divisor))
 
     def _rows(self, t: int, like: Tensor, stream: PrivacyStream) -> Tensor:
         """The rows of batch t that this process handles: int64, on the device of `like`."""
