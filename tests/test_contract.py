@@ -22,6 +22,7 @@ from dpsynth.data.table import Table
 from dpsynth.models.synthesizer import Synthesizer
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.replay import audit
+from dpsynth.testing import check_noise, check_replay, example_rows
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
@@ -193,6 +194,17 @@ def test_open_bounds_and_categories_are_bought_within_the_budget(recipe, people,
     assert fitted.statement["proven"]["epsilon"] <= 4
     assert not fitted.domain.undeclared
     assert len(fitted.sample(20)) == 20
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_what_is_drawn_is_what_is_charged(recipe, neighbours):
+    check_noise(recipe, example_rows(60), budget_of(neighbours))
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 100.0])
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_replay_without_the_first_the_middle_and_the_last_row(recipe, neighbours, epsilon):
+    check_replay(recipe, example_rows(60), budget_of(neighbours, epsilon))
 
 
 NARROW = Domain(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 
+from dpsynth.commands import kept_options
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.options import EvaluateOptions
 from dpsynth.commands.run_folder import RunFolder
@@ -22,8 +22,9 @@ from dpsynth.data import tabular_files
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.table import Table
-from dpsynth.errors import ArtifactError, ConfigError, DataError
+from dpsynth.errors import ConfigError, DataError
 from dpsynth.metrics.validity import legible
 from dpsynth.models.artifact import find_release, load
 from dpsynth.models.fitted import Fitted
@@ -92,10 +93,11 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     assert options.run is not None, "called for a run"
     release = find_release(options.run)
     run = RunFolder(release.parent)
-    kept = kept_config(run)
+    kept = kept_options.read(run)
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
-    source: Any = opened(kept["data"], kept["columns"])
+    selection = Selection(run.kept_key(), kept["privacy"]["neighbours"])
+    source: Any = opened(kept["data"], kept.get("columns"), selection)
     out = Path(options.out) if options.out else run.private
     return Candidate(
         train=source.train.redeclare(fitted.domain),
@@ -149,17 +151,6 @@ def _real_images(options: EvaluateOptions) -> tuple[Images, Images | None]:
     assert options.real is not None, "checked before"
     train = Images.read(options.real)
     return train, Images.read(options.holdout, train.domain) if options.holdout else None
-
-
-def kept_config(run: RunFolder) -> dict[str, Any]:
-    """The options a run was started with; `ArtifactError` when they did not stay with it."""
-    if not run.config.exists():
-        raise ArtifactError(
-            f"{run.config}: missing, so the real data are not known; "
-            "use real=... synthetic=... schema=... to judge a release by itself"
-        )
-    kept: Any = OmegaConf.to_container(OmegaConf.load(run.config))
-    return kept
 
 
 def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:

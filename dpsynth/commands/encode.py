@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoding import encode_files
 
@@ -16,8 +17,9 @@ file of codes. Marginals are counted from it without the raw files. It holds pri
   bins=32            the most bins of a number; model.bins must be the same
   invalid=clamp      values outside the domain: clamp, missing or error
   delimiter=,        of CSV files
-  overwrite=false    replace OUT if it exists"""
-OPTIONS = ("schema", "bins", "invalid", "delimiter", "overwrite")
+  overwrite=false    replace OUT if it exists
+  private_console=false   show the number of rows, and of values outside the domain; else OUT.txt alone holds them"""
+OPTIONS = ("schema", "bins", "invalid", "delimiter", "overwrite", "private_console")
 
 
 def encode(arguments: Sequence[str]) -> None:
@@ -35,8 +37,9 @@ def encode(arguments: Sequence[str]) -> None:
     if "schema" not in options:
         raise ConfigError("schema is not set: say schema=FILE.yaml; draft one with: dpsynth schema FILE")
     out = Path(files.pop())
-    if options.get("overwrite", "false") not in ("true", "false"):
-        raise ConfigError(f"overwrite={options['overwrite']}: say true or false")
+    for switch in ("overwrite", "private_console"):
+        if options.get(switch, "false") not in ("true", "false"):
+            raise ConfigError(f"{switch}={options[switch]}: say true or false")
     bins = options.get("bins", "32")
     if not bins.isdecimal():
         raise ConfigError(f"bins={bins}: must be a whole number")
@@ -50,9 +53,12 @@ def encode(arguments: Sequence[str]) -> None:
         invalid=options.get("invalid", "clamp"),
         delimiter=options.get("delimiter", ","),
     )
-    for name, count in changed.items():
-        print(f"column '{name}': {count:,} values outside its domain were changed")
-    print(f"{out}: {len(encoded):,} rows of {len(encoded.sizes)} columns; private, as the rows are")
+    lines = [f"column '{name}': {count:,} values outside its domain were changed" for name, count in changed.items()]
+    report = [*lines, f"{len(encoded):,} rows of {len(encoded.sizes)} columns"]
+    beside = write_whole(f"{out}.txt", lambda aside: aside.write_text("\n".join(report) + "\n", encoding="utf-8"))
+    if options.get("private_console") == "true":
+        print("\n".join(report))
+    print(f"{out}: {len(encoded.sizes)} columns; private, as the rows are, and so is {beside}, which counts them")
 
 
 def _is_option(word: str) -> bool:

@@ -3,17 +3,17 @@
 Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import hydra
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.errors import ConfigError
+from dpsynth.models import registry
 from dpsynth.models.synthesizer import Shares, Synthesizer
 from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
@@ -33,7 +33,7 @@ class PrivacyOptions:
     discovery_share: float = 0.1
     count_share: float = 0.01
 
-    def budget(self, rows_per_person: int) -> Budget:
+    def budget(self, rows_per_person: int | None = None) -> Budget:
         if self.neighbours not in ("add_remove", "replace_one"):
             raise ConfigError(f"privacy.neighbours={self.neighbours}: choose add_remove or replace_one")
         return Budget(self.epsilon, self.delta, self.neighbours, rows_per_person)
@@ -61,16 +61,7 @@ class TrainOptions:
         """The synthesizer that `model` describes."""
         if "_target_" not in self.model:
             raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
-        try:
-            recipe = hydra.utils.instantiate(self.model, _convert_="all")
-        except InstantiationException as error:
-            cause = error.__cause__
-            if isinstance(cause, DpsynthError):
-                raise cause from None
-            raise ConfigError(f"model: {cause or error}") from error
-        if not isinstance(recipe, Synthesizer):
-            raise ConfigError(f"model: {self.model['_target_']} is not a Synthesizer")
-        return recipe
+        return registry.build(self.model, Synthesizer, "model")
 
 
 @dataclass(frozen=True)
@@ -102,24 +93,29 @@ class EvaluateOptions:
     progress: str = "auto"
 
 
-def typed(kind: type[Record], config: DictConfig) -> Record:
-    """`config` as the record `kind`: every key known, every value of its type.
-
-    Raises `ConfigError` naming the key.
-    """
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """`config` as plain values, interpolations resolved.  Raises `ConfigError` naming the key that is missing."""
     try:
-        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        content: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "an option"
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing: say {key}=...") from None
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
-    return _record(kind, content, "")
+    return content
+
+
+def typed(kind: type[Record], config: DictConfig | Mapping[str, Any]) -> Record:
+    """`config` as the record `kind`: every key known, every value of its type.
+
+    Raises `ConfigError` naming the key.
+    """
+    return _record(kind, resolved(config) if isinstance(config, DictConfig) else config, "")
 
 
 def _record(kind: Any, content: Any, where: str) -> Any:
     hints = get_type_hints(kind)
-    if not isinstance(content, dict):
+    if not isinstance(content, Mapping):
         raise ConfigError(f"{where.rstrip('.')}: needs the keys {', '.join(hints)}")
     known = [item.name for item in fields(kind)]
     for key in content:

@@ -16,7 +16,8 @@ import pandas as pd
 from rich.console import Console
 from rich.measure import Measurement
 
-from dpsynth.commands.candidate import candidate_of_run, digests_of, facts_of, kept_config
+from dpsynth.commands import kept_options
+from dpsynth.commands.candidate import candidate_of_run, digests_of, facts_of
 from dpsynth.commands.judgement import Judge, write_text
 from dpsynth.commands.options import EvaluateOptions
 from dpsynth.commands.run_folder import RunFolder
@@ -106,7 +107,7 @@ def run_folders(wanted: str | Sequence[str]) -> list[Path]:
 def judged(folder: Path, judge: Judge) -> Judged:
     """The run with scores of these settings: those in its private/ if they still hold, else new ones."""
     run = RunFolder(folder)
-    kept = kept_config(run)
+    kept = kept_options.read(run)
     scores = ScoreFile.read(run.private, basis_of(judge.settings, digests_of(run.release)))
     if scores is None:
         scores = judge.judge(candidate_of_run(EvaluateOptions(run=str(folder))))

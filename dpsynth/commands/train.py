@@ -3,22 +3,25 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
+from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, rows_to_fit
+from dpsynth.commands.declaration import declared_domain, rows_of_person, rows_to_fit
 from dpsynth.commands.launch import launch
-from dpsynth.commands.options import TrainOptions, typed
+from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.selection import Selection
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
-from dpsynth.privacy.processes import joined, leading, together
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.processes import joined, leading, shared_key, together
+from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, listen
 
 
@@ -38,18 +41,29 @@ def train(config: DictConfig) -> None:
         if together():
             raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
         run = RunFolder.to_resume(wanted)
-        config = resumed(config, run)
-    options = typed(TrainOptions, config)
+        kept = resumed(config, run)
+    else:
+        kept = resolved(config)
+        kept_options.refuse_interpolation(kept)
+    options = typed(TrainOptions, kept)
     recipe = options.recipe()
-    domain = declared_domain(options.data, options.columns)
-    budget = options.privacy.budget(rows_per_person=options.data.get("max_rows_per_person") or 1)
+    neighbours = options.privacy.neighbours
+    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
+    domain = declared_domain(options.data, options.columns, neighbours)
     plan = recipe.plan(domain, budget, options.privacy.shares())
     print_plan(plan, domain, console)
     if options.privacy.dry_run:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
-    rows = rows_to_fit(options.data, options.columns, domain, partial(console.print, highlight=False, soft_wrap=True))
+    key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
+    selection = Selection(shared_key(key), budget.neighbours)
+    files: list[str] = []
+    rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
+    if isinstance(rows, EncodedFiles):
+        rows.verify()  # a refusal that depends on private rows comes before any budget is spent
+    if options.trainer.private_console:
+        console.print(*files, sep="\n", markup=False, highlight=False, soft_wrap=True)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
     streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
@@ -59,16 +73,19 @@ def train(config: DictConfig) -> None:
     if run is None:
         run = RunFolder.claim(wanted, options.overwrite)
         if run.path != wanted:
-            console.print(f"{wanted} holds another run, so this one goes to {run.path}", highlight=False)
-        OmegaConf.save(OmegaConf.merge(OmegaConf.to_container(config, resolve=True), {"chosen": chosen()}), run.config)
+            console.print(f"{wanted} holds another run, so this one goes to {run.path}", markup=False, highlight=False)
+        kept_options.write(run, kept, chosen())
+        run.keep_key(selection.key)
+    (run.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
 
     checkpoint = Checkpoint(run.checkpoint)
     with resumable(run, checkpoint):
         # The model is fitted; only privacy mechanisms look at the data.
-        progress = listen(options.trainer.progress, run.private, options.trainer.tensorboard)
-        fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, options.trainer)
+        trainer = options.trainer
+        progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
+        fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, trainer)
 
-        # Everything that may leave the house appears at once.
+        # Everything that may be handed out appears at once.
         synthetic = fitted.sample(options.n, seed=options.seed)
         with artifact.written_aside(run.release) as folder:
             artifact.write(fitted, folder)
@@ -78,8 +95,9 @@ def train(config: DictConfig) -> None:
     print_statement(fitted.statement, console)
     console.print(
         f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be handed out: {run.release}\n"
-        f"Settings and training curves stay in the house: {run.private}\n"
+        f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Judge it with: evaluate.py run={run.path}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )
@@ -105,11 +123,11 @@ def resumable(run: RunFolder, checkpoint: Checkpoint) -> Iterator[None]:
         raise
 
 
-def resumed(config: DictConfig, run: RunFolder) -> DictConfig:
+def resumed(config: DictConfig, run: RunFolder) -> dict[str, Any]:
     """The options the run was started with.  How it is run (`trainer`) may change; what it is may not."""
-    kept = OmegaConf.load(run.config)
-    assert isinstance(kept, DictConfig), "config.yaml is a mapping"
+    kept = kept_options.read(run)
     names = kept.pop("chosen")
+    given = resolved(config)
     for override in HydraConfig.get().overrides.task:
         key = override.lstrip("+~").partition("=")[0].partition("@")[0]
         if key in ("run", "resume", "overwrite"):
@@ -118,12 +136,19 @@ def resumed(config: DictConfig, run: RunFolder) -> DictConfig:
             same = names[key] == chosen()[key]
         elif key.split(".")[0] == "trainer":
             same = True
-            kept.trainer = config.trainer
+            kept["trainer"] = given["trainer"]
         else:
-            same = OmegaConf.select(kept, key) == OmegaConf.select(config, key)
+            same = _at(kept, key) == _at(given, key)
         if not same:
             raise ConfigError(f"{override}: the run in {run.path} was started otherwise; leave it out, or start anew")
     return kept
+
+
+def _at(options: Any, key: str) -> Any:
+    """The option called `key`, such as privacy.epsilon; None where there is none."""
+    for part in key.split("."):
+        options = options.get(part) if isinstance(options, dict) else None
+    return options
 
 
 if __name__ == "__main__":

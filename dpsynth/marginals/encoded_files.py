@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +59,8 @@ class EncodedFiles:
     sizes: tuple[int, ...]
     hashes: tuple[str, ...]
     partitions: tuple[Partition, ...]
+    rows_per_person: ClassVar[None] = None  # codes name no persons, so a budget for persons is refused
+    coverage: ClassVar[tuple[str, ...]] = ()  # files are used whole
 
     @classmethod
     def open(cls, path: Paths) -> EncodedFiles:
@@ -104,6 +106,14 @@ class EncodedFiles:
         wanted = range(len(self.sizes)) if columns is None else columns
         return _ahead(read_blocks(self.partitions, wanted, self.sizes))
 
+    def verify(self) -> None:
+        """Read all codes once. Raises `ArtifactError` where one is no code of its column, or a file is damaged.
+
+        For those who must not fail halfway: an error that depends on rows, after noise was drawn, would tell of them.
+        """
+        for _ in self.blocks():
+            pass
+
     def pieces(self, rows: int) -> list[Partition]:
         """Partitions of about so many rows, or one row group, each within one file."""
         joined: list[Partition] = []
@@ -130,11 +140,15 @@ def read_blocks(partitions: Iterable[Partition], columns: Sequence[int], sizes: 
 
 
 def _block(table: pa.Table, columns: Sequence[int], sizes: Sequence[int]) -> np.ndarray:
+    """(rows, len(sizes)) codes. Raises `ValueError` for what is no code: counting does not check bounds again."""
     block = np.empty((len(sizes), len(table)), dtype=np.uint8 if max(sizes) <= 256 else np.uint16)
     for place, j in enumerate(columns):
         filled = 0
         for piece in table.column(place).chunks:
-            block[j, filled : filled + len(piece)] = piece.to_numpy()
+            codes = piece.to_numpy(zero_copy_only=False)
+            if piece.null_count or codes.dtype.kind != "u" or (len(codes) and codes.max() >= sizes[j]):
+                raise ValueError(f"column '{table.column_names[place]}' holds other values than its {sizes[j]} codes")
+            block[j, filled : filled + len(piece)] = codes
             filled += len(piece)
     return block.T
 

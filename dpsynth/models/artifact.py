@@ -1,15 +1,14 @@
-"""The saved form of a fitted model: what may leave the house, and nothing else.
+"""The saved form of a fitted model: what may be handed out, and nothing else.
 
     model.json          format version, class of the model, its public configuration, domain, checksums
     model.safetensors   the tensors
     privacy.json        the privacy statement: what was promised, proven and spent
 
-No pickle is written or read, no data row and no exact count is kept.  Loading builds only `Fitted` classes of
-the package `dpsynth`, so that a model file cannot name code of its own choice.
+No pickle is written or read, no data row and no exact count is kept.  Loading builds only `Fitted` classes that
+`registry.py` knows, so that a model file cannot name code of its own choice.
 """
 
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -24,7 +23,8 @@ from safetensors import SafetensorError
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
-from dpsynth.errors import ArtifactError, DpsynthError
+from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
+from dpsynth.models import registry
 from dpsynth.models.fitted import Fitted
 
 FORMAT = 1
@@ -70,8 +70,7 @@ def load(folder: str | Path) -> Fitted:
         for name, expected in model["sha256"].items():
             if name not in FILES or _sha256(release / name) != expected:
                 raise ArtifactError(f"{release / name}: does not match its checksum in model.json; copy it again")
-        kind = _class_of(model["target"], path)
-        _refuse_foreign_targets(model["config"], path)
+        kind = _class_of(model, path)
         tensors = safetensors.torch.load_file(release / "model.safetensors")
         statement = json.loads((release / "privacy.json").read_text())
         domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
@@ -122,26 +121,13 @@ def written_aside(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _class_of(target: str, path: Path) -> type[Fitted]:
-    """The `Fitted` class called `target`, from this package only."""
-    module, _, name = target.rpartition(".")
-    if not target.startswith("dpsynth."):
-        raise ArtifactError(f"{path}: names the class {target}; only classes of dpsynth are loaded")
-    kind = getattr(importlib.import_module(module), name, None)
-    if not (isinstance(kind, type) and issubclass(kind, Fitted)):
-        raise ArtifactError(f"{path}: {target} is not a model that can be loaded")
-    return kind
-
-
-def _refuse_foreign_targets(config: Any, path: Path) -> None:
-    if isinstance(config, Mapping):
-        target = config.get("_target_", "dpsynth.")
-        if not str(target).startswith("dpsynth."):
-            raise ArtifactError(f"{path}: its configuration names {target}; only classes of dpsynth are built")
-        config = list(config.values())
-    if isinstance(config, list):
-        for each in config:
-            _refuse_foreign_targets(each, path)
+def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted]:
+    """The `Fitted` class that model.json names, once every class it names is known."""
+    try:
+        registry.refuse_unknown(model["config"], str(path))
+        return registry.class_of(model["target"], Fitted, str(path))
+    except ConfigError as error:
+        raise ArtifactError(str(error)) from None
 
 
 def _json(value: Any) -> str:

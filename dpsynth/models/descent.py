@@ -24,8 +24,9 @@ from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode, clipped_gradients
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import resolve_device, train
+from dpsynth.training import Public, resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
+from dpsynth.training.figures import Figure
 
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the domain declares none
 WARM_UP = 20  # steps until the learning rate is reached
@@ -98,7 +99,7 @@ class Descent:
         noise = sgd.deviation * math.sqrt(engine.coordinates.size)
         shown: dict[str, Tensor] = {}
 
-        def step(t: int) -> dict[str, float | Tensor]:
+        def step(t: int) -> dict[str, Figure]:
             sgd.step(t, engine, data, ledger, expected)
             if t % run.settings.log_every == 0:  # not private: for the private log only
                 with torch.no_grad():
@@ -106,7 +107,7 @@ class Descent:
             return {
                 **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
-                "noise_to_signal": noise / (expected * sgd.clipping_norm) if noise else 0.0,
+                "noise_to_signal": Public(noise / (expected * sgd.clipping_norm) if noise else 0.0),
             }
 
         train(

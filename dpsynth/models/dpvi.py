@@ -37,7 +37,8 @@ from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.marginals import NoisyMarginals, exact_counts, nearest_counts
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import train
+from dpsynth.training import Public, train
+from dpsynth.training.figures import Figure
 from dpsynth.vi.guide import MeanField
 from dpsynth.vi.mixture import Mixture, MixtureLikelihood
 from dpsynth.vi.mixture_gradients import MixtureGradients
@@ -171,7 +172,7 @@ class DPVI(Synthesizer):
         )
         shown: dict[str, torch.Tensor] = {}
 
-        def step(t: int) -> dict[str, float | torch.Tensor]:
+        def step(t: int) -> dict[str, Figure]:
             phi, _ = guide.draw(drawing)
             engine.coordinates.write(phi)
             gradient = -sgd.gradient(t, engine, (codes,), ledger, rate)
@@ -185,7 +186,7 @@ class DPVI(Synthesizer):
                 **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
                 "step_size": self._rate(t) * moved.square().mean().sqrt(),
-                "noise_to_signal": sigma * math.sqrt(mixture.size) / (rows * clip) if sigma else 0.0,
+                "noise_to_signal": Public(sigma * math.sqrt(mixture.size) / (rows * clip) if sigma else 0.0),
             }
 
         train(

@@ -41,7 +41,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.marginals import exact_counts, nearest_counts
 from dpsynth.privacy.nearest_votes import Points
-from dpsynth.training import Quiet, resolve_device
+from dpsynth.training import Public, Quiet, resolve_device
 from dpsynth.training.device import processor_threads
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class PE(PlannedEvolution):
 
         def vote(points: np.ndarray, labels: np.ndarray, step: int) -> np.ndarray:
             noisy = votes.measure(private, Points(points, labels), ledger, step, device)
-            listener.update(step + 1, {"noise_to_signal": votes.deviation * len(labels) / rows})
+            listener.update(step + 1, {"noise_to_signal": Public(votes.deviation * len(labels) / rows)})
             return noisy
 
         listener.start("evolution", 0, votes.releases)

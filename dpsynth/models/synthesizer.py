@@ -199,6 +199,7 @@ class Synthesizer(ABC):
                 "replace_one makes the number of rows public, and the plan counts on it: plan with "
                 "recipe.plan_for(table, budget), or declare the exact number of rows"
             )
+        check_unit(table, plan.budget)
         streams = streams or Streams()
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash
@@ -208,7 +209,7 @@ class Synthesizer(ABC):
         complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
         run = Run(streams.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
-        fitted.statement = {**ledger.statement(), "rows": rows}
+        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
         return fitted
 
     def plan_part(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
@@ -232,3 +233,33 @@ def _planned(values: Any) -> Iterator[Planned]:
             yield from value.charges
         elif isinstance(value, tuple):
             yield from _planned(value)
+
+
+def check_unit(table: Rows, budget: Budget) -> None:
+    """`ConfigError` unless the table was made for the unit that the budget protects.
+
+    A promise to persons holds only for a table whose rows of each person were bounded. In a bounded table one row of
+    the file more or less may change two rows (selection.py), so a promise to rows does not hold for it.
+    """
+    most, bound = budget.rows_per_person, table.rows_per_person
+    if most is None and bound is not None:
+        raise ConfigError(f"the table was bounded to {bound} rows of each person: say Budget(rows_per_person={bound})")
+    if most is not None and bound is None:
+        raise ConfigError(
+            f"Budget(rows_per_person={most}) is a promise to persons, which {KINDS[type(table)]} keeps only once the "
+            "rows of each person are bounded: use Table.read(person=COLUMN) and bound_contributions, or data.person"
+        )
+    if most is not None and bound is not None and bound > most:
+        raise ConfigError(f"the table holds up to {bound} rows of a person, more than Budget(rows_per_person={most})")
+    if most is not None and budget.neighbours == "replace_one":
+        raise ConfigError(
+            "rows_per_person needs neighbours='add_remove': once each person's rows are bounded, the number of rows is "
+            "not public, which replace_one takes for granted"
+        )
+
+
+def covers(table: Rows) -> str:
+    """Which rows the statement covers, in words."""
+    unit = "image" if isinstance(table, Images) else "row" if table.rows_per_person is None else "person"
+    used = f"; used in training: {', then '.join(table.coverage)}" if table.coverage else ", all used in training"
+    return f"every {unit} of the data{used}"

@@ -19,7 +19,7 @@ from dpsynth.privacy.integer_noise import CountMechanism
 from dpsynth.privacy.ledger import Ledger, Plan
 from dpsynth.privacy.marginals import NoisyMarginals
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.random import SeededStreams, Streams
+from dpsynth.privacy.random import SeededStreams, Streams, fresh_key
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "SeededStreams",
     "Streams",
     "calibrate",
+    "fresh_key",
     "prove",
 ]

@@ -163,7 +163,7 @@ class Ledger:
 
     def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None = None) -> Shards:
         """Which teacher each private row belongs to, for the whole run; see `shards.py`. Nothing is released."""
-        return sharding.deal(self._stream, rows, people)
+        return self._stream.shards(sharding, rows, people)
 
     def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
         """(rows, columns) uniform numbers in (0, 1), those of row i from words of its own under the secret key.
@@ -171,8 +171,7 @@ class Ledger:
         For randomised encodings of private rows. As with batches, a row that comes or goes may be taken to leave the
         numbers of all others as they are, because all words are independent under the key. Nothing is released.
         """
-        words = self._stream.keystream(name, 0, "rows").words32(rows * columns)
-        return (words.reshape(rows, columns).astype(np.float64) + 0.5) * 2.0**-32
+        return self._stream.uniforms(name, rows, columns)
 
     def leave_out(self, mechanism: Planned) -> None:
         """Say that what is left of `mechanism` will not be released, by a rule that knows no data."""
@@ -287,13 +286,9 @@ class Ledger:
 
     def _batch(self, mechanism: Mechanism, step: int, rows: int, partial: bool) -> NDArray[np.int64]:
         """The row numbers of batch `step`, or this process's part of them."""
-        batches = mechanism.batches
-        assert batches is not None, "asked for mechanisms that sample"
-
-        def drawn() -> NDArray[np.int64]:
-            return batches.indices(self._stream.keystream(mechanism.name, step, "rows"), rows)
-
-        return processes.divided(drawn) if partial and processes.together() else drawn()
+        if partial and processes.together():
+            return processes.divided(lambda: self._stream.batch(mechanism, step, rows))
+        return self._stream.batch(mechanism, step, rows)
 
 
 def charge_dict(charge: Planned) -> dict[str, Any]:

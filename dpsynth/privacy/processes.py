@@ -69,6 +69,15 @@ def divided(drawn: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
     return rows[rank::world].numpy()
 
 
+def shared_key(key: bytes) -> bytes:
+    """The leader's key on every process, so that all of them select the same rows."""
+    if not together():
+        return key
+    sent = [key]
+    distributed.broadcast_object_list(sent, src=0)
+    return sent[0]
+
+
 @contextmanager
 def joined() -> Generator[None]:
     """Join the processes that torchrun has started beside this one, for the length of the block.

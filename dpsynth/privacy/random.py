@@ -13,12 +13,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.keystream import Keystream, Scratch
 from dpsynth.privacy.mechanism import Mechanism
+from dpsynth.privacy.shards import Sharding, Shards
 
 Noise = Literal["secure", "seeded"]
+
+
+def fresh_key() -> bytes:
+    """32 secret bytes from the operating system, for what must be secret and is no noise: which rows are selected."""
+    return os.urandom(32)
+
+
+def seeded_key(seed: int) -> bytes:
+    """32 bytes from a seed, for tests: whoever knows the seed knows the key."""
+    return _digest("seeded key", str(seed))
 
 
 class PrivacyStream:
@@ -67,6 +79,26 @@ class PrivacyStream:
             )
         self._released.add((mechanism.name, step))
         return mechanism.draw(query, self.keystream(mechanism.name, step))
+
+    def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
+        """Ascending numbers of the private rows that take part in a release; for `Ledger.release`."""
+        batches = mechanism.batches
+        if batches is None:
+            return np.arange(rows, dtype=np.int64)
+        return batches.indices(self.keystream(mechanism.name, step, "rows"), rows)
+
+    def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None) -> Shards:
+        """For `Ledger.shards`."""
+        known = 0 if people is None else int(people.max(initial=-1)) + 1
+        return sharding.deal(self._owners(sharding, "shards", rows), self._owners(sharding, "people", known), people)
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """For `Ledger.uniforms`."""
+        words = self.keystream(name, 0, "rows").words32(rows * columns)
+        return (words.reshape(rows, columns).astype(np.float64) + 0.5) * 2.0**-32
+
+    def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
+        return sharding.owners(self.keystream(name, 0, "rows"), count)
 
     def state(self) -> dict[str, Any]:
         """What a PRIVATE checkpoint needs to go on with the same noise. Never part of a release."""

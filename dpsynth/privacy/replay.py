@@ -9,8 +9,10 @@ outside a mechanism; (2) ask queries whose answers differ by no more than the de
 declared norm; (3) publish the same, bit for bit, because post-processing sees only what was released. (After
 Cebere et al. 2026, arXiv 2602.17454.)
 
-Both runs use the same key, so inclusion in batches is coupled row by row: a row that is added or removed must
-be the last one, a replaced row keeps its place. A pass is evidence for one pair of neighbours, not a proof.
+Both runs use the same key, so what happens to a row by its position (batches, shards) is coupled row by row. Where a
+row is removed from the front or the middle, `Coupling` names the rows that stay: all words under the secret key are
+independent and equally distributed, so the proof may hand every row the same words in both runs, and so does the audit.
+A pass is evidence for one pair of neighbours, not a proof.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -26,10 +28,12 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dpsynth.errors import DpsynthError
 from dpsynth.privacy.mechanism import Mechanism, Norm
 from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.shards import Sharding
 
 Data = TypeVar("Data")
 _ROUNDING = 1e-5  # relative slack for sums made in float32
@@ -79,13 +83,52 @@ class Report:
         return "\n".join(lines) or "no private release"
 
 
+@dataclass(frozen=True)
+class Coupling:
+    """Which rows of a data set of `total` rows the data of a run are: ascending positions, int64 (rows,).
+
+    persons, total_persons: the same for numbers of persons, where rows belong to persons.
+    """
+
+    rows: NDArray[np.int64]
+    total: int
+    persons: NDArray[np.int64] | None = None
+    total_persons: int = 0
+
+    @classmethod
+    def without(cls, row: int, total: int) -> Coupling:
+        """All rows but one."""
+        return cls(np.delete(np.arange(total, dtype=np.int64), row), total)
+
+
 class Recorder(PrivacyStream):
     """A seeded stream that keeps every query and output. Its memory is as private as the data."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, coupling: Coupling | None = None) -> None:
         seeded = PrivacyStream.seeded(seed)
         super().__init__(bytes.fromhex(seeded.state()["key"]), secure=False)
         self.releases: list[Release] = []
+        self.coupling = coupling
+
+    def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
+        """The batch of the larger data set, as far as its rows are here."""
+        if self.coupling is None or len(self.coupling.rows) != rows:
+            return super().batch(mechanism, step, rows)
+        return np.flatnonzero(np.isin(self.coupling.rows, super().batch(mechanism, step, self.coupling.total)))
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """Every row's numbers as in the larger data set."""
+        if self.coupling is None or len(self.coupling.rows) != rows:
+            return super().uniforms(name, rows, columns)
+        return super().uniforms(name, self.coupling.total, columns)[self.coupling.rows]
+
+    def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
+        coupling = self.coupling
+        if coupling is not None and name == "shards" and len(coupling.rows) == count:
+            return super()._owners(sharding, name, coupling.total)[coupling.rows]
+        if coupling is not None and coupling.persons is not None and name == "people":
+            return super()._owners(sharding, name, coupling.total_persons)[coupling.persons]
+        return super()._owners(sharding, name, count)
 
     def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """Record, then do as any stream does."""
@@ -98,8 +141,8 @@ class Recorder(PrivacyStream):
 class Replayer(Recorder):
     """Answers every query with what was recorded, and complains when the query is not the recorded one."""
 
-    def __init__(self, recorded: Sequence[Release], seed: int = 0) -> None:
-        super().__init__(seed)
+    def __init__(self, recorded: Sequence[Release], seed: int = 0, coupling: Coupling | None = None) -> None:
+        super().__init__(seed, coupling)
         self.recorded = tuple(recorded)
         self.used: dict[str, float] = {}
 
@@ -146,15 +189,24 @@ class Replayer(Recorder):
         self.used[now.name] = max(self.used.get(now.name, 0.0), used)
 
 
-def audit(run: Callable[[Data, Streams], object], data: Data, neighbour: Data, *, seed: int = 0) -> Report:
+def audit(
+    run: Callable[[Data, Streams], object],
+    data: Data,
+    neighbour: Data,
+    *,
+    seed: int = 0,
+    couplings: tuple[Coupling | None, Coupling | None] = (None, None),
+) -> Report:
     """Run on `data`, replay on `neighbour`, and compare. Raises AuditError with the first difference.
+
+    couplings: for `data` and `neighbour`, where a row is missing in one of them that is not the last of the other.
 
     `run` gets seeded streams and must take all its randomness from them. It returns what it would publish:
     arrays, tensors, frames, dataclasses, or collections of those; compare-by-value is used for anything else.
     """
-    recorder = Recorder(seed)
+    recorder = Recorder(seed, couplings[0])
     published = run(data, Streams(seed, privacy=recorder))
-    replayer = Replayer(recorder.releases, seed)
+    replayer = Replayer(recorder.releases, seed, couplings[1])
     again = run(neighbour, Streams(seed, privacy=replayer))
     missing = len(recorder.releases) - len(replayer.releases)
     if missing:

@@ -2,6 +2,7 @@
 
 from dpsynth.training.checkpoint import Checkpoint
 from dpsynth.training.device import resolve_device
+from dpsynth.training.figures import Public
 from dpsynth.training.loop import Averaging, Interrupted, TrainerSettings, train
 from dpsynth.training.progress import Listener, Quiet, listen
 
@@ -10,6 +11,7 @@ __all__ = [
     "Checkpoint",
     "Interrupted",
     "Listener",
+    "Public",
     "Quiet",
     "TrainerSettings",
     "listen",

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dpsynth.errors import ConfigError
 from dpsynth.training.checkpoint import NO_GENERATORS, Checkpoint, Stateful
 from dpsynth.training.device import processor_threads
+from dpsynth.training.figures import Figures, settled
 from dpsynth.training.progress import Listener, Quiet
 
 
@@ -33,6 +34,8 @@ class TrainerSettings:
     device: auto, cpu, cuda, cuda:N or mps.  threads: processor threads, None for torch's choice.
     compile: run `module` through torch.compile.  checkpoint_minutes: time between checkpoints.
     log_every: steps between progress figures.  tensorboard, progress: see `dpsynth.training.progress.listen`.
+    private_console: show what is computed from private rows without noise (losses, gradient norms, checksums of the
+    data files) on the terminal too, instead of in `private/` alone.
     """
 
     device: str = "auto"
@@ -42,6 +45,7 @@ class TrainerSettings:
     log_every: int = 25
     tensorboard: bool = False
     progress: str = "auto"
+    private_console: bool = False
 
     def __post_init__(self):
         if self.log_every < 1:
@@ -68,7 +72,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     module: nn.Module,
-    step: Callable[[int], Mapping[str, float | Tensor]],
+    step: Callable[[int], Figures],
     optimizer: torch.optim.Optimizer,
     schedule: Callable[[int], float],
     steps: int,
@@ -83,9 +87,9 @@ def train(
 ) -> None:
     """Train `module` in place for exactly `steps` steps.
 
-    step(t): leaves the gradient to apply in `.grad` of the parameters and returns the figures to show
-    (`loss`,
-        `noise_to_signal`, ...); zero-dimensional tensors are only moved to the processor when they are shown.
+    step(t): leaves the gradient to apply in `.grad` of the parameters and returns figures (`loss`, `noise_to_signal`,
+        ...): private, unless the step marks one as `Public`. Zero-dimensional tensors are only moved to the processor
+        when they are logged.
     schedule(t): the factor on the optimizer's own learning rates at step t.
     generators: the random generators that `step` goes on using from step to step; they belong to the state.
     more: what else `step` remembers from step to step, by name.
@@ -117,7 +121,7 @@ def train(
 
                 done = t + 1
                 if done % settings.log_every == 0 or done == steps:
-                    progress.update(done, {name: float(value) for name, value in figures.items()})
+                    progress.update(done, settled(figures))
                 due = time.monotonic() - saved >= 60 * settings.checkpoint_minutes
                 if checkpoint and (due or done == steps or asked_to_stop.is_set()):
                     checkpoint.save(done, parts, generators)
@@ -128,7 +132,7 @@ def train(
         progress.stop()
 
 
-def _compiled(step: Callable[[int], Mapping[str, float | Tensor]], t: int) -> Mapping[str, float | Tensor]:
+def _compiled(step: Callable[[int], Figures], t: int) -> Figures:
     """The first step of a compiled module, where a machine without a compiler shows itself."""
     from torch._dynamo.exc import TorchDynamoException
 

@@ -1,8 +1,8 @@
 """What a person sees, and what `private/` keeps, while a model trains.
 
-A listener is told when training starts, every `log_every` steps, and when it stops.  The figures it is shown
-(loss, noise-to-signal) come from private data without noise: listeners write to the terminal and to
-`private/` only.
+A listener is called when training starts, every `log_every` steps, and when it stops.  Most figures (loss, gradient
+norm) come from private data without noise. The terminal shows those that a step marked as `Public` alone, unless
+`trainer.private_console=true`; the files in `private/` hold all.
 """
 
 import csv
@@ -10,7 +10,6 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dpsynth.errors import ConfigError
+from dpsynth.training.figures import Figures, number, public
 
 KINDS = ("auto", "bar", "lines", "quiet")
 
@@ -29,8 +29,8 @@ class Listener(Protocol):
         """Training goes from step `first` (0, or later when resumed) to `steps`."""
         ...
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
-        """`step` steps are done; `figures` belong to the last one."""
+    def update(self, step: int, figures: Figures) -> None:
+        """`step` steps are done; `figures` belong to the last one, private unless they are `Public`."""
         ...
 
     def stop(self) -> None:
@@ -43,7 +43,7 @@ class Quiet:
 
     def start(self, title: str, first: int, steps: int) -> None: ...
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None: ...
+    def update(self, step: int, figures: Figures) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -58,7 +58,7 @@ class Together:
         for listener in self.listeners:
             listener.start(title, first, steps)
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
+    def update(self, step: int, figures: Figures) -> None:
         for listener in self.listeners:
             listener.update(step, figures)
 
@@ -68,9 +68,9 @@ class Together:
 
 
 class Bar:
-    """A progress bar with the remaining time and the latest figures."""
+    """A progress bar with the remaining time and the latest figures: public ones, or all with `private`."""
 
-    def __init__(self, console: Console | None = None):
+    def __init__(self, console: Console | None = None, private: bool = False):
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -79,38 +79,41 @@ class Bar:
             TextColumn("{task.fields[figures]}"),
         )
         self._bar = Progress(*columns, console=console or Console(stderr=True), transient=False)
-        self._task = None
+        self._task, self._private = None, private
 
     def start(self, title: str, first: int, steps: int) -> None:
         self._task = self._bar.add_task(title, total=steps, completed=first, figures="")
         self._bar.start()
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
+    def update(self, step: int, figures: Figures) -> None:
         assert self._task is not None, "update before start"
-        self._bar.update(self._task, completed=step, figures=_readable(figures))
+        self._bar.update(self._task, completed=step, figures=_readable(figures, self._private))
 
     def stop(self) -> None:
         self._bar.stop()
 
 
 class Lines:
-    """One plain line every `seconds`, for log files and terminals that cannot redraw."""
+    """One plain line every `seconds`, for log files and terminals that cannot redraw.
 
-    def __init__(self, stream: TextIO | None = None, seconds: float = 10.0):
+    Shows public figures, or all with `private`.
+    """
+
+    def __init__(self, stream: TextIO | None = None, seconds: float = 10.0, private: bool = False):
         self._stream = stream or sys.stderr
-        self._seconds = seconds
+        self._seconds, self._private = seconds, private
 
     def start(self, title: str, first: int, steps: int) -> None:
         self._title, self._first, self._steps = title, first, steps
         self._begun = self._said = time.monotonic()
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
+    def update(self, step: int, figures: Figures) -> None:
         now = time.monotonic()
         if now - self._said < self._seconds and step < self._steps:
             return
         self._said = now
         left = (now - self._begun) / max(step - self._first, 1) * (self._steps - step)
-        parts = (f"{self._title}: step {step}/{self._steps}", f"{left:.0f} s left", _readable(figures))
+        parts = (f"{self._title}: step {step}/{self._steps}", f"{left:.0f} s left", _readable(figures, self._private))
         line = ", ".join(part for part in parts if part)
         print(line, file=self._stream, flush=True)
 
@@ -139,10 +142,10 @@ class CsvLog:
         self._writer.writerow(self.HEAD)
         self._writer.writerows(row for row in kept if row[0] != title or int(row[1]) <= first)
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
+    def update(self, step: int, figures: Figures) -> None:
         seconds = f"{time.monotonic() - self._begun:.2f}"
-        for name, value in figures.items():
-            self._writer.writerow([self._title, step, seconds, name, repr(value)])
+        for name, figure in figures.items():
+            self._writer.writerow([self._title, step, seconds, name, repr(number(figure))])
         self._file.flush()
 
     def stop(self) -> None:
@@ -162,25 +165,30 @@ class TensorBoard:
 
         self._writer = SummaryWriter(str(self.folder / title.replace(" ", "-")), purge_step=first + 1)
 
-    def update(self, step: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
+    def update(self, step: int, figures: Figures) -> None:
+        for name, figure in figures.items():
+            self._writer.add_scalar(name, number(figure), step)
 
     def stop(self) -> None:
         self._writer.close()
 
 
-def listen(kind: str = "auto", folder: Path | None = None, tensorboard: bool = False) -> Listener:
-    """The listeners for `trainer.progress=kind`, logging into `folder` (a run's `private/`) when one is
-    given.
+def listen(
+    kind: str = "auto", folder: Path | None = None, tensorboard: bool = False, private_console: bool = False
+) -> Listener:
+    """The listeners for `trainer.progress=kind`, logging into `folder` (a run's `private/`) when one is given.
 
     `auto` draws a bar on a terminal and prints plain lines elsewhere.
+    private_console: let the terminal show private figures, too.
     """
     if kind not in KINDS:
         raise ConfigError(f"trainer.progress={kind}: choose one of {', '.join(KINDS)}")
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else "lines"
-    listeners: list[Listener] = [{"bar": Bar, "lines": Lines, "quiet": Quiet}[kind]()]
+    terminal: Listener = Quiet()
+    if kind != "quiet":
+        terminal = Bar(private=private_console) if kind == "bar" else Lines(private=private_console)
+    listeners: list[Listener] = [terminal]
     if folder is not None:
         listeners.append(CsvLog(folder / "train_log.csv"))
     if tensorboard:
@@ -190,5 +198,6 @@ def listen(kind: str = "auto", folder: Path | None = None, tensorboard: bool = F
     return Together(*listeners)
 
 
-def _readable(figures: Mapping[str, float], names: Sequence[str] = ("loss", "misfit", "noise_to_signal")) -> str:
-    return ", ".join(f"{name.replace('_', '-')} {figures[name]:.3g}" for name in names if name in figures)
+def _readable(figures: Figures, private: bool) -> str:
+    shown = {name: number(figure) for name, figure in figures.items()} if private else public(figures)
+    return ", ".join(f"{name.replace('_', '-')} {value:.3g}" for name, value in shown.items())

@@ -120,14 +120,16 @@ def test_a_model_file_cannot_name_foreign_code(saved, target, monkeypatch):
 )
 def test_nor_a_class_of_dpsynth_that_is_no_fitted_model(saved, target):
     edit(saved, lambda content: content.update(target=target))
-    with pytest.raises(ArtifactError, match="not a model that can be loaded"):
+    with pytest.raises(
+        ArtifactError, match=r"not a Fitted|not a class that dpsynth\.models defines|only classes of dpsynth"
+    ):
         dpsynth.load(saved)
 
 
 @pytest.mark.parametrize("nest", [lambda x: x, lambda x: {"deep": [x]}, lambda x: {"a": {"b": x}}])
 def test_nor_hide_foreign_code_in_its_configuration(saved, nest):
     edit(saved, lambda content: content["config"].update(extra=nest({"_target_": "os.system"})))
-    with pytest.raises(ArtifactError, match=r"names os\.system"):
+    with pytest.raises(ArtifactError, match=r"names 'os\.system'"):
         dpsynth.load(saved)
 
 

@@ -6,9 +6,11 @@ import pytest
 from rich.console import Console
 
 from dpsynth.errors import ConfigError
+from dpsynth.training.figures import Public
 from dpsynth.training.progress import Bar, CsvLog, Lines, Quiet, TensorBoard, Together, listen
 
-FIGURES = {"loss": 1.23456789012345, "noise_to_signal": 0.5}
+FIGURES = {"loss": 1.23456789012345, "noise_to_signal": Public(0.5)}
+VALUES = {"loss": 1.23456789012345, "noise_to_signal": 0.5}
 
 
 def follow(listener, first=0, steps=4):
@@ -23,8 +25,28 @@ def test_lines_are_plain_and_end_with_the_last_step():
     follow(Lines(out, seconds=0))
     lines = out.getvalue().splitlines()
     assert len(lines) == 4
-    assert lines[-1] == "training: step 4/4, 0 s left, loss 1.23, noise-to-signal 0.5"
+    assert lines[-1] == "training: step 4/4, 0 s left, noise-to-signal 0.5"
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_figure_is_private_unless_its_author_says_otherwise():
+    for private, wanted in ((False, ""), (True, ", anything 3")):
+        out = io.StringIO()
+        lines = Lines(out, seconds=0, private=private)
+        lines.start("training", 0, 1)
+        lines.update(1, {"anything": 3.0})
+        assert out.getvalue() == f"training: step 1/1, 0 s left{wanted}\n"
+        console = Console(file=io.StringIO(), force_terminal=True, width=120)
+        bar = Bar(console, private)
+        bar.start("training", 0, 1)
+        bar.update(1, {"anything": 3.0})
+        bar.stop()
+        assert ("anything" in console.file.getvalue()) is private
+
+
+def test_what_is_computed_from_a_public_figure_is_private_again():
+    with pytest.raises(TypeError):
+        Public(0.5) * 2
 
 
 def test_lines_are_not_one_per_update():
@@ -39,6 +61,7 @@ def test_the_bar_shows_remaining_time_and_figures():
     shown = console.file.getvalue()
     assert "4/4" in shown
     assert "noise-to-signal 0.5" in shown
+    assert "loss" not in shown
 
 
 def logged(path):
@@ -51,7 +74,7 @@ def test_the_log_holds_every_figure_exactly_and_goes_on_where_a_run_is_resumed(t
     path = tmp_path / "train_log.csv"
     follow(CsvLog(path), 0, 4)
     follow(CsvLog(path), 2, 5)
-    assert logged(path) == [("training", step, *figure) for step in range(1, 6) for figure in FIGURES.items()]
+    assert logged(path) == [("training", step, *figure) for step in range(1, 6) for figure in VALUES.items()]
 
 
 def test_a_second_training_of_the_run_is_added_to_the_log(tmp_path):

@@ -1,0 +1,129 @@
+"""private/config.yaml of a run folder that somebody else wrote: read as data, or refused in one line."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpsynth.commands import kept_options
+from dpsynth.commands.run_folder import RunFolder
+from dpsynth.errors import ArtifactError
+
+CHOSEN = {"model": "maf", "data": "csv"}
+
+
+def folder(path: Path, text: str) -> RunFolder:
+    run = RunFolder(path)
+    run.private.mkdir(parents=True, exist_ok=True)
+    run.config.write_text(text)
+    return run
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text().filter(lambda x: "${" not in x),
+    lambda each: (
+        st.lists(each, max_size=3) | st.dictionaries(st.text().filter(lambda x: "${" not in x), each, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(options=st.dictionaries(st.text(max_size=5).filter(lambda x: x != "chosen"), PLAIN, max_size=4))
+def test_options_come_back_as_they_were(options, tmp_path_factory):
+    run = folder(tmp_path_factory.mktemp("run"), "")
+    kept_options.write(run, options, CHOSEN)
+    assert kept_options.read(run) == {**options, "chosen": CHOSEN}
+
+
+GOOD = yaml.safe_dump({"seed": 0, "chosen": CHOSEN})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks the names"),
+        ("[]", "lacks the names"),
+        ("seed: 0", "lacks the names"),
+        ("chosen: maf", "lacks the names"),
+        ("chosen: {model: [], data: x}", "lacks the names"),
+        ("a: [", "not readable"),
+        (GOOD + "a: &x [1]\nb: *x\n", "an alias"),
+        (GOOD + "a: !!python/object/apply:os.system [true]\n", "the tag"),
+        (GOOD + "a: !!binary aGk=\n", "the tag"),
+        (GOOD + "? [1, 2]\n: 3\n", "not readable"),
+        (GOOD + "1: 3\n", "key 1 is not text"),
+        (GOOD + "a: " + "[" * 5000 + "]" * 5000, "levels deep"),
+        (GOOD + "a: " + "x" * 2_000_000, "larger than any options"),
+        (GOOD + "a: {b: ['${oc.env:HOME}']}\n", "contains ${"),
+        (GOOD + "'${oc.env:HOME}': 1\na: '${seed}'\n", "contains ${"),
+    ],
+)
+def test_what_train_never_wrote_is_refused_in_one_line(tmp_path, text, message):
+    with pytest.raises(ArtifactError) as error:
+        kept_options.read(folder(tmp_path, text))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    run = folder(tmp_path, "")
+    run.config.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ArtifactError, match="not readable"):
+        kept_options.read(run)
+
+
+@pytest.fixture
+def unfinished(command, finished):
+    """A run folder whose options name foreign code; `change` edits them."""
+    (finished / "release").rename(finished.parent / "elsewhere")
+
+    def change(edit):
+        kept = yaml.safe_load((finished / "private" / "config.yaml").read_text())
+        edit(kept)
+        (finished / "private" / "config.yaml").write_text(yaml.safe_dump(kept))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"_target_": "os.system", "command": "touch pwned"},
+        {"_target_": "shutil.copyfile", "src": "/etc/hostname", "dst": "pwned"},
+        {"_target_": "joblib.load", "filename": "bad.pkl"},
+        {"_target_": "distutils.spawn.spawn", "cmd": ["touch", "pwned"]},
+        {"_target_": "dpsynth.models.example.Example", "bins": {"_target_": "os.system", "command": "touch pwned"}},
+        {"_target_": "dpsynth.models.artifact.os.system", "command": "touch pwned"},
+        {"_target_": "dpsynth.models.example.Example", "_args_": ["touch pwned"]},
+        {"_target_": "evil.Model"},
+    ],
+)
+def test_resuming_runs_no_code_that_the_folder_names(command, unfinished, monkeypatch, model):
+    Path("evil.py").write_text("from pathlib import Path\nPath('pwned').touch()\n")
+    monkeypatch.syspath_prepend(os.getcwd())
+    unfinished(lambda kept: kept.update(model=model))
+    mistake = command("train", "run=mine", "resume=true").mistake
+    assert mistake.startswith("model")
+    assert not Path("pwned").exists()
+    assert "evil" not in sys.modules
+
+
+def test_no_secret_of_the_environment_is_read(command, unfinished, monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter-two")
+    unfinished(lambda kept: kept["data"].update(law="${oc.env:SECRET}"))
+    for name in ("train", "evaluate"):
+        if name == "evaluate":
+            Path("elsewhere").rename("mine/release")
+        outcome = command(name, "run=mine", *(["resume=true"] if name == "train" else []))
+        assert "contains ${" in outcome.mistake
+        assert "hunter" not in outcome.out + outcome.err
+
+
+def test_an_option_that_could_not_be_read_again_is_refused_before_the_data_are_opened(command, monkeypatch):
+    outcome = command("train", "data=toy", "data.law='\\${seed}'")
+    assert "data.law" in outcome.mistake
+    assert not Path("outputs").exists()
