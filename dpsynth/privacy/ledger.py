@@ -153,11 +153,12 @@ class Ledger:
         Raises:
             BudgetError: The plan does not hold this release, or it was made before.
         """
-        samples = mechanism.batches is not None
-        if samples and (rows is None or not callable(query)):
+        if mechanism.batches is None:
+            step = self._charge(mechanism, step)
+        elif rows is None or not callable(query):
             raise BudgetError(f"{mechanism.name!r} samples rows: give their number, and a function of the batch")
-        step = self._charge(mechanism, step)
-        if samples:
+        else:
+            step = self._charge(mechanism, step)
             query = query(self._batch(mechanism, step, rows, partial))
         if not (partial and processes.together()):
             return self._stream.release(mechanism, query, step)

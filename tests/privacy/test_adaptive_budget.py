@@ -133,7 +133,11 @@ def test_costs_and_noise_are_inverse(budget):
 def test_events_are_counted_by_their_parts():
     assert gaussian_cost(SelfComposedDpEvent(GaussianDpEvent(2.0), 8)) == pytest.approx(2.0)
     assert gaussian_cost(GaussianDpEvent(0.0)) == math.inf
-    for event in (DiscreteLaplaceDpEvent(1.0, 1), NonPrivateDpEvent(), PoissonSampledDpEvent(0.1, GaussianDpEvent(9.0))):
+    for event in (
+        DiscreteLaplaceDpEvent(1.0, 1),
+        NonPrivateDpEvent(),
+        PoissonSampledDpEvent(0.1, GaussianDpEvent(9.0)),
+    ):
         with pytest.raises(BudgetError, match="Gaussian DP only"):
             gaussian_cost(event)
 

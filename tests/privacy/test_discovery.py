@@ -37,9 +37,7 @@ def bounds_of(sigma=5.0, edges=None, budget=ADD):
 
 
 def categories_of(sigma, delta, budget=ADD, **options):
-    return PrivateCategories(
-        name="c", neighbours=budget.neighbours, sigma=sigma, threshold_delta=delta, **options
-    )
+    return PrivateCategories(name="c", neighbours=budget.neighbours, sigma=sigma, threshold_delta=delta, **options)
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5])
@@ -97,7 +95,9 @@ def test_threshold_bounds_the_tail_of_the_rounded_gaussian():
         for delta in (1e-2, 1e-5, 1e-9):
             threshold = categories_of(sigma, delta).threshold
             x = np.arange(threshold - 1, threshold + 100 * math.ceil(sigma))
-            tail = (norm.sf((x - 0.5) / sigma) - norm.sf((x + 0.5) / sigma)).sum()  # P[X >= threshold - 1], term by term
+            tail = (
+                norm.sf((x - 0.5) / sigma) - norm.sf((x + 0.5) / sigma)
+            ).sum()  # P[X >= threshold - 1], term by term
             assert tail <= delta
             assert norm.sf((threshold - 2.5) / sigma) > delta
 

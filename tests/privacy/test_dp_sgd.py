@@ -185,9 +185,7 @@ def test_what_does_not_fit_is_refused() -> None:
         Plan(Budget(1.0, 1e-5), (sgd(PoissonBatches(0.5, 3), 1.0, 0.0),))
 
 
-def train(
-    data: Tensor, streams: Streams, recipe: DPSGD, steps: int, divisor: float, mode: str = "fused"
-) -> Tensor:
+def train(data: Tensor, streams: Streams, recipe: DPSGD, steps: int, divisor: float, mode: str = "fused") -> Tensor:
     module, ledger = small(), gate(recipe, streams)
     engine = clipped_gradients(mode, module, recipe.clipping_norm)  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(module.parameters(), 0.05)

@@ -14,7 +14,6 @@ from dpsynth.privacy import Budget, ExponentialMechanism, GaussianQuery, Ledger,
 from dpsynth.privacy.exponential import choice_epsilon, gaussian_multiplier
 
 
-
 class Coins(NamedTuple):
     """A charge for the accountant."""
 

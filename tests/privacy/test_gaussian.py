@@ -15,9 +15,7 @@ from dpsynth.privacy.random import PrivacyStream
 
 
 def mechanism(noise, bound=1.0, name="g", releases=1):
-    return GaussianQuery(
-        name=name, neighbours="add_remove", noise_multiplier=noise, bound=bound, releases=releases
-    )
+    return GaussianQuery(name=name, neighbours="add_remove", noise_multiplier=noise, bound=bound, releases=releases)
 
 
 def ledger_of(*mechanisms, epsilon=100.0, streams=None):

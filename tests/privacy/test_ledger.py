@@ -1,4 +1,4 @@
-"""dpsynth/privacy/ledger.py and mechanism.py: what is charged, what is refused, and that the noise is what was charged."""
+"""dpsynth/privacy/ledger.py and mechanism.py: what is refused, and that the noise is what was charged."""
 
 import dataclasses
 import inspect

@@ -198,7 +198,9 @@ def test_scores_are_measured_in_their_own_norm():
 
 def test_a_query_that_is_not_finite_is_caught():
     def run(data, streams):
-        return release(GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0), data, streams)
+        return release(
+            GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0), data, streams
+        )
 
     with pytest.raises(AuditError, match="moves by inf"):
         audit(run, np.zeros(3), np.array([0.0, math.nan, 0.0]))
