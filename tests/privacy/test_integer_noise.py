@@ -97,16 +97,27 @@ def test_a_settled_score_lies_between_the_chances_of_its_edges(sigma, word):
         assert drawn == 0 or low <= beyond(drawn - 0.5)
 
 
-def test_the_smallest_words_reach_beyond_the_62_bits(monkeypatch):
+@pytest.mark.parametrize(("sigma", "count", "distinct"), [(4.0, 200, 2), (10.0, 200, 4), (1000.0, 60, 30)])
+def test_the_smallest_words_reach_beyond_the_62_bits(monkeypatch, sigma, count, distinct):
     """A word of zeros says only that the tail is below 2^-62; the bytes behind it say how far out it lies."""
     monkeypatch.setattr(Keystream, "words64", lambda self, count: np.zeros(count, dtype=np.uint64))
-    drawn = sample_rounded_gaussian(Keystream(bytes(32)), 1000.0, 200)
-    least = 1000 * stats.norm.isf(2.0**-63)
-    assert (drawn >= math.floor(least)).all()
-    assert len(set(drawn.tolist())) > 50
-    # Given that, the tail is uniform below 2^-62.
-    tails = 2 * stats.norm.sf(drawn / 1000.0) * 2.0**62
-    assert stats.kstest(tails, "uniform").pvalue > 1e-4
+    drawn = sample_rounded_gaussian(Keystream(bytes(32)), sigma, count)
+    least = int(np.rint(sigma * stats.norm.isf(2.0**-63)))
+    assert (drawn >= least).all()
+    assert len(set(drawn.tolist())) >= distinct
+    # Given that, the tail is uniform below 2^-62; a whole number covers a range of it.
+    beyond = 2 * stats.norm.sf((drawn + 0.5) / sigma) * 2.0**62
+    reached = 2 * stats.norm.sf((drawn - 0.5) / sigma) * 2.0**62
+    for edge in (0.1, 0.3, 0.6):
+        slack = 5 * math.sqrt(edge * (1 - edge) / count)
+        assert (reached <= edge).mean() - slack <= edge <= (beyond <= edge).mean() + slack
+
+
+def test_the_bytes_behind_a_smallest_word_decide_also_where_sigma_is_small(monkeypatch):
+    """2^-126 < chance < 2^-125 is 12.9 deviations out, or 3.87 at sigma .3; from the word alone it would be 2.75."""
+    monkeypatch.setattr(Keystream, "words64", lambda self, count: np.zeros(count, dtype=np.uint64))
+    monkeypatch.setattr(Keystream, "bytes", lambda self, count: b"\1" + bytes(count - 1))
+    assert sample_rounded_gaussian(Keystream(bytes(32)), 0.3, 1).tolist() == [4]
 
 
 def test_the_rounded_gaussian_is_symmetric_and_has_the_stated_variance():
