@@ -9,7 +9,7 @@ A bound above the claim shows that the claim is false. A bound below it shows no
 """
 
 from dpsynth.privacy.audit.claim import Claim, Finding
-from dpsynth.privacy.audit.lower_bound import LowerBound, lower_bound
+from dpsynth.privacy.audit.error_rates import LowerBound, lower_bound
 from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.release_only import ReleaseOnly, discriminated
 from dpsynth.privacy.audit.trials import Workers

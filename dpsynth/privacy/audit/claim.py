@@ -12,7 +12,7 @@ from typing import Any
 
 from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SampledWithoutReplacementDpEvent
 
-from dpsynth.privacy.audit.lower_bound import LowerBound
+from dpsynth.privacy.audit.error_rates import LowerBound
 from dpsynth.privacy.events import DiscreteGaussianDpEvent, leaves
 from dpsynth.privacy.ledger import Charge, Plan
 

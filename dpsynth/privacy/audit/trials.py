@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -49,7 +50,7 @@ class Workers:
             return
         # Fresh processes: a forked copy of a process with threads may never wake up.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
+        with _single_threads(), ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
             wait([pool.submit(_begin) for _ in range(4 * processes)])  # they take seconds to start, which nobody counts
             yield cls(pool, processes)
 
@@ -93,6 +94,23 @@ class Workers:
         future: Future[Any] = Future()
         future.set_result(_trials(attack, first, last))
         return future
+
+
+@contextmanager
+def _single_threads() -> Generator[None]:
+    """Processes started in this block get one thread each: programs here are small, and threads that wait for each
+    other on a busy machine made them ten times slower."""
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _begin() -> None:

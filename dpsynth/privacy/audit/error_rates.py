@@ -37,6 +37,7 @@ from dpsynth.errors import ConfigError
 Target = Literal["mu", "epsilon"]
 Reals = NDArray[np.float64]
 THRESHOLDS = 200  # tried when one is chosen
+SMOOTHING = 12  # a moving average over a sixth of them
 LARGEST = 1e300  # stands for an infinite score
 FEWEST = 20  # runs of each kind, below which no bound is above zero in any case of interest
 
@@ -59,24 +60,16 @@ class Errors:
     def bounds(self) -> tuple[float, float]:
         """(FPR, FNR) upper bounds that hold together."""
         error = (1.0 - self.confidence) / 2.0
-        return (
-            largest_rate(self.false_positives, self.negatives, error),
-            largest_rate(self.false_negatives, self.positives, error),
-        )
+        first = largest_rate(self.false_positives, self.negatives, error)
+        return float(first), float(largest_rate(self.false_negatives, self.positives, error))
 
     def epsilon(self, delta: float) -> float:
         """The smallest epsilon at `delta` that these errors allow; 0 when they say nothing."""
-        fpr, fnr = self.bounds
-        ratios = [(1.0 - delta - fpr) / fnr, (1.0 - delta - fnr) / fpr]
-        return max(0.0, *(math.log(ratio) for ratio in ratios if ratio > 0))
+        return float(allowed_epsilon(*self.bounds, delta))
 
     def mu(self, rate: float = 1.0) -> float:
         """The smallest mu of a Gaussian release that these errors allow; `rate` of the Poisson sample it is made on."""
-        fpr, fnr = self.bounds
-        found = (1.0 - fnr - (1.0 - rate) * fpr) / rate
-        if not 0.0 < found or fpr >= 1.0:
-            return 0.0
-        return max(0.0, float(ndtri(min(found, 1.0 - 1e-16)) + ndtri(1.0 - fpr)))
+        return float(allowed_mu(*self.bounds, rate))
 
 
 @dataclass(frozen=True)
@@ -96,11 +89,26 @@ class LowerBound:
     runs: int
 
 
-def largest_rate(errors: int, trials: int, error: float) -> float:
-    """The Clopper-Pearson upper bound on a rate, at confidence 1 - `error`, from `errors` in `trials`."""
-    if errors >= trials:
-        return 1.0
-    return float(beta.isf(error, errors + 1, trials - errors))
+def largest_rate(errors: ArrayLike, trials: int, error: float) -> Reals:
+    """The Clopper-Pearson upper bounds on rates, at confidence 1 - `error`, from `errors` in `trials`."""
+    counts = np.asarray(errors, dtype=np.float64)
+    bounds = beta.isf(error, counts + 1, np.maximum(trials - counts, 0.5))
+    return np.where(counts >= trials, 1.0, bounds)
+
+
+def allowed_epsilon(fpr: ArrayLike, fnr: ArrayLike, delta: float) -> Reals:
+    """The smallest epsilon at `delta` that allows these error rates, 0 at least."""
+    first, second = np.asarray(fpr), np.asarray(fnr)
+    ratios = np.maximum((1.0 - delta - first) / second, (1.0 - delta - second) / first)
+    return np.log(np.maximum(ratios, 1.0))
+
+
+def allowed_mu(fpr: ArrayLike, fnr: ArrayLike, rate: float = 1.0) -> Reals:
+    """The smallest mu that allows these error rates, 0 at least."""
+    first, second = np.asarray(fpr), np.asarray(fnr)
+    found = (1.0 - second - (1.0 - rate) * first) / rate  # of the runs in which the record was in the sample
+    reached = ndtri(np.clip(found, 0.0, 1.0 - 1e-16)) + ndtri(np.clip(1.0 - first, 0.0, 1.0))
+    return np.maximum(np.nan_to_num(reached, nan=0.0, neginf=0.0), 0.0)
 
 
 def lower_bound(
@@ -111,7 +119,7 @@ def lower_bound(
     target: Target = "mu",
     rate: float = 1.0,
     confidence: float = 0.95,
-    choosing: float = 0.25,
+    choosing: float = 0.1,
 ) -> LowerBound:
     """The bound from scores of runs without and with the record, (n,) and (m,) numbers, larger speaking for the record.
 
@@ -122,7 +130,7 @@ def lower_bound(
     zero, one = (_finite(scores) for scores in (without, with_record))
     if min(zero.size, one.size) < FEWEST:
         raise ConfigError(f"runs={zero.size + one.size}: an audit needs at least {2 * FEWEST} runs")
-    first = [max(1, round(choosing * scores.size)) for scores in (zero, one)]
+    first = [max(FEWEST // 2, round(choosing * scores.size)) for scores in (zero, one)]
     threshold = chosen_threshold(zero[: first[0]], one[: first[1]], delta, target, rate, confidence)
     errors = errors_at(threshold, zero[first[0] :], one[first[1] :], confidence)
     mu = errors.mu(rate)
@@ -139,19 +147,24 @@ def errors_at(threshold: float, without: Reals, with_record: Reals, confidence: 
 def chosen_threshold(
     without: Reals, with_record: Reals, delta: float, target: Target, rate: float, confidence: float
 ) -> float:
-    """The threshold whose bound on these runs is largest; among equals the one in the middle."""
+    """The threshold about which the bounds on these runs are largest: a moving average, because a single bound on few
+    runs is largest where chance has favoured it."""
     places = np.linspace(0.0, 1.0, THRESHOLDS)
     candidates = np.unique(np.quantile(np.concatenate([without, with_record]), places, method="lower"))
     # Between neighbouring scores, so that equal scores fall on one side whatever their last digits.
-    candidates = np.unique(np.append((candidates[1:] + candidates[:-1]) / 2, candidates[-1:]))
-    found: list[tuple[float, float]] = []
-    for threshold in candidates.tolist():
-        errors = errors_at(threshold, without, with_record, confidence)
-        bound = errors.mu(rate) if target == "mu" else errors.epsilon(delta)
-        right = 1 - errors.false_positives / errors.negatives - errors.false_negatives / errors.positives
-        found.append((bound, right))
-    best = [k for k, value in enumerate(found) if value == max(found)]
-    return float(candidates[best[len(best) // 2]])
+    candidates = np.append(candidates[1:] / 2 + candidates[:-1] / 2, candidates[-1])
+    false_positives = without.size - np.searchsorted(np.sort(without), candidates, side="right")
+    false_negatives = np.searchsorted(np.sort(with_record), candidates, side="right")
+    error = (1.0 - confidence) / 2.0
+    fpr = largest_rate(false_positives, without.size, error)
+    fnr = largest_rate(false_negatives, with_record.size, error)
+    bounds = allowed_mu(fpr, fnr, rate) if target == "mu" else allowed_epsilon(fpr, fnr, delta)
+    # Where no threshold proves anything yet, the one that is right most often.
+    merits = bounds + 1e-3 * (1.0 - false_positives / without.size - false_negatives / with_record.size)
+    window = np.ones(1 + 2 * (candidates.size // SMOOTHING))
+    smooth = np.convolve(merits, window, mode="same") / np.convolve(np.ones(merits.size), window, mode="same")
+    best = np.flatnonzero(smooth >= smooth.max() - 1e-12)
+    return float(candidates[best[best.size // 2]])
 
 
 def gaussian_epsilon(mu: float, delta: float, rate: float = 1.0) -> float:
