@@ -1,4 +1,4 @@
-"""The `dpsynth` command: `dpsynth schema FILE`, `dpsynth encode FILES OUT`, `dpsynth audit`, and the three scripts under one name."""
+"""The `dpsynth` command: schema, encode, audit and datalens-flags, and the three scripts under one name."""
 
 import sys
 

@@ -117,9 +117,8 @@ def line(finding: Finding) -> str:
 
 def show(findings: list[Finding], console: Console) -> None:
     """All findings as one table."""
-    table = Table(
-        title=f"Lower bounds at confidence {findings[0].confidence:g} each", title_justify="left", box=None, pad_edge=False
-    )
+    title = f"Lower bounds at confidence {findings[0].confidence:g} each"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("method", "data", "attacker sees"):
         table.add_column(name)
     for name in ("epsilon", "audited", "mu", "audited", "runs"):

@@ -53,10 +53,14 @@ class FileFit:
     shares: Shares
 
     def __call__(self, data: Mapping[str, Any], streams: Streams) -> Fitted:
-        rows = rows_to_fit(data, None, self.domain)
+        rows = self.rows(data)
         budget = self.plan.budget
         plan = self.plan if budget.neighbours == "add_remove" else self.recipe.plan_for(rows, budget, self.shares)
         return self.recipe.fit(rows, plan, streams)
+
+    def rows(self, data: Mapping[str, Any]) -> Any:
+        """The rows that are left to fit to, as `train` would read them."""
+        return rows_to_fit(data, None, self.domain)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dpsynth.privacy.ledger import Charge, Plan
 
 @dataclass(frozen=True)
 class Claim:
-    """epsilon at delta, for one unit of the budget, and mu where all releases together are claimed to be mu-Gaussian DP.
+    """epsilon at delta for one unit of the budget; mu where all releases together are claimed to be mu-Gaussian DP.
 
     secret_batches: whether part of the proof is that nobody knows which rows stood in which batch.
     """

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.privacy.audit.white_box import PILOTS, SEED
+from dpsynth.privacy.audit.witness import vector
 from dpsynth.privacy.random import PrivacyStream, Streams
 
 Reals = NDArray[np.float64]
@@ -93,11 +94,12 @@ class ReleaseOnly:
         """One run as a vector of numbers."""
         fitted = self.fitted(world, number)
         tensors = fitted.tensors()
-        numbers = [np.array([float(fitted.statement.get("rows") or 0)]), seen_values(fitted.sample(SAMPLE, seed=0), self.record)]
+        rows = float(fitted.statement.get("rows") or 0)
+        numbers = [np.array([rows]), seen_values(fitted.sample(SAMPLE, seed=0), self.record)]
         for name, shape in (self.shapes or {}).items():
             tensor = tensors.get(name)
             fits = tensor is not None and tuple(tensor.shape) == shape
-            numbers.append(tensor.detach().double().flatten().numpy() if fits and tensor is not None else np.zeros(shape).reshape(-1))
+            numbers.append(vector(tensor if fits else torch.zeros(shape)))
         return np.nan_to_num(np.concatenate(numbers)[:MOST], posinf=0.0, neginf=0.0)
 
 

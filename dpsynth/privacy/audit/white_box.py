@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -117,10 +118,8 @@ class WhiteBox:
 
     def _witness(self, key: bytes, world: int) -> Witness:
         witness = Witness(key, infinite=self.infinite, stop=self.stop)
-        try:
+        with suppress(Enough):
             self.program(self.data[world], Streams(SEED, privacy=witness))
-        except Enough:
-            pass
         return witness
 
     def _replayed(self, witness: Witness, key: bytes, world: int) -> tuple[list[Release], bool]:

@@ -82,5 +82,5 @@ def test_any_program_can_be_asked_for_its_canaries():
 
     run = canary_run(program, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
     assert run.right >= 36
-    coinless = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
-    assert coinless.epsilon(1e-5) == 0.0
+    silent = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
+    assert silent.epsilon(1e-5) == 0.0
