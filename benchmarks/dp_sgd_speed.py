@@ -67,10 +67,8 @@ def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Call
 
     def private(mode: Mode, noise_multiplier: float, one_vector: bool = False) -> Callable[[int], None]:
         network = build()
-        batches = PoissonBatches(rate=batch_size / len(TABLE), steps=10**6)
-        recipe = DPSGD(batches, 1.0, noise_multiplier, divisor=batch_size)
+        recipe, ledger = planned(noise_multiplier, batch_size)
         engine = clipped_gradients(mode, network, 1.0)
-        stream = PrivacyStream.fresh(infinite=noise_multiplier == 0)
 
         if one_vector:
             weights = engine.coordinates.weights()
@@ -81,10 +79,10 @@ def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Call
 
         def step(t: int) -> None:
             if weights is None:
-                recipe.step(t, engine, data, stream)
+                recipe.step(t, engine, data, ledger, batch_size)
                 adam.step()
             else:
-                weights.grad = recipe.gradient(t, engine, data, stream)
+                weights.grad = recipe.gradient(t, engine, data, ledger, batch_size)
                 adam.step()
                 engine.coordinates.write(weights)
 
@@ -92,12 +90,11 @@ def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Call
 
     def noise() -> Callable[[int], None]:
         network = build()
-        recipe = DPSGD(PoissonBatches(rate=batch_size / len(TABLE), steps=10**6), 1.0, 9.3, divisor=batch_size)
+        recipe, ledger = planned(9.3, batch_size)
         engine = clipped_gradients("fused", network, 1.0)
-        stream = PrivacyStream.fresh()
 
         def step(t: int) -> None:
-            recipe.gradient(t, engine, tuple(x[:0] for x in data), stream)
+            recipe.gradient(t, engine, tuple(x[:0] for x in data), ledger, batch_size)
 
         return step
 
@@ -110,6 +107,14 @@ def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Call
     steps["opacus hooks"] = private("hooks", 9.3)
     steps["functorch"] = private("functorch", 9.3)
     return numbers, steps
+
+
+def planned(noise_multiplier: float, batch_size: int) -> tuple[DPSGD, Ledger]:
+    """Steps without end under a budget that only asks for some noise, or for none."""
+    batches = PoissonBatches(rate=batch_size / len(TABLE), steps=10_000)
+    sgd = DPSGD.sampled("dp-sgd", "add_remove", batches, noise_multiplier, 1.0)
+    budget = Budget(1e6 if noise_multiplier else float("inf"), 1e-5)
+    return sgd, Ledger(Plan(budget, (sgd,)), Streams())
 
 
 def measure(steps: dict[str, Callable[[int], None]], repeats: int) -> dict[str, float]:

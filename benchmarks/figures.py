@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from dpsynth.commands import kept_options
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.selection import Selection
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
 from dpsynth.metrics.association import Association
 from dpsynth.metrics.comparison import Comparison, Counts
@@ -102,7 +103,8 @@ def pieces(run: Path):
     """(name of the data, training rows, holdout rows, fitted model) of a finished run."""
     kept = kept_options.read(RunFolder(run))
     fitted = load(run)
-    source = opened(kept["data"], kept["columns"])
+    selection = Selection(RunFolder(run).kept_key(), kept["privacy"]["neighbours"])
+    source = opened(kept["data"], kept["columns"], selection)
     assert source.holdout is not None, "pictures compare with rows the model has not seen"
     return kept["data"]["name"], source.train.redeclare(fitted.domain), source.holdout.redeclare(fitted.domain), fitted
 

@@ -28,10 +28,12 @@ from rich.table import Table as Shown
 
 import dpsynth
 from dpsynth.data import Images, sources
+from dpsynth.data.selection import Selection
 from dpsynth.figures import image_grid
 from dpsynth.metrics.images import ImageClassifier, classify
 from dpsynth.models import Synthesizer
 from dpsynth.privacy import Streams
+from dpsynth.privacy.random import seeded_key
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 
@@ -45,7 +47,7 @@ def recipe_of(model: str, overrides: list[str]) -> Synthesizer:
 def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]:
     """(to fit to, to judge with)"""
     place = {"root": Path(root) / name} if root and name != "digits" else {}
-    source = sources.load(name, **place)
+    source = sources.load(name, Selection(seeded_key(0)), **place)
     if not validate:
         return source.train, source.holdout
     cut = len(source.train) * 5 // 6
@@ -65,7 +67,7 @@ def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, w
     train, real = opened(data, wanted.root, wanted.validate)
     budget = dpsynth.Budget(epsilon, wanted.delta)
     begun = time.perf_counter()
-    fitted = recipe.fit(train, budget, Streams(seed, infinite=not budget.private))
+    fitted = recipe.fit(train, budget, Streams(seed))
     fit = time.perf_counter() - begun
     begun = time.perf_counter()
     synthetic = fitted.sample(wanted.samples, seed=seed)

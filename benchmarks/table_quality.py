@@ -21,9 +21,11 @@ from rich.table import Table as Shown
 
 import dpsynth
 from dpsynth.data import Table, sources
+from dpsynth.data.selection import Selection
 from dpsynth.metrics import Settings, evaluate
 from dpsynth.models import Synthesizer
 from dpsynth.privacy import Streams
+from dpsynth.privacy.random import seeded_key
 
 SCORES = ("tv_1way", "tv_2way", "tv_3way", "boosting_auc", "boosting_r2")
 Method = Callable[[Table, dpsynth.Budget, int], tuple[pd.DataFrame, float]]  # -> synthetic rows, seconds of the fit
@@ -53,7 +55,7 @@ def fitting(recipe: Synthesizer) -> Method:
 
     def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
         begun = time.perf_counter()
-        fitted = recipe.fit(train, budget, Streams(seed, infinite=not budget.private))
+        fitted = recipe.fit(train, budget, Streams(seed))
         seconds = time.perf_counter() - begun
         return fitted.sample(len(train), seed=seed).frame, seconds
 
@@ -62,10 +64,10 @@ def fitting(recipe: Synthesizer) -> Method:
 
 def compare(methods: Mapping[str, Method], wanted: argparse.Namespace) -> list[dict[str, Any]]:
     """One row for each method, epsilon and seed, printed as they come; the first is the real training rows."""
-    source = sources.load(wanted.data, **({"path": wanted.path} if wanted.path else {}))
+    source = sources.load(wanted.data, Selection(seeded_key(0)), **({"path": wanted.path} if wanted.path else {}))
     train, holdout = source.train, source.holdout
     if wanted.validate:
-        train, holdout = train.split(0.2, seed=0)
+        train, holdout = train.split(0.2, seeded_key(0))
     assert holdout is not None
     few = {"replicates": 2, "costly_replicates": 2}  # the first row shows what real rows score
     settings = Settings(families=("marginals", "utility"), learners=("boosting",), **few)

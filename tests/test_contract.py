@@ -22,6 +22,7 @@ from dpsynth.data.table import Table
 from dpsynth.models.synthesizer import Synthesizer
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.replay import audit
+from dpsynth.testing import check_noise, check_replay, example_rows
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
@@ -91,7 +92,7 @@ def test_a_plan_is_public_so_it_is_the_same_twice(recipe, domain):
 def test_a_fit_spends_what_was_planned(recipe, people, neighbours):
     plan = recipe.plan(people.domain, budget_of(neighbours))
     statement = recipe.fit(people, plan).statement
-    assert statement["charges"] == [charge.to_dict() for charge in plan.charges]
+    assert statement["charges"] == plan.to_dict()["charges"]
     assert statement["finished"]
     assert statement["private"]
     assert statement["neighbours"] == neighbours
@@ -193,6 +194,17 @@ def test_open_bounds_and_categories_are_bought_within_the_budget(recipe, people,
     assert fitted.statement["proven"]["epsilon"] <= 4
     assert not fitted.domain.undeclared
     assert len(fitted.sample(20)) == 20
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_what_is_drawn_is_what_is_charged(recipe, neighbours):
+    check_noise(recipe, example_rows(60), budget_of(neighbours))
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 100.0])
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_replay_without_the_first_the_middle_and_the_last_row(recipe, neighbours, epsilon):
+    check_replay(recipe, example_rows(60), budget_of(neighbours, epsilon))
 
 
 NARROW = Domain(

@@ -21,6 +21,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.synthesizer import Synthesizer
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.replay import audit
+from dpsynth.testing import check_noise, check_replay, example_images
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
@@ -102,7 +103,7 @@ def test_a_plan_needs_no_data_and_keeps_to_the_budget(recipe, neighbours, epsilo
 def test_a_fit_spends_what_was_planned(recipe, images, neighbours):
     plan = recipe.plan(images.domain, budget_of(neighbours))
     statement = recipe.fit(images, plan).statement
-    assert statement["charges"] == [charge.to_dict() for charge in plan.charges]
+    assert statement["charges"] == plan.to_dict()["charges"]
     assert statement["finished"]
     assert statement["private"]
     json.dumps(statement, allow_nan=False)
@@ -194,6 +195,17 @@ def test_no_image_and_no_exact_count_is_in_the_files(recipe, tmp_path):
         return b"9876" in content
 
     assert not all(counted(turn) for turn in range(4))
+
+
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_what_is_drawn_is_what_is_charged(recipe, neighbours):
+    check_noise(recipe, example_images(60), budget_of(neighbours))
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 100.0])
+@pytest.mark.parametrize("neighbours", RELATIONS)
+def test_replay_without_the_first_the_middle_and_the_last_image(recipe, neighbours, epsilon):
+    check_replay(recipe, example_images(60), budget_of(neighbours, epsilon))
 
 
 EXTREME = st.sampled_from([0, 255])

@@ -26,6 +26,7 @@ ARROWS = {
     "vi": {"data", "privacy", "networks", "training"},
     "inference": set(),
     "models": {"data", "privacy", "networks", "marginals", "training", "evolution", "vi"},
+    "testing": {"data", "privacy", "models"},
     "commands": {"data", "privacy", "marginals", "training", "models", "metrics", "figures", "report"},
 }
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "base", "core", "common", "misc", "tools", "stuff"}

@@ -22,6 +22,7 @@ from dpsynth.data import tabular_files
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError, DataError
 from dpsynth.metrics.validity import legible
@@ -95,7 +96,8 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     kept = kept_options.read(run)
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
-    source: Any = opened(kept["data"], kept.get("columns"))
+    selection = Selection(run.kept_key(), kept["privacy"]["neighbours"])
+    source: Any = opened(kept["data"], kept.get("columns"), selection)
     out = Path(options.out) if options.out else run.private
     return Candidate(
         train=source.train.redeclare(fitted.domain),

@@ -8,6 +8,7 @@ from dpsynth.data import sources
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection, check_rows, limit_probability
 from dpsynth.data.sources.source import Source, declared
 from dpsynth.data.table import Table
 from dpsynth.data.toy import LAWS
@@ -17,11 +18,14 @@ from dpsynth.marginals.encoded_files import EncodedFiles
 ENCODED = "encoded"  # data=encoded: what dpsynth encode has written
 
 
-def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Domain | ImageDomain:
+def declared_domain(
+    data: Mapping[str, Any], columns: Sequence[str] | None = None, neighbours: str = "add_remove"
+) -> Domain | ImageDomain:
     """The domain that `opened` will have, from the schema alone.
 
     `data.n_train` is a public limit, so it lowers the declared number of rows.  Raises `ConfigError` for an
-    unknown source or toy law, and `SchemaError` as `Domain.from_yaml`.
+    unknown source or toy law, a limit or persons that the relation `neighbours` does not allow, and `SchemaError` as
+    `Domain.from_yaml`.
     """
     name = str(data.get("name"))
     if name == ENCODED:
@@ -42,7 +46,10 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     else:
         domain = declared(data.get("schema"), name)
     limit = data.get("n_train")
-    if isinstance(limit, int) and limit > 0:
+    if limit is not None:
+        check_rows(limit)
+        if neighbours == "add_remove":
+            limit_probability(limit, domain.rows)
         domain = replace(domain, rows=min(limit, domain.rows or limit))
     if columns is None:
         return domain
@@ -51,19 +58,39 @@ def declared_domain(data: Mapping[str, Any], columns: Sequence[str] | None = Non
     return domain.select(columns)
 
 
+def rows_of_person(data: Mapping[str, Any], neighbours: str = "add_remove") -> int | None:
+    """The bound on the rows of a person that the options ask for; None when rows are protected, not persons.
+
+    Raises `ConfigError` for persons under replace_one.
+    """
+    if data.get("person") is None:
+        if data.get("max_rows_per_person") is not None:
+            raise ConfigError("data.max_rows_per_person needs data.person, the column that says whose row it is")
+        return None
+    if neighbours == "replace_one":
+        raise ConfigError(
+            "data.person needs privacy.neighbours=add_remove: once each person's rows are bounded, the number of "
+            "rows is not public, which replace_one takes for granted"
+        )
+    most = data.get("max_rows_per_person")
+    return 1 if most is None else most
+
+
 def rows_to_fit(
     data: Mapping[str, Any],
     columns: Sequence[str] | None,
     domain: Domain | ImageDomain,
+    selection: Selection,
     tell: Callable[[str], object] | None = None,
 ) -> Table | EncodedFiles | Images:
     """The training rows in `domain`: in memory, or encoded files, of which no row is opened here.
 
+    selection: the secret rule of the run by which its training rows are chosen.
     tell: called with a line on the files that were used, once they have been opened.
     """
     if data.get("name") == ENCODED:
         return encoded_files(data)
-    source = opened(data, columns)
+    source = opened(data, columns, selection)
     if tell is not None:
         tell(f"Data, read from {source.provenance}")
     rows: Any = source.train  # of the kind that `domain` describes
@@ -80,19 +107,16 @@ def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:
     return EncodedFiles.open(data["path"])
 
 
-def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None) -> Source:
-    """The rows: those of the source, or only the `columns` of them."""
+def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None, selection: Selection | None = None) -> Source:
+    """The rows: those of the source, or only the `columns` of them. selection: as in `sources.load`."""
     if data.get("name") == ENCODED:
         raise ConfigError(
             "data=encoded holds codes, not rows to compare with: "
             "judge the run with real=... synthetic=RUN/release/synthetic.csv schema=..."
         )
-    source = sources.load(**data)
+    source = sources.load(selection=selection, **data)
     if columns is None or isinstance(source.domain, ImageDomain):
         return source
-    domain = source.domain.select(columns)
-    train, holdout = (
-        table and Table(table.frame.loc[:, list(columns)], domain) for table in (source.train, source.holdout)
-    )
+    train, holdout = (rows and rows.select(columns) for rows in (source.train, source.holdout))
     assert train is not None, "every source has rows to train on"
     return Source(train, holdout, source.provenance)

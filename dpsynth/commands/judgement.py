@@ -26,9 +26,8 @@ from dpsynth.metrics.images import LOGISTIC_ROWS
 from dpsynth.metrics.score import Score
 from dpsynth.metrics.suite import Settings, evaluate, evaluate_images
 from dpsynth.metrics.validity import with_files
-from dpsynth.privacy.accounting import prove
+from dpsynth.privacy.accounting import StatedCharge, prove
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge
 from dpsynth.report import Page, absences, scores_table, verdict
 
 
@@ -127,7 +126,7 @@ def epsilon_alone(statement: Mapping[str, Any]) -> dict[str, float]:
         return {}
     try:
         budget = Budget.from_dict({**statement["target"], **statement})
-        charges = [Charge.from_dict(charge) for charge in statement["charges"]]
+        charges = [StatedCharge.from_dict(charge) for charge in statement["charges"]]
         return {charge.name: prove([charge], budget).epsilon for charge in charges}
     except (DpsynthError, KeyError, TypeError, ValueError):
         return {}

@@ -33,7 +33,7 @@ class PrivacyOptions:
     discovery_share: float = 0.1
     count_share: float = 0.01
 
-    def budget(self, rows_per_person: int) -> Budget:
+    def budget(self, rows_per_person: int | None = None) -> Budget:
         if self.neighbours not in ("add_remove", "replace_one"):
             raise ConfigError(f"privacy.neighbours={self.neighbours}: choose add_remove or replace_one")
         return Budget(self.epsilon, self.delta, self.neighbours, rows_per_person)

@@ -1,12 +1,13 @@
 """The folder of one run: what may be handed out in `release/`, what may not in `private/`.
 
     run/release/   model.json  model.safetensors  privacy.json  synthetic.csv
-    run/private/   config.yaml  data.txt  checkpoint/  train_log.csv  scores.json  report.html  figures/
+    run/private/   config.yaml  rows.key  data.txt  checkpoint/  train_log.csv  scores.json  report.html  figures/
 
 A run is finished when `release/` is there: it is written aside and appears whole.  Finished runs are never
 overwritten by accident.
 """
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,26 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.private / "config.yaml"
+
+    @property
+    def rows_key(self) -> Path:
+        """The secret key by which the rows of this run were selected (data/selection.py)."""
+        return self.private / "rows.key"
+
+    def keep_key(self, key: bytes) -> None:
+        """Write the key, for its owner's eyes only."""
+        with open(os.open(self.rows_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(key.hex() + "\n")
+
+    def kept_key(self) -> bytes:
+        """The key of this run; `ArtifactError` when it did not stay with the run."""
+        try:
+            return bytes.fromhex(self.rows_key.read_text(encoding="ascii").strip())
+        except (OSError, ValueError):
+            raise ArtifactError(
+                f"{self.rows_key}: missing or damaged, so the rows that this run was trained on cannot be found again; "
+                " start a new run, or judge the release with real=... holdout=... synthetic=... schema=..."
+            ) from None
 
     @property
     def checkpoint(self) -> Path:

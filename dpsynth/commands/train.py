@@ -12,15 +12,16 @@ from rich.console import Console
 
 from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, rows_to_fit
+from dpsynth.commands.declaration import declared_domain, rows_of_person, rows_to_fit
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.selection import Selection
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
-from dpsynth.privacy.processes import joined, leading, together
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.processes import joined, leading, shared_key, together
+from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, listen
 
 
@@ -46,23 +47,26 @@ def train(config: DictConfig) -> None:
         kept_options.refuse_interpolation(kept)
     options = typed(TrainOptions, kept)
     recipe = options.recipe()
-    domain = declared_domain(options.data, options.columns)
-    budget = options.privacy.budget(rows_per_person=options.data.get("max_rows_per_person") or 1)
+    neighbours = options.privacy.neighbours
+    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
+    domain = declared_domain(options.data, options.columns, neighbours)
     plan = recipe.plan(domain, budget, options.privacy.shares())
     print_plan(plan, domain, console)
     if options.privacy.dry_run:
         return
 
     # The data are opened, and a folder is claimed for what comes of them.
+    key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
+    selection = Selection(shared_key(key), budget.neighbours)
     files: list[str] = []
-    rows = rows_to_fit(options.data, options.columns, domain, files.append)
+    rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
     if isinstance(rows, EncodedFiles):
         rows.verify()  # a refusal that depends on private rows comes before any budget is spent
     if options.trainer.private_console:
         console.print(*files, sep="\n", markup=False, highlight=False, soft_wrap=True)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
-    streams = Streams(options.seed, options.privacy.noise, infinite=not budget.private)  # type: ignore[arg-type]
+    streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
     if not leading():  # helps to fit, and writes nothing
         recipe.fit(rows, plan, streams, settings=options.trainer)
         return
@@ -71,6 +75,7 @@ def train(config: DictConfig) -> None:
         if run.path != wanted:
             console.print(f"{wanted} holds another run, so this one goes to {run.path}", markup=False, highlight=False)
         kept_options.write(run, kept, chosen())
+        run.keep_key(selection.key)
     (run.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
 
     checkpoint = Checkpoint(run.checkpoint)

@@ -67,6 +67,10 @@ class Codec:
                 )
         self.dtype = np.dtype(np.uint8 if max(self.sizes) <= 256 else np.uint16)
 
+    def under(self, domain: Domain) -> Codec:
+        """The codec of the same recipe for `domain`: this one, unless bounds or categories were completed since."""
+        return self if domain == self.domain else Codec(domain, self.bins)
+
     def edges(self, name: str) -> np.ndarray:
         """(value_bins + 1,) float64 bin edges of a column on the unit interval."""
         return self[name].edges

@@ -17,7 +17,9 @@ import pandas as pd
 
 from dpsynth.data import tabular_files
 from dpsynth.data.columns import MISSING_VALUES
-from dpsynth.data.columns.raw import as_text, blank, factorize, series_of, to_numbers, to_seconds
+from dpsynth.data.columns.numerals import to_numbers
+from dpsynth.data.columns.raw import as_text, blank, distinct, series_of
+from dpsynth.data.columns.timestamps import to_seconds
 from dpsynth.data.schema import PRIVATE, dump_yaml
 
 _LONGEST_LIST = 60  # distinct texts that are still listed
@@ -60,7 +62,7 @@ def _guess(series: pd.Series) -> tuple[dict[str, Any], list[str]]:
 def _kind(known: pd.Series) -> tuple[dict[str, Any], list[str]]:
     if not len(known):
         return {"kind": "category", "categories": PRIVATE}, ["the column has no values"]
-    texts = sorted({as_text(value) for value in factorize(known)[1]})
+    texts = sorted({as_text(value) for value in distinct(known)[1]})
     if {text.casefold() for text in texts} <= {"true", "false"}:
         return {"kind": "boolean"}, ["read from the data"]
     numbers = to_numbers(known)

@@ -10,20 +10,25 @@ import numpy as np
 
 from dpsynth.data import image_files
 from dpsynth.data.image_domain import ImageDomain
-from dpsynth.errors import ConfigError, DataError, SchemaError
+from dpsynth.data.selection import Neighbours, Selection, check_rows, check_share, limit_probability
+from dpsynth.errors import DataError, SchemaError
 
 
 class Images:
     """Images and their classes.
 
     pixels: (n, channels, height, width) uint8. labels: (n,) int64 codes of `domain.classes`, None without classes.
+    coverage: which images of the data are here and with which probability, for the privacy statement.
     Raises `DataError` when they do not fit the domain.
     """
 
     suffix: ClassVar[str] = ".npz"  # of the file that samples are written to
     unit: ClassVar[str] = "images"
+    rows_per_person: ClassVar[None] = None  # images name no persons
 
-    def __init__(self, pixels: np.ndarray, labels: np.ndarray | None, domain: ImageDomain) -> None:
+    def __init__(
+        self, pixels: np.ndarray, labels: np.ndarray | None, domain: ImageDomain, coverage: tuple[str, ...] = ()
+    ) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != domain.shape:
             raise DataError(
                 f"images: expected uint8 pixels of shape (n, {', '.join(map(str, domain.shape))}), "
@@ -38,7 +43,7 @@ class Images:
             if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(domain.classes):
                 raise DataError(f"images: a label lies outside 0 .. {len(domain.classes) - 1}")
             labels = labels.astype(np.int64)
-        self.pixels, self.labels, self.domain = pixels, labels, domain
+        self.pixels, self.labels, self.domain, self.coverage = pixels, labels, domain, coverage
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -48,28 +53,47 @@ class Images:
 
     def take(self, index: np.ndarray) -> Images:
         """The images at the positions `index`, int64 (m,), in that order."""
-        return Images(self.pixels[index], None if self.labels is None else self.labels[index], self.domain)
+        return Images(
+            self.pixels[index], None if self.labels is None else self.labels[index], self.domain, self.coverage
+        )
 
     def head(self, rows: int) -> Images:
         """The first images."""
         return self.take(np.arange(min(rows, len(self))))
 
-    def subset(self, rows: int, seed: int = 0) -> Images:
-        """At most so many images, chosen evenly by the seed. The guarantee then speaks of these images."""
-        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-            raise ConfigError(f"the number of images to keep must be a positive whole number, got {rows!r}")
-        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:rows]))
+    def subset(self, rows: int, key: bytes, neighbours: Neighbours = "add_remove") -> Images:
+        """About so many images, or exactly so many, in their old order; as `Table.subset`."""
+        check_rows(rows, "images")
+        selection = Selection(key, neighbours)
+        if neighbours == "replace_one":
+            return self._covered(selection.fixed("n_train", len(self), rows), f"{rows} images")
+        probability = limit_probability(rows, self.domain.rows)
+        kept = selection.chosen("n_train", self._contents(selection), probability)
+        return self._covered(kept, f"each image with probability {probability:.4g}")
 
-    def split(self, holdout: float, seed: int = 0) -> tuple[Images, Images]:
-        """(train, holdout). Every image goes to the holdout by a draw of its own, so one more never moves another."""
-        if isinstance(holdout, bool) or not 0 < holdout < 1:
-            raise ConfigError(f"holdout must be a share between 0 and 1, got {holdout!r}")
-        held = np.random.default_rng(seed).random(len(self)) < holdout
-        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
+    def split(self, holdout: float, key: bytes, neighbours: Neighbours = "add_remove") -> tuple[Images, Images]:
+        """(train, holdout), by the content of every image; as `Table.split`."""
+        check_share(holdout)
+        selection = Selection(key, neighbours)
+        held = selection.chosen("holdout", self._contents(selection), holdout)
+        told = share_of_images(neighbours)
+        return self._covered(~held, told.format(1 - holdout)), self._covered(held, told.format(holdout))
+
+    def _contents(self, selection: Selection) -> np.ndarray:
+        """(n, 2) uint64 digests of pixels and label."""
+        codes = np.zeros(len(self), dtype="<i8") if self.labels is None else self.labels.astype("<i8")
+        pairs = zip(self.pixels, codes, strict=True)
+        return selection.digests_of_arrays([code.tobytes() + pixels.tobytes() for pixels, code in pairs])
+
+    def _covered(self, kept: np.ndarray, told: str) -> Images:
+        """The images where `kept`, and a clause on them for the statement."""
+        images = self.take(np.flatnonzero(kept))
+        images.coverage = (*self.coverage, told)
+        return images
 
     def redeclare(self, domain: ImageDomain) -> Images:
         """The same images under another domain of the same shape and classes."""
-        return Images(self.pixels, self.labels, domain)
+        return Images(self.pixels, self.labels, domain, self.coverage)
 
     @property
     def content_hash(self) -> str:
@@ -102,3 +126,8 @@ class Images:
             return cls(pixels, labels, domain)
         except (DataError, SchemaError, IndexError) as error:
             raise DataError(f"'{path}': {error}") from None
+
+
+def share_of_images(neighbours: Neighbours) -> str:
+    """How a part of the images is described in a statement; to be filled with the share."""
+    return "{:.4g} of the images" if neighbours == "replace_one" else "each image with probability {:.4g}"

@@ -19,6 +19,7 @@ from dpsynth.data import tabular_files
 from dpsynth.data.columns import POLICIES, Category, Column, Policy
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Neighbours, Selection, check_rows, check_share, limit_probability
 from dpsynth.errors import ConfigError, DataError
 
 Policies = Policy | Mapping[str, Policy]
@@ -33,6 +34,10 @@ class Table:
             (and dates) and one for `categories` (and booleans)
     person  a column that says whose row it is; unless the domain declares it, it is set aside, not a
     column of the table
+
+    Two public attributes say how the rows came about; they go along with every selection of rows:
+    rows_per_person  the most rows of one person, once `bound_contributions` has seen to it; None before
+    coverage         which rows of the data are here and with which probability, for the privacy statement
     """
 
     suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
@@ -54,7 +59,12 @@ class Table:
                 self.invalid[column.name] = changed
         self.frame = pd.DataFrame(columns)
         self.person = person
-        self.people = None if person is None else _identify(series_of(frame, person), domain.missing_values)
+        self.rows_per_person: int | None = None
+        self.coverage: tuple[str, ...] = ()
+        self.people: np.ndarray | None = None  # (n,) int64 number of each row's person, -1 for none
+        self._names: tuple[str, ...] = ()  # the persons' names, by number
+        if person is not None:
+            self.people, self._names = _identify(series_of(frame, person), domain.missing_values)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -117,64 +127,110 @@ class Table:
         """The first rows."""
         return self._take(np.arange(min(rows, len(self))))
 
-    def subset(self, rows: int, seed: int = 0) -> Table:
-        """At most so many rows, chosen evenly by the seed, in their old order. The guarantee then speaks
-        of these rows.
+    def subset(self, rows: int, key: bytes, neighbours: Neighbours = "add_remove") -> Table:
+        """About so many rows, or exactly so many, in their old order. The guarantee then covers a part of the rows.
+
+        Args:
+            rows: under add_remove the expected number: every row (or person) is kept with probability
+                rows / `domain.rows`, so that one row more in the file never moves another; under replace_one the
+                number itself.
+            key: 32 secret bytes, from `dpsynth.fresh_key()`; the same key keeps the same rows.
+            neighbours: the relation of the budget that the rows will be used with.
+
+        Raises:
+            ConfigError: `rows` is no positive whole number; the schema declares no `rows` under add_remove.
         """
-        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-            raise ConfigError(f"the number of rows to keep must be a positive whole number, got {rows!r}")
-        chosen = np.random.default_rng(seed).permutation(len(self))[:rows]
-        return self._take(np.sort(chosen))
+        check_rows(rows)
+        selection = Selection(key, neighbours)
+        if neighbours == "replace_one":
+            return self._covered(selection.fixed("n_train", len(self), rows), f"{rows} rows")
+        probability = limit_probability(rows, self.domain.rows)
+        return self._covered(self._chosen("n_train", selection, probability), self._each(probability))
 
-    def split(self, holdout: float, seed: int = 0) -> tuple[Table, Table]:
-        """(train, holdout). Every row, or every person, goes to the holdout by a draw of its own.
+    def split(self, holdout: float, key: bytes, neighbours: Neighbours = "add_remove") -> tuple[Table, Table]:
+        """(train, holdout). Every row, or every person where persons are known, goes to one part as a whole.
 
-        Independent draws keep the guarantee whole: one more row in the file never moves another row across.
+        Args:
+            holdout: the probability of the holdout under add_remove, its share of the rows under replace_one.
+            key, neighbours: as in `subset`. One row (or person) more in the file changes one part by it alone.
         """
-        if isinstance(holdout, bool) or not 0 < holdout < 1:
-            raise ConfigError(f"holdout must be a share between 0 and 1, got {holdout!r}")
-        owner = np.arange(len(self)) if self.people is None else self.people
-        draws = np.random.default_rng(seed).random(int(owner.max(initial=-1)) + 1)
-        held = draws[owner] < holdout
-        return self._take(np.flatnonzero(~held)), self._take(np.flatnonzero(held))
+        check_share(holdout)
+        held = self._chosen("holdout", Selection(key, neighbours), holdout)
+        return self._covered(~held, self._each(1 - holdout, neighbours)), self._covered(
+            held, self._each(holdout, neighbours)
+        )
 
-    def bound_contributions(self, person: str, max_rows: int, generator: np.random.Generator) -> Table:
+    def bound_contributions(self, person: str, max_rows: int, key: bytes) -> Table:
         """At most `max_rows` random rows of each person; rows that name no person are dropped.
 
         Must come before anything else that looks at the rows: the guarantee counts this many rows for each
-        person.
+        person, and `Synthesizer.fit` takes a budget for persons only with a table that was bounded here.
+        key: as in `subset`.
         """
         if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
             raise ConfigError(f"max_rows_per_person must be a positive whole number, got {max_rows!r}")
         if person == self.person and self.people is not None:
-            owner = self.people
+            owner, names = self.people, self._names
         elif person in self.domain:
-            owner = _identify(series_of(self.frame, person), self.domain.missing_values)
+            owner, names = _identify(series_of(self.frame, person), self.domain.missing_values)
         else:
             raise ConfigError(f"no person column '{person}' in the table; read it with person='{person}'")
-        order = np.lexsort((generator.random(len(self)), owner))
-        sorted_owner = owner[order]
-        starts = np.flatnonzero(np.r_[True, sorted_owner[1:] != sorted_owner[:-1]]) if len(order) else order
-        rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-        kept = np.sort(order[(rank < max_rows) & (sorted_owner >= 0)])
-        bounded = self._take(kept)
-        bounded.person, bounded.people = person, owner[kept]
+        selection = Selection(key)
+        contents = selection.digests([series_of(self.frame, name) for name in self.domain.names], len(self))
+        kept = selection.kept("of person", owner, selection.digests_of_texts(names), contents, max_rows)
+        bounded = self._covered(kept, f"at most {max_rows} row{'s' if max_rows > 1 else ''} of each person")
+        bounded.person, bounded.people, bounded._names = person, owner[kept], names
+        bounded.rows_per_person = max_rows
         if (owner < 0).any():
             bounded.invalid[person] = int((owner < 0).sum())
         return bounded
 
     def redeclare(self, domain: Domain, invalid: Policies = "clamp") -> Table:
         """The same rows under another domain of the same columns, for example once its bounds were bought."""
-        table = Table(self.frame, domain, invalid)
-        table.person, table.people = self.person, self.people
+        return self._as_before(Table(self.frame, domain, invalid))
+
+    def select(self, names: Iterable[str]) -> Table:
+        """The same rows with some of the columns, in the order given."""
+        domain = self.domain.select(names)
+        return self._as_before(Table(self.frame.loc[:, list(domain.names)], domain))
+
+    def _as_before(self, table: Table) -> Table:
+        """`table`, whose rows are those of this one, with what is known of them."""
+        table.person, table.people, table._names = self.person, self.people, self._names
+        table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
         return table
+
+    def _each(self, probability: float, neighbours: Neighbours = "add_remove") -> str:
+        if neighbours == "replace_one":
+            return f"{probability:.4g} of the rows"
+        return f"each {'row' if self.people is None else 'person'} with probability {probability:.4g}"
+
+    def _covered(self, kept: np.ndarray, told: str) -> Table:
+        """The rows where `kept`, and a clause on them for the statement."""
+        table = self._take(np.flatnonzero(kept))
+        table.coverage = (*self.coverage, told)
+        return table
+
+    def _chosen(self, purpose: str, selection: Selection, probability: float) -> np.ndarray:
+        """(n,) bool: rows selected with `probability`, by person where one is known, else by content."""
+        if self.people is not None:
+            selection.refuse_persons()
+        contents = selection.digests([series_of(self.frame, name) for name in self.domain.names], len(self))
+        if self.people is None:
+            return selection.chosen(purpose, contents, probability)
+        persons = selection.of_persons(purpose, selection.digests_of_texts(self._names), probability)
+        alone = self.people < 0
+        result = np.append(persons, False)[self.people]
+        result[alone] = selection.chosen(purpose, contents[alone], probability)
+        return result
 
     def _take(self, rows: np.ndarray) -> Table:
         table = object.__new__(Table)
         table.domain, table.invalid = self.domain, dict(self.invalid)
         table.frame = self.frame.iloc[rows].reset_index(drop=True)
         table.person = self.person
-        table.people = None if self.people is None else self.people[rows]
+        table.people, table._names = None if self.people is None else self.people[rows], self._names
+        table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
         return table
 
 
@@ -191,10 +247,11 @@ def policies(invalid: Any) -> dict[str, Policy]:
     return {group: chosen.get(group, "clamp") for group in _GROUPS}
 
 
-def _identify(series: pd.Series, missing_values: Iterable[str]) -> np.ndarray:
-    """(n,) int64 number of each row's person; -1 where the row names none."""
+def _identify(series: pd.Series, missing_values: Iterable[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """((n,) int64 number of each row's person, -1 where the row names none; their names)."""
     parsed, _ = Category(str(series.name)).parse(series.reset_index(drop=True), "clamp", missing_values)
-    return np.asarray(pd.factorize(parsed)[0], dtype=np.int64)
+    codes, names = pd.factorize(parsed)
+    return np.asarray(codes, dtype=np.int64), tuple(map(str, names))
 
 
 def _refuse_empty(series: pd.Series, column: Column, missing_values: Iterable[str]) -> None:

@@ -18,10 +18,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dpsynth.data.columns.raw import series_of
 from dpsynth.errors import ConfigError, DataError
 
 _OTHER_DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 _WILD = "*?["
+# Whole numbers and booleans stay what they are beside missing values; pandas would make them floats and objects.
+_NULLABLE: dict[pa.DataType, Any] = {
+    pa.bool_(): pd.BooleanDtype(),
+    **{pa.from_numpy_dtype(f"{sign}int{bits}"): pd.array([], dtype=f"{sign.upper()}Int{bits}").dtype
+       for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}  # fmt: skip
 
 
 def find(path: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -67,7 +74,18 @@ def read(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> pd.Da
                 raise DataError(f"'{file}' has other columns than the first file; they differ in: {odd}")
             frame = frame.reindex(columns=frames[0].columns)
         frames.append(frame)
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    return frames[0] if len(frames) == 1 else _joined(frames)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One frame below the other, every value as it was: columns of different types are not brought to one type."""
+    columns: dict[str, pd.Series] = {}
+    for name in frames[0].columns:
+        parts = [series_of(frame, name) for frame in frames]
+        if any(part.dtype != parts[0].dtype for part in parts):
+            parts = [part.astype(object) for part in parts]
+        columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns)
 
 
 def frames(path: str | Path | Iterable[str | Path], delimiter: str, rows: int) -> Iterator[pd.DataFrame]:
@@ -129,12 +147,12 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
             schema = stored.schema_arrow
             check_header(file, [str(name) for name in schema.names])
             if rows is None:
-                yield stored.read().to_pandas(ignore_metadata=True)
+                yield stored.read().to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
                 return
         texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
         with pq.ParquetFile(file, read_dictionary=texts) as stored:
             for batch in stored.iter_batches(batch_size=rows):
-                yield batch.to_pandas(ignore_metadata=True)
+                yield batch.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = "it is empty" if file.stat().st_size == 0 else " ".join(str(error).split())
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +59,8 @@ class EncodedFiles:
     sizes: tuple[int, ...]
     hashes: tuple[str, ...]
     partitions: tuple[Partition, ...]
+    rows_per_person: ClassVar[None] = None  # codes name no persons, so a budget for persons is refused
+    coverage: ClassVar[tuple[str, ...]] = ()  # files are used whole
 
     @classmethod
     def open(cls, path: Paths) -> EncodedFiles:

@@ -10,12 +10,13 @@
 Candidates are the marginals of the workload and all they contain, as far as the junction tree stays within a size that
 grows with the budget spent.
 
-Guarantee. One purse of rho-zCDP holds all releases (`privacy/purse.py`). A measured marginal changes in one cell by one
-between neighbours, in two under replace_one: rho = cells / (2 sigma^2). A choice costs epsilon^2 / 8; its scores are
-misfits weighted by how much of the workload a candidate touches, less a public penalty, so their sensitivity is the
-largest weight, twice that under replace_one (`privacy/scores.py`). Noise, choices and the end of the rounds follow from
-what was released and from the purse, and every release is spent before it is made. One-way marginals are part of the
-purse too.
+Guarantee. All releases are made under one adaptive budget of Gaussian DP (`privacy/adaptive_budget.py`), a filter that
+is sound for noise and queries chosen from earlier releases. A measured marginal changes in one cell by one between
+neighbours, in two under replace_one: mu^2 = cells / sigma^2. The scores of a choice are misfits weighted by how much of
+the workload a candidate touches, less a public penalty, so their sensitivity is the largest weight, twice that under
+replace_one (`privacy/scores.py`); the exponential mechanism is charged as a Gaussian release
+(`privacy/exponential.py`). Noise, choices and the end of the rounds follow from what was released and from what is left
+of the budget. One-way marginals are part of it too.
 """
 
 from __future__ import annotations
@@ -34,17 +35,29 @@ from dpsynth.marginals.triangulation import size_estimates
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_graph import FittedGraph
 from dpsynth.models.marginal_method import MarginalMethod, compressed, measurement, one_way
-from dpsynth.models.synthesizer import OwnPlan, Run
+from dpsynth.models.synthesizer import MethodPlan, Run
+from dpsynth.privacy.accounting import Charge
+from dpsynth.privacy.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.purse import Purse, purse_charge
+from dpsynth.privacy.exponential import ExponentialMechanism, choice_epsilon
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals
 from dpsynth.privacy.scores import misfit_sensitivity, misfits
 
-PURSE = "marginals, chosen in rounds"
+ROUNDS_NAME = "marginals, chosen in rounds"
 MOST_CODES = 1000  # of a column after merging
 MOST_CELLS = 20_000_000  # of all candidates together; the largest are left out
 NOISELESS_ROUNDS = 3  # times the columns, when epsilon is infinite
 ROUNDS = 2  # times the columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class AIMPlan(MethodPlan):
+    """targets: the workload, as positions of columns. rounds: most rounds at the noise of the start."""
+
+    budget: AdaptiveBudget
+    targets: tuple[Clique, ...]
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,8 @@ class AIM(MarginalMethod):
     """The recipe; see `MarginalMethod` for further fields.
 
     workload: 2 or 3 for all marginals of so many columns, or a list of lists of column names, each of equal weight.
-    one_way_share: of the purse, for one-way marginals. rounds: most rounds for the rest, with the noise of the start;
-    noise only falls from there, so they may be fewer. None: 2 for every column (the paper has 16).
+    one_way_share: of the adaptive budget, for one-way marginals. rounds: most rounds for the rest, with the noise of
+    the start; noise only falls from there, so they may be fewer. None: 2 for every column (the paper has 16).
     choice_share: of what a round spends. model_megabytes: most size of the junction tree, reached in the last round.
     round_iterations, iterations: of the fit in a round, and of the last fit.
     """
@@ -79,30 +92,26 @@ class AIM(MarginalMethod):
         if self.rounds is not None and self.rounds < 1:
             raise ConfigError(f"model.rounds={self.rounds}: must be at least 1, or null")
 
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        self._targets(domain.names)  # refuses a column that is not there
-        return super()._plan(domain, budget, before)
+    def _releases(
+        self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
+    ) -> AIMPlan:
+        return AIMPlan(
+            budget=AdaptiveBudget.remaining(ROUNDS_NAME, budget, before),
+            targets=tuple(self._targets(domain.names)),
+            rounds=self._rounds(len(sizes)),
+            memory_bytes=int(self.model_megabytes * 8e6) + 16 * MOST_CELLS,
+        )
 
-    def _releases(self, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        charge = purse_charge(PURSE, budget, before)
-        settings = {"rounds": self._rounds(len(sizes)), "choice share": self.choice_share}
-        return OwnPlan((charge,), settings, memory_bytes=int(self.model_megabytes * 8e6) + 16 * MOST_CELLS)
-
-    def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> FittedGraph:
-        d = len(rows.sizes)
-        purse = Purse(PURSE, ledger, run.streams.privacy)
+    def _learn(self, rows: CodedRows, total: int, plan: AIMPlan, ledger: Ledger, run: Run) -> FittedGraph:
+        d, budget = len(rows.sizes), plan.budget
         columns = one_way(d)
-        sigma = purse.sigma_for(purse.total * (1.0 if d == 1 else self.one_way_share) / d * (1 - 1e-9))
-        noisy = purse.measure(rows.counts(columns), sigma)
+        ones = budget.total * (1.0 if d == 1 else self.one_way_share) * (1 - 1e-9)
+        sigma = budget.counts_sigma(ones / d)
+        noisy = _counts(budget, sigma, d).measure(rows.counts(columns), ledger)
         rows, measured = compressed(rows, noisy, sigma, MOST_CODES)
         model = GraphicalModel.fit(rows.sizes, measured)
         if d > 1:
-            share = purse.left / self._rounds(d)
-            sigma, epsilon = (
-                purse.sigma_for((1 - self.choice_share) * share),
-                purse.epsilon_for(self.choice_share * share),
-            )
-            model = _Rounds(self, rows, purse, measured, model).all(sigma, epsilon)
+            model = _Rounds(self, plan, rows, ledger, measured, model).all()
         return FittedGraph(rows.codec.domain, rows.codec.bins, rows.merging, model)
 
     def _rounds(self, columns: int) -> int:
@@ -119,51 +128,61 @@ class AIM(MarginalMethod):
 
 
 class _Rounds:
-    """The adaptive part of one fit. `answers` are exact and private; they reach nothing but the purse."""
+    """The adaptive part of one fit. `answers` are exact and private; they reach nothing but `ledger.release`."""
 
     def __init__(
-        self, recipe: AIM, rows: CodedRows, purse: Purse, measured: list[Measurement], model: GraphicalModel
+        self,
+        recipe: AIM,
+        plan: AIMPlan,
+        rows: CodedRows,
+        ledger: Ledger,
+        measured: list[Measurement],
+        model: GraphicalModel,
     ) -> None:
-        self.recipe, self.purse, self.measured, self.model, self.sizes = recipe, purse, measured, model, rows.sizes
-        targets = recipe._targets(rows.codec.domain.names)
-        self.cliques = _candidates(targets, rows.sizes)
+        self.recipe, self.budget, self.ledger, self.rounds = recipe, plan.budget, ledger, plan.rounds
+        self.measured, self.model, self.sizes = measured, model, rows.sizes
+        self.cliques = _candidates(plan.targets, rows.sizes)
         self.cells = np.array([math.prod(rows.sizes[j] for j in clique) for clique in self.cliques])
-        self.weights = _weights(self.cliques, targets)
+        self.weights = _weights(self.cliques, plan.targets)
         self.answers = rows.counts(self.cliques)
         self.tree = {m.clique for m in measured}
-        self.allowed: dict[Clique, int] = {}
 
-    def all(self, sigma: float, epsilon: float) -> GraphicalModel:
-        """Rounds until the purse is empty, then a last and longer fit."""
-        purse, share = self.purse, self.recipe.choice_share
-        private, rounds = purse.budget.private, 0
+    def all(self) -> GraphicalModel:
+        """Rounds until the budget is spent, then a last and longer fit."""
+        private, left, rounds = self.budget.private, self.ledger.remaining(self.budget), 0
+        cost = left / self.rounds
         while True:
-            cost = purse.counts_cost(sigma) + purse.choice_cost(epsilon)
             rounds += 1
-            last = purse.left < 2 * cost if private else rounds == NOISELESS_ROUNDS * len(self.sizes)
+            left = self.ledger.remaining(self.budget)
+            last = left < 2 * cost if private else rounds == NOISELESS_ROUNDS * len(self.sizes)
             if last:
-                rest = purse.left * (1 - 1e-9)
-                sigma, epsilon = purse.sigma_for((1 - share) * rest), purse.epsilon_for(share * rest)
-            spent = 1 - (purse.left - cost) / purse.total if private else 1.0
-            told = self._round(sigma, epsilon, 1.0 if last else spent)
+                cost = left * (1 - 1e-9)
+            spent = 1 - (left - cost) / self.budget.total if private else 1.0
+            learned = self._round(cost, 1.0 if last else spent)
             if last:
                 # Cold: a fit that stops where noise begins to be learned should not start from many that did.
                 return GraphicalModel.fit(self.sizes, self.measured, iterations=self.recipe.iterations)
-            if not told:
-                sigma, epsilon = sigma / 2, epsilon * 2
+            if not learned:
+                cost *= 4  # half the noise, twice the epsilon of a choice
 
-    def _round(self, sigma: float, epsilon: float, spent: float) -> bool:
-        """Choose, measure, fit; whether the model moved by more than noise would move it."""
+    def _round(self, cost: float, spent: float) -> bool:
+        """Choose, measure, fit with `cost` of mu^2; whether the model moved by more than noise would move it."""
+        sigma = self.budget.counts_sigma((1 - self.recipe.choice_share) * cost)
+        noise = math.sqrt(2 / math.pi) * sigma
         fitting = self._fitting(spent)
         cliques = [self.cliques[k] for k in fitting]
         before = self.model.marginals(cliques)
         scores = misfits([self.answers[k] for k in fitting], [before[clique] for clique in cliques])
-        noise = math.sqrt(2 / math.pi) * sigma
         scores = self.weights[fitting] * (scores - noise * self.cells[fitting])
-        sensitivity = misfit_sensitivity(self.purse.budget) * float(self.weights[fitting].max())
-        chosen = self.purse.choose(scores, sensitivity, epsilon)
+        choice = ExponentialMechanism(
+            name=self.budget.name,
+            neighbours=self.budget.neighbours,
+            bound=misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),
+            epsilon=choice_epsilon((self.recipe.choice_share * cost) ** -0.5 if self.budget.private else 0.0),
+        )
+        chosen = self.ledger.release(choice, scores)
         clique = cliques[chosen]
-        (counts,) = self.purse.measure([self.answers[fitting[chosen]]], sigma)
+        (counts,) = _counts(self.budget, sigma, 1).measure([self.answers[fitting[chosen]]], self.ledger)
         self.measured.append(measurement(clique, counts, sigma))
         self.tree.add(clique)
         self.model = GraphicalModel.fit(
@@ -182,6 +201,11 @@ class _Rounds:
         fits = np.array(free)
         fits[asked] = np.array(found, dtype=np.float64) <= limit
         return np.flatnonzero(fits)
+
+
+def _counts(budget: AdaptiveBudget, sigma: float, marginals: int) -> NoisyMarginals:
+    """A release of marginals under the adaptive budget."""
+    return NoisyMarginals(name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=marginals)
 
 
 def _candidates(targets: Sequence[Clique], sizes: Sequence[int]) -> list[Clique]:

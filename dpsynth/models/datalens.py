@@ -37,13 +37,11 @@ from dpsynth.models.datalens_student import Lesson
 from dpsynth.models.fitted_datalens import FittedDataLensImages, FittedDataLensTable, Student
 from dpsynth.models.image_finish import Finish, tone_curves
 from dpsynth.models.image_judge import ImageJudge
-from dpsynth.models.planned_datalens import HISTOGRAMS, VOTES, PlannedDataLens
+from dpsynth.models.planned_datalens import DataLensPlan, PlannedDataLens
 from dpsynth.models.synthesizer import Run
 from dpsynth.models.teacher_ensemble import TeacherEnsemble
 from dpsynth.models.teacher_space import IMAGES_AT_ONCE, Space
-from dpsynth.privacy.class_histograms import noisy_class_histograms
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.privacy.shards import Sharding
 from dpsynth.training import resolve_device, train
 from dpsynth.training.averaging import ExponentialAverage
 
@@ -55,40 +53,34 @@ class DataLens(PlannedDataLens):
     """The recipe, whose fields `configs/model/datalens.yaml` explains, and its run."""
 
     def _fit(
-        self, rows: Table | Images, n: int, ledger: Ledger, run: Run
+        self, rows: Table | Images, n: int, plan: DataLensPlan, ledger: Ledger, run: Run
     ) -> FittedDataLensTable | FittedDataLensImages:
-        settings, streams = ledger.plan.settings, run.streams
-        space, values = self.space(rows.domain, settings["frequencies"]), None
+        streams = run.streams
+        space, values = self.space(rows.domain, plan.frequencies), None
         if isinstance(rows, Table):
             vectors, labels = space.table_rows(rows, self.bins)
         else:
             values, labels = space.pixels(rows)
             vectors = space.image_rows(values)
-        bins = 1 if values is None else 32
-        histograms = noisy_class_histograms(
-            HISTOGRAMS, values, labels, space.classes, bins, settings["histogram noise"], ledger, streams.privacy
-        )
-        judge, training = None, self._judge(rows.domain, ledger.plan.budget)
-        if training is not None and values is not None:
+        histograms = plan.histograms.measure(values, labels, space.classes, ledger)
+        judge = None
+        if plan.judge is not None and values is not None:
             judge = ImageJudge(values.shape[1:], space.classes)
             units = (part for part, _ in _units(values, labels))
-            training.fit(judge, units, torch.from_numpy(labels), n, ledger, streams.privacy)
-        device = resolve_device(run.settings.device)
-        rule = self._votes(space, settings["teachers"], settings["queries"], settings["noise_multiplier"])
-        ledger.spend(VOTES, rule.event(rule.noise_multiplier))
+            plan.judge.fit(judge, units, torch.from_numpy(labels), n, ledger)
+        device, rule = resolve_device(run.settings.device), plan.votes
         people = rows.people if isinstance(rows, Table) else None
-        shards = Sharding(rule.teachers, ledger.plan.budget.neighbours).deal(streams.privacy, len(rows), people)
+        shards = ledger.shards(rule.sharding, len(rows), people)
         seed = int(torch.randint(1 << 40, (1,), generator=streams.model("teachers")))
         ensemble = TeacherEnsemble(self.network(space), rule.teachers, self._schooling(seed, space.extent), device)
         data, classes = torch.from_numpy(vectors).to(device), torch.from_numpy(labels).to(device)
 
         def ask(turn: int, x: Tensor, y: Tensor) -> Tensor:
             """The released direction of a round: the only way from the rows to the student."""
-            total = ensemble.ask(turn, shards, data, classes, x, y, rule)
-            noisy = rule.release(turn, total, streams.privacy)
+            noisy = rule.measure(turn, ensemble.ask(turn, shards, data, classes, x, y, rule), ledger)
             return (rule.aggregated(noisy) / rule.unit).float().to(device)
 
-        scatter = self._scatter(rows.domain, ledger.plan.budget)
+        scatter = plan.scatter
         student = self._student(
             space, rule.queries, scatter is not None, streams.model("generator"), streams.model("codes")
         )
@@ -106,7 +98,7 @@ class DataLens(PlannedDataLens):
             average,
             settings=run.settings,
             generators={"queries": lesson.generator},
-            more={"teachers": ensemble, "lesson": lesson},
+            more={"teachers": ensemble, "lesson": lesson, "ledger": ledger},
             checkpoint=run.checkpoint,
             progress=run.progress,
             title="student",
@@ -120,7 +112,7 @@ class DataLens(PlannedDataLens):
         variation = None
         if scatter is not None and values is not None:
             away, low = self._offsets(values, labels, student, rows.domain), self._low(rows.domain)
-            variation = Variation.of(scatter.measure(away, ledger, streams.privacy), low)
+            variation = Variation.of(scatter.measure(away, ledger), low)
         finish = Finish(self.spread, self.deformation, variation)
         drawn = torch.arange(space.classes).repeat_interleave(TONED)
         generator = streams.model("tones")

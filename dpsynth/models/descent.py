@@ -17,13 +17,15 @@ from torch import Tensor, nn
 
 from dpsynth.errors import ConfigError
 from dpsynth.models.synthesizer import Run
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode, clipped_gradients
-from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import resolve_device, train
+from dpsynth.training import Public, resolve_device, train
+from dpsynth.training.figures import Figure
 from dpsynth.training.averaging import ExponentialAverage
 
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the domain declares none
@@ -58,22 +60,18 @@ class Descent:
         own = {field.name: getattr(recipe, field.name) for field in fields(cls) if field.name not in ("name", "shown")}
         return cls(name, shown, **own)
 
-    def planned(self, rows: int | None, budget: Budget, before: Sequence[Charge]) -> tuple[Charge, dict[str, Any]]:
-        """The charge that takes all that `before` leaves of the budget, and the public settings of its steps.
+    def planned(self, rows: int | None, budget: Budget, before: Sequence[Charge]) -> DPSGD:
+        """The steps, with the noise at which they take all that `before` leaves of the budget.
 
         rows: the declared number. Raises `BudgetError` where nothing is left.
         """
         batches = self.batches(rows, budget)
-        noise = calibrate(lambda z: (*before, Charge(self.name, batches.event(z))), budget)
-        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
-        settings = {
-            "noise_multiplier": noise,
-            "rate": batches.rate,
-            "steps": self.steps,
-            "clipping_norm": self.clipping_norm if budget.private else math.inf,
-            "learning_rate": self.learning_rate,
-        }
-        return Charge(self.name, batches.event(noise), detail=detail), settings
+        clipping_norm = self.clipping_norm if budget.private else math.inf
+
+        def steps(noise: float) -> DPSGD:
+            return DPSGD.sampled(self.name, budget.neighbours, batches, noise, clipping_norm)
+
+        return steps(calibrate(lambda z: (*before, steps(z)), budget))
 
     def batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
         """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
@@ -83,33 +81,33 @@ class Descent:
             return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
         return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
 
-    def train(self, network: nn.Module, data: Sequence[Tensor], rows: int, ledger: Ledger, run: Run) -> None:
-        """Train `network` in place, on the device of the run. Spends the charge.
+    def train(
+        self, network: nn.Module, data: Sequence[Tensor], rows: int, sgd: DPSGD, ledger: Ledger, run: Run
+    ) -> None:
+        """Train `network` in place, on the device of the run.
 
         data: the private rows, as the network takes them; it answers with their losses (n,). rows: public number.
+        sgd: what `planned` returned.
         """
-        settings, budget = ledger.plan.settings, ledger.plan.budget
-        batches = self.batches(settings["rows"], budget)
-        ledger.spend(self.name, batches.event(settings["noise_multiplier"]))
-        expected, clipping_norm = batches.expected(rows), float(settings["clipping_norm"])
-        descent = DPSGD(batches, clipping_norm, settings["noise_multiplier"], expected, budget.neighbours, self.name)
+        assert sgd.sampling is not None, "planned with batches"
+        expected = sgd.sampling.expected(rows)
         device = resolve_device(run.settings.device)
         network.to(device)
         data = tuple(each.to(device) for each in data)
-        engine = clipped_gradients(self.gradients, network, clipping_norm, self.microbatch_size)
+        engine = clipped_gradients(self.gradients, network, sgd.clipping_norm, self.microbatch_size)
         average = ExponentialAverage(network, self.averaging) if self.averaging else None
-        noise = settings["noise_multiplier"] * descent.sensitivity * math.sqrt(engine.coordinates.size)
+        noise = sgd.deviation * math.sqrt(engine.coordinates.size)
         shown: dict[str, Tensor] = {}
 
-        def step(t: int) -> dict[str, float | Tensor]:
-            descent.step(t, engine, data, run.streams.privacy)
-            if t % run.settings.log_every == 0:  # for the eyes of the house only
+        def step(t: int) -> dict[str, Figure]:
+            sgd.step(t, engine, data, ledger, expected)
+            if t % run.settings.log_every == 0:  # not private: for the private log only
                 with torch.no_grad():
                     shown["loss"] = network(*(x[: self.shown] for x in data)).mean()
             return {
                 **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
-                "noise_to_signal": noise / (expected * clipping_norm) if noise else 0.0,
+                "noise_to_signal": Public(noise / (expected * sgd.clipping_norm) if noise else 0.0),
             }
 
         train(
@@ -120,6 +118,7 @@ class Descent:
             self.steps,
             average,
             settings=run.settings,
+            more={"ledger": ledger},
             checkpoint=run.checkpoint,
             progress=run.progress,
             title="DP-SGD",

@@ -29,14 +29,16 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.fitted_mixture import FittedMixture
 from dpsynth.models.mixture_columns import DISTRIBUTIONS, code_laws, distributions
-from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Run, Synthesizer
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.marginals import NoisyMarginals, nearest_counts
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals, exact_counts, nearest_counts
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
-from dpsynth.training import train
+from dpsynth.training import Public, train
+from dpsynth.training.figures import Figure
 from dpsynth.vi.guide import MeanField
 from dpsynth.vi.mixture import Mixture, MixtureLikelihood
 from dpsynth.vi.mixture_gradients import MixtureGradients
@@ -47,6 +49,16 @@ UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares 
 SHOWN_ROWS = 1024  # whose loss is shown while training
 PARTING = 0.2  # of the steps, at the first learning rate
 FLOOR = 0.02  # of the noise: the least count a code starts from
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPVIPlan(MethodPlan):
+    """What is released. parameters: numbers of the mixture."""
+
+    codec: Codec
+    one_way: NoisyMarginals | None
+    sgd: DPSGD
+    parameters: int
 
 
 @dataclass(frozen=True)
@@ -97,34 +109,32 @@ class DPVI(Synthesizer):
         if self.missing not in ("component", "column"):
             raise ConfigError(f"model.missing '{self.missing}': choose component or column")
 
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> DPVIPlan:
         kinds = distributions(domain, self.quantities, self.file)
         codec = Codec(domain, self.bins)
-        marginals = self._marginals(codec, budget)
-        counted = () if marginals is None else (marginals.charge(budget),)
+        columns, ones = len(codec.sizes), None
+        if self.one_way_share:
+            ones = NoisyMarginals.at_fraction(ONES, columns, budget, self.one_way_share)
         batches = self._batches(domain.rows, budget)
-        noise = calibrate(lambda z: (*before, *counted, Charge(SGD, batches.event(z))), budget)
-        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
-        settings = {
-            "one-way noise": 0.0 if marginals is None else marginals.sigma,
-            "noise_multiplier": noise,
-            "rate": batches.rate,
-            "steps": self.steps,
-            "clipping_norm": self.clipping * math.sqrt(len(domain) + 1) if budget.private else math.inf,
-            "parameters": self._mixture(codec, kinds, {}).size,
-        }
+        clipping_norm = self.clipping * math.sqrt(columns + 1) if budget.private else math.inf
+
+        def steps(noise: float) -> DPSGD:
+            return DPSGD.sampled(SGD, budget.neighbours, batches, noise, clipping_norm)
+
+        sgd = steps(calibrate(lambda z: (*before, *((ones,) if ones else ()), steps(z)), budget))
         batch = min(self.microbatch_size or 16_384, 2 * self.batch_size)
         memory = 120 * self.components * sum(codec.sizes) + 40 * batch * self.components
-        memory += 11 * len(domain) * (domain.rows or UNKNOWN_ROWS)
-        return OwnPlan((*counted, Charge(SGD, batches.event(noise), detail=detail)), settings, memory)
+        memory += 11 * columns * (domain.rows or UNKNOWN_ROWS)
+        parameters = self._mixture(codec, kinds, {}).size
+        return DPVIPlan(codec=codec, one_way=ones, sgd=sgd, parameters=parameters, memory_bytes=memory)
 
-    def _fit(self, table: Table, rows: int, ledger: Ledger, run: Run) -> FittedMixture:
+    def _fit(self, table: Table, rows: int, plan: DPVIPlan, ledger: Ledger, run: Run) -> FittedMixture:
         kinds = distributions(table.domain, self.quantities, self.file)
-        codec = Codec(table.domain, self.bins)
+        codec = plan.codec.under(table.domain)
         codes = codec.encode(table.frame).codes
-        bases = self._bases(codec, codes, ledger, run)
+        bases = _bases(codec, codes, plan.one_way, ledger)
         mixture = self._mixture(codec, kinds, bases)
-        guide = self._infer(mixture, torch.from_numpy(codes.astype(np.int64)), rows, ledger, run)
+        guide = self._infer(mixture, torch.from_numpy(codes.astype(np.int64)), rows, plan.sgd, ledger, run)
         mean, scale = guide.mean.detach(), guide.log_scale.detach().exp()
         config: dict[str, Any] = {
             "components": self.components,
@@ -136,13 +146,12 @@ class DPVI(Synthesizer):
         }
         return FittedMixture(table.domain, config, bases, mean, scale)
 
-    def _infer(self, mixture: Mixture, codes: torch.Tensor, rows: int, ledger: Ledger, run: Run) -> MeanField:
+    def _infer(
+        self, mixture: Mixture, codes: torch.Tensor, rows: int, sgd: DPSGD, ledger: Ledger, run: Run
+    ) -> MeanField:
         """The descent: the only step that looks at whole rows."""
-        settings, budget = ledger.plan.settings, ledger.plan.budget
-        noise, clip = settings["noise_multiplier"], float(settings["clipping_norm"])
-        batches = self._batches(settings["rows"], budget)
-        ledger.spend(SGD, batches.event(noise))
-        descent = DPSGD(batches, clip, noise, batches.rate, budget.neighbours, SGD)
+        assert sgd.sampling is not None, "planned with batches"
+        clip, rate = sgd.clipping_norm, sgd.sampling.rate
 
         drawing = run.streams.model("start and guide draws")
         first = mixture.start + self.start * mixture.spread * torch.randn(
@@ -152,7 +161,7 @@ class DPVI(Synthesizer):
         guide.log_scale.requires_grad_(False)
         likelihood = MixtureLikelihood(mixture, first)
         engine = MixtureGradients(likelihood, clip, self.microbatch_size)
-        sigma = noise * descent.sensitivity / batches.rate if noise else 0.0
+        sigma = sgd.deviation / rate
         natural = NaturalSteps(
             guide,
             mixture.start,
@@ -163,12 +172,12 @@ class DPVI(Synthesizer):
         )
         shown: dict[str, torch.Tensor] = {}
 
-        def step(t: int) -> dict[str, float | torch.Tensor]:
+        def step(t: int) -> dict[str, Figure]:
             phi, _ = guide.draw(drawing)
             engine.coordinates.write(phi)
-            gradient = -descent.gradient(t, engine, (codes,), run.streams.privacy)
+            gradient = -sgd.gradient(t, engine, (codes,), ledger, rate)
             moved = natural.step(phi, gradient, self._rate(t))
-            if t % run.settings.log_every == 0:  # for the eyes of the house only
+            if t % run.settings.log_every == 0:  # not private: for the private log only
                 with torch.no_grad():
                     shown["loss"] = -mixture.log_density(guide.mean, codes[:SHOWN_ROWS]).mean()
                     pi = mixture.log_weights(guide.mean)
@@ -177,7 +186,7 @@ class DPVI(Synthesizer):
                 **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
                 "step_size": self._rate(t) * moved.square().mean().sqrt(),
-                "noise_to_signal": sigma * math.sqrt(mixture.size) / (rows * clip) if noise else 0.0,
+                "noise_to_signal": Public(sigma * math.sqrt(mixture.size) / (rows * clip) if sigma else 0.0),
             }
 
         train(
@@ -188,6 +197,7 @@ class DPVI(Synthesizer):
             self.steps,
             settings=run.settings,
             generators={"start and guide draws": drawing},
+            more={"ledger": ledger},
             checkpoint=run.checkpoint,
             progress=run.progress,
             title=SGD,
@@ -201,21 +211,6 @@ class DPVI(Synthesizer):
     def _mixture(self, codec: Codec, kinds: Sequence[str], bases: dict[int, np.ndarray]) -> Mixture:
         return Mixture(self.components, code_laws(codec, kinds, bases, self.width, self.missing == "column"))
 
-    def _bases(self, codec: Codec, codes: np.ndarray, ledger: Ledger, run: Run) -> dict[int, np.ndarray]:
-        """(codes,) weights of every column from noisy counts: the nearest that are not negative, none quite zero."""
-        marginals = self._marginals(codec, ledger.plan.budget)
-        if marginals is None:
-            return {}
-        noisy = marginals.measure(codes, ledger, run.streams.privacy)
-        least = max(FLOOR * marginals.sigma, 0.5)
-        return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}
-
-    def _marginals(self, codec: Codec, budget: Budget) -> NoisyMarginals | None:
-        if not self.one_way_share:
-            return None
-        sets = [(j,) for j in range(len(codec.sizes))]
-        return NoisyMarginals.at_share(ONES, sets, codec.sizes, budget, self.one_way_share)
-
     def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
         """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
         if budget.neighbours == "replace_one":
@@ -225,3 +220,12 @@ class DPVI(Synthesizer):
                 )
             return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
         return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
+
+
+def _bases(codec: Codec, codes: np.ndarray, ones: NoisyMarginals | None, ledger: Ledger) -> dict[int, np.ndarray]:
+    """(codes,) weights of every column from noisy counts: the nearest that are not negative, none quite zero."""
+    if ones is None:
+        return {}
+    noisy = ones.measure(exact_counts(codes, [(j,) for j in range(len(codec.sizes))], codec.sizes), ledger)
+    least = max(FLOOR * ones.sigma, 0.5)
+    return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}

@@ -23,11 +23,10 @@ from torch.nn import functional as F
 
 from dpsynth.networks.oriented_gradients import oriented_gradients
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
+from dpsynth.privacy.budget_fraction import fraction_noise
+from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import clipped_gradients
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.shares import share_noise
+from dpsynth.privacy.ledger import Ledger
 
 NAME = "judge gradients"
 IMAGES_AT_ONCE = 4096
@@ -68,55 +67,38 @@ class ImageJudge(nn.Module):
 
 @dataclass(frozen=True)
 class JudgeTraining:
-    """Public: how the judge is trained. learning_rate: of Adam, falling to zero. clipping_norm: of a gradient."""
+    """Public: how the classifier is trained. learning_rate: of Adam, falling to zero. sgd: its releases, on all
+    images."""
 
-    steps: int
-    noise_multiplier: float
+    sgd: DPSGD
     learning_rate: float
-    clipping_norm: float
 
     @classmethod
     def planned(
-        cls, budget: Budget, share: float, steps: int, learning_rate: float, clipping_norm: float
+        cls, budget: Budget, fraction: float, steps: int, learning_rate: float, clipping_norm: float
     ) -> JudgeTraining:
-        """With the noise at which all steps take a share of the budget; without a finite epsilon nothing is clipped."""
-        noise = share_noise(budget, share, steps)
-        return cls(steps, noise, learning_rate, clipping_norm if budget.private else math.inf)
+        """With the noise at which all steps take a fraction of the budget; without a finite epsilon nothing is
+        clipped."""
+        sgd = DPSGD(
+            name=NAME,
+            neighbours=budget.neighbours,
+            releases=steps,
+            noise_multiplier=fraction_noise(budget, fraction, steps),
+            clipping_norm=clipping_norm if budget.private else math.inf,
+        )
+        return cls(sgd, learning_rate)
 
-    def charge(self) -> Charge:
-        """The planned releases."""
-        event = gaussian_event(self.noise_multiplier, self.steps)
-        return Charge(NAME, event, detail={"steps": self.steps, "noise_multiplier": self.noise_multiplier})
-
-    def fit(
-        self,
-        judge: ImageJudge,
-        units: Iterable[Tensor],
-        labels: Tensor,
-        rows: int,
-        ledger: Ledger,
-        stream: PrivacyStream,
-    ) -> None:
-        """Train `judge` in place. Spends the charge.
+    def fit(self, judge: ImageJudge, units: Iterable[Tensor], labels: Tensor, rows: int, ledger: Ledger) -> None:
+        """Train `judge` in place.
 
         units: (n, channels, height, width) in [0, 1], in parts. labels: (n,) int64. rows: public number of images.
         """
         features = torch.cat([oriented_gradients(part) for part in units])
-        charge, budget = self.charge(), ledger.plan.budget
-        ledger.spend(charge.name, charge.event)
-        engine = clipped_gradients("fused", judge, self.clipping_norm, IMAGES_AT_ONCE)
+        engine = clipped_gradients("fused", judge, self.sgd.clipping_norm, IMAGES_AT_ONCE)
         weights = engine.coordinates.weights()
         optimizer = torch.optim.Adam([weights])
-        for t in range(self.steps):
-            total = gaussian(
-                stream,
-                NAME,
-                engine.clipped_vector(features, labels),
-                sensitivity=budget.sum_sensitivity(self.clipping_norm),
-                noise_multiplier=self.noise_multiplier,
-                step=t,
-            )
-            weights.grad = total / rows
-            optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - t / self.steps)
+        for t in range(self.sgd.releases):
+            weights.grad = self.sgd.gradient(t, engine, (features, labels), ledger, rows)
+            optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - t / self.sgd.releases)
             optimizer.step()
             engine.coordinates.write(weights)

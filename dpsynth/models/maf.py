@@ -28,23 +28,34 @@ from dpsynth.data.images import Images
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.descent import UNKNOWN_ROWS, Descent
+from dpsynth.models.fitted import Fitted
 from dpsynth.models.fitted_flow import FittedFlow
-from dpsynth.models.fitted_pixels import FittedPixels
 from dpsynth.models.flow_shape import Shape, Transform
 from dpsynth.models.marginal_fit import Coarsening, MarginalFit
 from dpsynth.models.pixel_maf import PixelMAF
-from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Rows, Run, Synthesizer
 from dpsynth.networks.flow import TabularFlow
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.marginals import NoisyMarginals
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals, exact_counts
 from dpsynth.training import train
 
 ONES, TWOS, SGD = "one-way marginals", "two-way marginals", "dp-sgd"
-Workload = tuple[str, tuple[tuple[int, ...], ...], tuple[int, ...]]
 SHOWN_ROWS = 1024  # whose loss is shown while training
 FLOOR = 0.02  # of the noise: the least count a code starts from
+
+
+@dataclass(frozen=True, kw_only=True)
+class MAFPlan(MethodPlan):
+    """What a flow over a table will release. codec: of the planned domain."""
+
+    codec: Codec
+    one_way: NoisyMarginals | None
+    two_way: NoisyMarginals | None
+    sgd: DPSGD
 
 
 @dataclass(frozen=True)
@@ -110,52 +121,55 @@ class MAF(Synthesizer):
     def _descent(self) -> Descent:
         return Descent.of(self, SGD, SHOWN_ROWS)
 
-    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
         if isinstance(domain, ImageDomain):
-            return self.images._plan(domain, budget, before)
+            return self.images.plan_part(domain, budget, before)
         self.shape.positions(domain)  # refuses an order that does not fit
         codec = Codec(domain, self.bins)
-        marginals = self._marginals(codec, budget)
-        own = [measured.charge(budget) for measured in marginals]
-        descent, steps = self._descent.planned(domain.rows, budget, (*before, *own))
-        settings = {
-            **{f"{measured.name} noise": measured.sigma for measured in marginals},
-            **{f"{measured.name} count": len(measured.sets) for measured in marginals},
-            **steps,
-        }
-        return OwnPlan((*own, descent), settings, self._memory(codec, domain))
+        fractions = {ONES: (len(codec.sizes), self.one_way_share), TWOS: (len(self._pairs(codec)), self.two_way_share)}
+        ones, twos = (
+            NoisyMarginals.at_fraction(name, count, budget, fraction) if fraction and count else None
+            for name, (count, fraction) in fractions.items()
+        )
+        counted = tuple(each for each in (ones, twos) if each is not None)
+        sgd = self._descent.planned(domain.rows, budget, (*before, *counted))
+        return MAFPlan(
+            codec=codec, one_way=ones, two_way=twos, sgd=sgd, memory_bytes=self._memory(codec, domain)
+        )
 
-    def _fit(self, table: Table | Images, rows: int, ledger: Ledger, run: Run) -> FittedFlow | FittedPixels:
+    def _fit(
+        self, table: Table | Images, rows: int, plan: MethodPlan, ledger: Ledger, run: Run
+    ) -> Fitted:
         if isinstance(table, Images):
-            return self.images._fit(table, rows, ledger, run)
-        budget, settings = ledger.plan.budget, ledger.plan.settings
-        codec = Codec(table.domain, self.bins)
+            return self.images.fit_part(table, rows, plan, ledger, run)
+        assert isinstance(plan, MAFPlan), "made by _plan for a table"
+        codec = plan.codec.under(table.domain)
         encoded = codec.encode(table.frame)
         label = table.domain.label
         weights = [self.label_weight if name == label else 1.0 for name in table.domain.names]
         flow = self.shape.flow(codec, weights, run.streams.model("initial weights"))
 
-        coarsening = self._coarsening(codec)
-        views = {ONES: encoded.codes, TWOS: coarsening(encoded.codes)}
-        counts: dict[str, list[np.ndarray]] = {ONES: [], TWOS: []}
-        for name, sets, sizes in self._workload(codec, coarsening):
-            # A domain whose bounds or categories were bought may have more pairs than the plan could know of.
-            sets, sigma = sets[: settings.get(f"{name} count", 0)], settings.get(f"{name} noise", 0.0)
-            if sets:
-                marginals = NoisyMarginals(name, sets, sizes, sigma)
-                counts[name] = marginals.measure(views[name], ledger, run.streams.privacy)
-        flow.set_marginals({j: _share(y, settings[f"{ONES} noise"]) for j, y in enumerate(counts[ONES])})
+        ones, twos, coarsening = [], [], self._coarsening(codec)
+        if plan.one_way:
+            columns = [(j,) for j in range(len(codec.sizes))]
+            ones = plan.one_way.measure(exact_counts(encoded.codes, columns, codec.sizes), ledger)
+            flow.set_marginals({j: _share(counts, plan.one_way.sigma) for j, counts in enumerate(ones)})
+        if plan.two_way:
+            # A domain whose bounds or categories were estimated may have more pairs than the plan could know of.
+            pairs = coarsening.pairs[: plan.two_way.marginals]
+            coarsening = replace(coarsening, pairs=pairs)
+            twos = plan.two_way.measure(exact_counts(coarsening(encoded.codes), pairs, coarsening.sizes), ledger)
 
-        data = (torch.from_numpy(encoded.codes.astype(np.int64)), self._positions(codec, encoded, run))
-        self._descent.train(flow, data, rows, ledger, run)
-        if (counts[ONES] or counts[TWOS]) and self.fit_steps and budget.private:
+        data = (torch.from_numpy(encoded.codes.astype(np.int64)), self._positions(codec, encoded, ledger))
+        self._descent.train(flow, data, rows, plan.sgd, ledger, run)
+        if (ones or twos) and self.fit_steps and ledger.budget.private:
             target = MarginalFit(
                 flow,
-                replace(coarsening, pairs=coarsening.pairs[: len(counts[TWOS])]),
-                counts[ONES],
-                settings.get(f"{ONES} noise", 1.0),
-                counts[TWOS],
-                settings.get(f"{TWOS} noise", 1.0),
+                coarsening if twos else replace(coarsening, pairs=()),
+                ones,
+                plan.one_way.sigma if plan.one_way else 1.0,
+                twos,
+                plan.two_way.sigma if plan.two_way else 1.0,
                 run.streams.model("marginal fit"),
             )
             self._agree(flow, target, run)
@@ -177,34 +191,27 @@ class MAF(Synthesizer):
             title="marginals",
         )
 
-    def _positions(self, codec: Codec, encoded: Encoded, run: Run) -> torch.Tensor:
-        """Units as float32, spread evenly over each lattice value's own cell so that densities stay bounded."""
+    def _positions(self, codec: Codec, encoded: Encoded, ledger: Ledger) -> torch.Tensor:
+        """Units as float32, spread evenly over each lattice value's own cell so that densities stay bounded.
+
+        Where a row is placed within a cell is decided by words of its own under the secret key.
+        """
         units = encoded.units
         assert units is not None
         if self.transform == "piecewise_linear":
             return torch.from_numpy(units).float()
-        draw = run.streams.numpy("dequantisation")
         cells = np.array([np.nan if c.cells is None else c.cells for c in codec.columns])
-        jitter = np.where(np.isnan(cells), 0.0, (draw.random(units.shape) - 0.5) / np.nan_to_num(cells, nan=1.0))
+        uniform = ledger.uniforms("positions within cells", *units.shape)
+        jitter = np.where(np.isnan(cells), 0.0, (uniform - 0.5) / np.nan_to_num(cells, nan=1.0))
         return torch.from_numpy(np.clip(units + jitter, 0.0, 1.0)).float()
 
     def _coarsening(self, codec: Codec) -> Coarsening:
         label = codec.domain.label
         return Coarsening.of(codec, self.groups, None if label is None else codec.domain.position(label))
 
-    def _workload(self, codec: Codec, coarsening: Coarsening) -> list[Workload]:
-        """Name, sets of columns and sizes of what is counted besides the rows."""
-        singles = tuple((j,) for j in range(len(codec.sizes)))
-        return [(ONES, singles, codec.sizes), (TWOS, coarsening.pairs, coarsening.sizes)]
-
-    def _marginals(self, codec: Codec, budget: Budget) -> list[NoisyMarginals]:
-        """The workload at its shares of the budget."""
-        shares = {ONES: self.one_way_share, TWOS: self.two_way_share}
-        return [
-            NoisyMarginals.at_share(name, sets, sizes, budget, shares[name])
-            for name, sets, sizes in self._workload(codec, self._coarsening(codec))
-            if shares[name] and sets
-        ]
+    def _pairs(self, codec: Codec) -> tuple[tuple[int, ...], ...]:
+        """Public: the pairs of columns whose marginals are measured."""
+        return self._coarsening(codec).pairs
 
     def _memory(self, codec: Codec, domain: Domain) -> int:
         """Bytes at the peak: weights, gradients, moments and noise; a batch; the encoded rows."""

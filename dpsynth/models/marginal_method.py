@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,9 +24,10 @@ from dpsynth.marginals.graphical_model import Measurement
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.merging import bins_merging, rare_merging
-from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Rows, Run, Synthesizer
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.privtree import PrivTree
 from dpsynth.privacy.quantiles import PrivateQuantiles
 from dpsynth.training.device import processor_threads
@@ -37,11 +38,24 @@ UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares 
 NOISELESS = 1.0  # the least noise a model is told of, in rows: exact counts (epsilon = inf) are all alike
 
 
+Discretizer = PrivateQuantiles | PrivTree
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginalPlan(MethodPlan):
+    """What a method over marginals will release: bins of numbers, if they are private, and what the method measures."""
+
+    codec: Codec
+    binning: str
+    discretizer: Discretizer | None
+    method: MethodPlan
+
+
 @dataclass(frozen=True)
 class MarginalMethod(Synthesizer):
     """Fields that all of these methods have; public, one set for all tables.
 
-    bins: most bins of a number. binning: uniform (free), or quantiles or privtree, which are bought with
+    bins: most bins of a number. binning: uniform (free), or quantiles or privtree, which take
     `binning_share` of the budget. engine, threads, address: how counts are made (`marginals/counting.py`); never what
     they are.
     """
@@ -69,28 +83,37 @@ class MarginalMethod(Synthesizer):
         return Engine(engine=self.engine, threads=self.threads, address=self.address)
 
     @abstractmethod
-    def _releases(self, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _releases(self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> MethodPlan:
         """The plan of the method itself for columns of `sizes` codes; `before` holds all other charges."""
 
     @abstractmethod
-    def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> Fitted:
-        """The fitted model; `total` is the declared or noisy number of rows."""
+    def _learn(self, rows: CodedRows, total: int, plan: Any, ledger: Ledger, run: Run) -> Fitted:
+        """The fitted model; `total` is the declared or noisy number of rows, `plan` what `_releases` returned."""
 
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> MarginalPlan:
         codec = Codec(domain, self.codec_bins)
-        binner = self._binner(codec, budget)
-        bought = binner.charges() if binner else ()
+        discretizer = self._discretizer(codec, budget)
+        first = (discretizer,) if discretizer else ()
         sizes = tuple(min(c.size, self.bins + c.size - c.value_bins) if c.on_axis else c.size for c in codec.columns)
-        own = self._releases(sizes, budget, (*before, *bought))
+        own = self._releases(domain, sizes, budget, (*before, *first))
         encoded = 3 * len(sizes) * (domain.rows or UNKNOWN_ROWS)
-        return OwnPlan((*bought, *own.charges), {"binning": self.binning, **own.settings}, own.memory_bytes + encoded)
+        return MarginalPlan(
+            codec=codec, binning=self.binning, discretizer=discretizer, method=own,
+            memory_bytes=own.memory_bytes + encoded,
+        )  # fmt: skip
 
-    def _fit(self, table: Table | EncodedFiles, rows: int, ledger: Ledger, run: Run) -> Fitted:
+    def _fit(self, table: Table | EncodedFiles, rows: int, plan: MarginalPlan, ledger: Ledger, run: Run) -> Fitted:
         """Encoded files stream: no raw row is opened, and memory does not grow with their rows."""
         if isinstance(table, EncodedFiles):
             self._refuse_unlike(table)
-        codec = table.codec if isinstance(table, EncodedFiles) else Codec(table.domain, self.codec_bins)
-        return self._begin(CodedRows.of(codec, table, self.counting), rows, ledger, run)
+        codec = table.codec if isinstance(table, EncodedFiles) else plan.codec.under(table.domain)
+        coded = CodedRows.of(codec, table, self.counting)
+        if plan.discretizer:
+            coded = _discretized(coded, plan.discretizer, ledger)
+        # Inference is thousands of small operations: threads that wait for each other on a busy machine made AIM ten
+        # times slower. Counting has threads of its own.
+        with processor_threads(run.settings.threads or 1):
+            return self._learn(coded, rows, plan.method, ledger, run)
 
     def _refuse_unlike(self, files: EncodedFiles) -> None:
         """`ConfigError` when the files have other bins than the recipe, or its engine cannot count them."""
@@ -101,34 +124,29 @@ class MarginalMethod(Synthesizer):
         if self.engine == "dask":
             raise ConfigError("model.engine=dask: encoded files stream with numba, numpy or torch")
 
-    def _begin(self, coded: CodedRows, rows: int, ledger: Ledger, run: Run) -> Fitted:
-        """Buy bins if asked to, then learn."""
-        codec = coded.codec
-        binner = self._binner(codec, ledger.plan.budget)
-        if binner:
-            numbers = _numbers(codec)
-            histograms = coded.counts([(j,) for j in numbers])
-            values = [h[: codec.columns[j].value_bins] for j, h in zip(numbers, histograms, strict=True)]
-            bought = dict(zip(numbers, binner.run(values, ledger, run.streams.privacy), strict=True))
-            cuts = {j: bins.cuts for j, bins in bought.items()}
-            noisy = {j: (bins.noisy, bins.sigma) for j, bins in bought.items() if bins.noisy is not None}
-            coded = coded.merged(bins_merging(codec, cuts, noisy))
-        # Inference is thousands of small operations: threads that wait for each other on a busy machine made AIM ten
-        # times slower. Counting has threads of its own.
-        with processor_threads(run.settings.threads or 1):
-            return self._learn(coded, rows, ledger, run)
-
     @property
     def codec_bins(self) -> int:
         """Value bins of the codec: `bins`, or many more where bins are bought."""
         return self.bins if self.binning == "uniform" else max(FINE, self.bins)
 
-    def _binner(self, codec: Codec, budget: Budget) -> PrivateQuantiles | PrivTree | None:
+    def _discretizer(self, codec: Codec, budget: Budget) -> Discretizer | None:
         numbers = len(_numbers(codec))
         if self.binning == "uniform" or not numbers:
             return None
         kind = PrivateQuantiles if self.binning == "quantiles" else PrivTree
-        return kind(numbers, self.bins, budget, self.binning_share)
+        return kind.planned(numbers, self.bins, budget, self.binning_share)
+
+
+def _discretized(coded: CodedRows, discretizer: Discretizer, ledger: Ledger) -> CodedRows:
+    """The rows in bins of numbers that are estimated privately."""
+    codec = coded.codec
+    numbers = _numbers(codec)
+    histograms = coded.counts([(j,) for j in numbers])
+    values = [h[: codec.columns[j].value_bins] for j, h in zip(numbers, histograms, strict=True)]
+    found = dict(zip(numbers, discretizer.discretize(values, ledger), strict=True))
+    cuts = {j: bins.cuts for j, bins in found.items()}
+    noisy = {j: (bins.noisy, bins.sigma) for j, bins in found.items() if bins.noisy is not None}
+    return coded.merged(bins_merging(codec, cuts, noisy))
 
 
 def _numbers(codec: Codec) -> list[int]:

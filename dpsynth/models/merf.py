@@ -36,13 +36,14 @@ from dpsynth.models.fitted_generator import (
     image_generator,
     table_generator,
 )
-from dpsynth.models.synthesizer import OwnPlan, Rows, Run, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Rows, Run, Synthesizer
 from dpsynth.models.vector_view import VectorView
 from dpsynth.networks.affine_generator import AffineGenerator, GeneratorShape
 from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.marginals import nearest_counts
 from dpsynth.privacy.mean_embedding import Embedding, MeanEmbedding
 from dpsynth.training import resolve_device, train
@@ -52,6 +53,16 @@ NAME = "mean embedding"
 ROWS_AT_ONCE = 1000
 WARM_UP = 20  # steps until the learning rate is reached
 RARE = 1e-4  # least initial probability of a code
+
+
+@dataclass(frozen=True, kw_only=True)
+class MERFPlan(MethodPlan):
+    """What is released, and the steps of the generator that is fitted to it."""
+
+    embedding: MeanEmbedding
+    features: int
+    classes: int
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -109,21 +120,27 @@ class MERF(Synthesizer):
     def shape(self) -> GeneratorShape:
         return GeneratorShape(self.latent, self.hidden, self.layers)
 
-    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> MERFPlan:
         view = self._view(domain)
-        release = self._release(view, 1.0)
-        noise = calibrate(lambda z: (*before, self._release(view, z).charge(budget)), budget)
-        settings = {"noise_multiplier": noise, "features": release.features, "classes": release.classes}
-        charges = (self._release(view, noise).charge(budget),)
-        return OwnPlan(charges, {**settings, "steps": self.steps}, self._memory(domain, release))
+
+        def embedding(noise: float) -> MeanEmbedding:
+            return MeanEmbedding(
+                name=NAME, neighbours=budget.neighbours, noise_multiplier=noise, count_weight=self.count_weight
+            )
+
+        released = embedding(calibrate(lambda z: (*before, embedding(z)), budget))
+        classes, features = self._width(view)
+        memory = self._memory(domain, classes, features)
+        return MERFPlan(
+            embedding=released, features=features, classes=classes, steps=self.steps, memory_bytes=memory
+        )
 
     def _fit(
-        self, table: Table | Images, rows: int, ledger: Ledger, run: Run
+        self, table: Table | Images, rows: int, plan: MERFPlan, ledger: Ledger, run: Run
     ) -> FittedTableGenerator | FittedImageGenerator:
         view = self._view(table.domain)
         features = self._features(view, run.streams.model("features"))
-        release = self._release(view, ledger.plan.settings["noise_multiplier"])
-        embedding = release.measure(_blocks(view, features, table), ledger, run.streams.privacy)
+        embedding = plan.embedding.measure(_blocks(view, features, table), *self._width(view), ledger)
         network = self._network(view, run.streams.model("initial weights"))
         if isinstance(features, CodeFeatures) and features.sizes:
             _begin(network, features, embedding)
@@ -173,19 +190,18 @@ class MERF(Synthesizer):
             return image_generator(view, self.shape, self.waves, generator)
         return table_generator(view, self.shape, generator)
 
-    def _release(self, view: VectorView | ImageView, noise: float) -> MeanEmbedding:
+    def _width(self, view: VectorView | ImageView) -> tuple[int, int]:
+        """Classes, and features of a row; public."""
         if isinstance(view, ImageView):
-            classes, width = max(1, len(view.domain.classes)), 2 * self.frequencies
-        else:
-            pairs = len(view.blocks) > 1
-            classes, width = view.classes, max(1, view.width + 2 * self.frequencies * pairs)
-        return MeanEmbedding(NAME, classes, width, noise, self.count_weight)
+            return max(1, len(view.domain.classes)), 2 * self.frequencies
+        pairs = len(view.blocks) > 1
+        return view.classes, max(1, view.width + 2 * self.frequencies * pairs)
 
-    def _memory(self, domain: Domain | ImageDomain, release: MeanEmbedding) -> int:
+    def _memory(self, domain: Domain | ImageDomain, classes: int, features: int) -> int:
         """Bytes at the peak: the encoded rows, blocks of features or a step, the released sums."""
         each = 8 * len(domain) if isinstance(domain, Domain) else int(np.prod(domain.shape))
-        batch = max(ROWS_AT_ONCE, self.batch, 4 * release.classes)
-        return each * (domain.rows or 30_000) + 8 * release.features * (4 * batch + 4 * release.classes)
+        batch = max(ROWS_AT_ONCE, self.batch, 4 * classes)
+        return each * (domain.rows or 30_000) + 8 * features * (4 * batch + 4 * classes)
 
 
 def _blocks(

@@ -9,8 +9,8 @@
 Name the marginals that the analysis needs: what they do not hold together, the laws take for independent, and no
 interval knows that. For a regression of y on x1, x2, x3 that is [[x1, x2, x3, y]], with few codes each.
 
-Guarantee. Named marginals: one release, discrete Gaussian noise on every cell; a row counts once in each of T
-marginals, T exact scalar events of sensitivity one, 2 T under replace_one (`privacy/marginals.py`). A tree: the
+Guarantee. Named marginals: one release, rounded Gaussian noise on every cell; a row counts once in each of T
+marginals, L2 sensitivity sqrt(T), or sqrt(2 T) under replace_one (`privacy/marginals.py`). A tree: the
 releases of `mst`. Everything else is post-processing of what they gave.
 """
 
@@ -18,26 +18,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from dpsynth.data.codec import Codec
 from dpsynth.data.domain import Domain
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.graphical_model import GraphicalModel, Measurement, size_estimate
+from dpsynth.marginals.graphical_model import GraphicalModel, size_estimate
 from dpsynth.marginals.noise_aware import posterior_laws
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_laws import FittedLaws
-from dpsynth.models.marginal_method import MarginalMethod, measurement
-from dpsynth.models.mst import MST
-from dpsynth.models.synthesizer import OwnPlan, Run
+from dpsynth.models.marginal_method import MarginalMethod, MarginalPlan, measurement
+from dpsynth.models.mst import MST, TreePlan
+from dpsynth.models.synthesizer import MethodPlan, Run
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.marginals import NoisyMarginals, marginals_charge
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals
 
 NAMED = "named marginals"
 MOST_NUMBERS = 50_000_000  # that all laws together may hold; fewer draws are kept where a law is large
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedPlan(MethodPlan):
+    """The named marginals, and those of the columns that none of them names."""
+
+    cliques: tuple[Clique, ...]
+    marginals: NoisyMarginals
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,7 @@ class NAPSU(MarginalMethod):
         if isinstance(self.marginals, str) and self.marginals != "tree":
             raise ConfigError(f"model.marginals '{self.marginals}': must be tree, or a list of lists of columns")
 
-    @property
-    def _tree(self) -> MST:
-        """The method that chooses and measures when no marginals are named."""
-        return MST(**{field.name: getattr(self, field.name) for field in fields(MarginalMethod)})
-
-    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> MarginalPlan:
         if not isinstance(self.marginals, str):
             codec = Codec(domain, self.bins)
             cliques = named_cliques(self.marginals, domain)
@@ -86,34 +90,33 @@ class NAPSU(MarginalMethod):
                 )
         return super()._plan(domain, budget, before)
 
-    def _releases(self, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _releases(
+        self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
+    ) -> TreePlan | NamedPlan:
         if isinstance(self.marginals, str):
-            return self._tree._releases(sizes, budget, before)
-        sets = {frozenset(names) for names in self.marginals}
-        count = len(sets) + len(sizes) - len(frozenset().union(*sets))
-        sigma = calibrate(lambda z: (*before, marginals_charge(NAMED, count, z, budget)), budget)
-        settings = {"marginal noise": sigma}
-        return OwnPlan((marginals_charge(NAMED, count, sigma, budget),), settings, memory_bytes=64 * self.most_cells)
+            return TreePlan.planned(sizes, budget, before, MST.one_way_share, MST.choice_share)
+        cliques = named_cliques(self.marginals, domain)
 
-    def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> FittedLaws:
-        if isinstance(self.marginals, str):
-            rows, measured = self._tree.measured(rows, ledger, run)
+        def counts(sigma: float) -> NoisyMarginals:
+            return NoisyMarginals(name=NAMED, neighbours=budget.neighbours, sigma=sigma, marginals=len(cliques))
+
+        sigma = calibrate(lambda z: (*before, counts(z)), budget)
+        return NamedPlan(cliques=cliques, marginals=counts(sigma), memory_bytes=64 * self.most_cells)
+
+    def _learn(
+        self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run
+    ) -> FittedLaws:
+        if isinstance(plan, TreePlan):
+            rows, measured = plan.measure(rows, ledger)
         else:
-            measured = self._measured(rows, ledger, run)
+            noisy, sigma = plan.marginals.measure(rows.counts(plan.cliques), ledger), plan.marginals.sigma
+            measured = [measurement(clique, table, sigma) for clique, table in zip(plan.cliques, noisy, strict=True)]
         middle = GraphicalModel.fit(rows.sizes, measured)
         cells = sum(m.values.size for m in measured)
         draws = max(2, min(self.draws, MOST_NUMBERS // cells))
         generator = run.streams.numpy("posterior draws")
         laws = posterior_laws(middle, measured, draws, generator, self.iterations)
         return FittedLaws.of(rows.codec.domain, rows.codec.bins, rows.merging, [middle, *laws])
-
-    def _measured(self, rows: CodedRows, ledger: Ledger, run: Run) -> list[Measurement]:
-        """Noisy counts of the named marginals, and of the columns that none of them names."""
-        assert not isinstance(self.marginals, str)
-        cliques, sigma = named_cliques(self.marginals, rows.codec.domain), ledger.plan.settings["marginal noise"]
-        marginals = NoisyMarginals(NAMED, cliques, rows.sizes, sigma)
-        noisy = marginals.release(rows.counts(cliques), ledger, run.streams.privacy)
-        return [measurement(clique, counts, sigma) for clique, counts in zip(cliques, noisy, strict=True)]
 
 
 def named_cliques(marginals: Sequence[Sequence[str]], domain: Domain) -> tuple[Clique, ...]:

@@ -16,10 +16,8 @@ from torch import Tensor
 
 from dpsynth.networks.pixel_grid import NEIGHBOURS, PixelGrid
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.marginals import marginals_charge, noisy_counts
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.shares import share_noise
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals
 
 NAME = "neighbour tables"
 MOST_CELLS = 2**23  # of all tables together
@@ -31,12 +29,12 @@ LEAST = 1e-3  # probability of a level, before all are scaled to one
 class NeighbourTables:
     """Public: what is counted, and how noisily.
 
-    classes: at least 1. sigma: noise of a cell, in images; 0 only when epsilon is infinite.
+    classes: at least 1. tables: one for each place.
     """
 
     grid: PixelGrid
     classes: int
-    sigma: float
+    tables: NoisyMarginals
 
     @classmethod
     def planned(
@@ -45,36 +43,35 @@ class NeighbourTables:
         """With as many neighbours as the noise allows at a share of the budget and a public number of rows: an average
         context keeps `CLEAR` times the noise."""
         grid = PixelGrid.of(shape, levels)
-        sigma = share_noise(budget, share, grid.places * budget.cells_changed)
+        tables = NoisyMarginals.at_fraction(NAME, grid.places, budget, share)
         count = 0
         for more in range(1, len(NEIGHBOURS) + 1):
-            clear = rows / (classes * levels**more) >= CLEAR * max(sigma, 1.0)
+            clear = rows / (classes * levels**more) >= CLEAR * max(tables.sigma, 1.0)
             if clear and classes * grid.places * levels ** (more + 1) <= MOST_CELLS:
                 count = more
-        return cls(PixelGrid.of(shape, levels, count), classes, sigma)
+        return cls(PixelGrid.of(shape, levels, count), classes, tables)
 
     @property
     def cells(self) -> int:
         """Numbers that leave in all."""
         return self.classes * self.grid.places * self.grid.context_count * self.grid.levels
 
-    def charge(self, budget: Budget) -> Charge:
-        """The planned release."""
-        return marginals_charge(NAME, self.grid.places, self.sigma, budget)
+    @property
+    def sigma(self) -> float:
+        """Noise of a cell, in images; 0 only when epsilon is infinite."""
+        return self.tables.sigma
 
-    def measure(self, grids: Tensor, labels: Tensor, ledger: Ledger, stream: PrivacyStream) -> Tensor:
-        """Noisy counts (classes, places, contexts, levels), float64. Spends the charge.
+    def measure(self, grids: Tensor, labels: Tensor, ledger: Ledger) -> Tensor:
+        """Noisy counts (classes, places, contexts, levels), float64.
 
         grids: (n, height, width) integer codes. labels: (n,) int64.
         """
-        grid, budget = self.grid, ledger.plan.budget
+        grid = self.grid
         cells = (self.classes, grid.context_count, grid.levels)
         heads = labels[:, None] * grid.context_count
         index = ((heads + grid.contexts(grids).flatten(1)) * grid.levels + grids.flatten(1).long()).numpy()
         exact = [np.bincount(index[:, k], minlength=int(np.prod(cells))).reshape(cells) for k in range(grid.places)]
-        charge = self.charge(budget)
-        ledger.spend(charge.name, charge.event)
-        noisy = noisy_counts(stream, NAME, exact, budget, self.sigma)
+        noisy = self.tables.measure(exact, ledger)
         return torch.from_numpy(np.stack(noisy, axis=1).astype(np.float64))
 
     def law(self, counts: Tensor) -> Tensor:

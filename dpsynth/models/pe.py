@@ -34,14 +34,14 @@ from dpsynth.evolution.table_view import TableView
 from dpsynth.models.evolved_images import EvolvedImages, History
 from dpsynth.models.evolved_table import EvolvedTable
 from dpsynth.models.fitted import Fitted
-from dpsynth.models.planned_evolution import CLASSES, LEAST, PlannedEvolution, Terms
+from dpsynth.models.planned_evolution import LEAST, EvolutionPlan, PlannedEvolution, Terms
 from dpsynth.models.synthesizer import Run
 from dpsynth.models.table_pool import TablePool
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.privacy.marginals import NoisyMarginals, nearest_counts
+from dpsynth.privacy.marginals import exact_counts, nearest_counts
 from dpsynth.privacy.nearest_votes import Points
-from dpsynth.training import Quiet, resolve_device
+from dpsynth.training import Public, Quiet, resolve_device
 from dpsynth.training.device import processor_threads
 
 log = logging.getLogger(__name__)
@@ -51,45 +51,46 @@ log = logging.getLogger(__name__)
 class PE(PlannedEvolution):
     """The recipe, whose fields `PlannedEvolution` explains, and its run."""
 
-    def _fit(self, table: Table | Images, rows: int, ledger: Ledger, run: Run) -> Fitted:
-        terms = self.terms(table.domain)
+    def _fit(self, table: Table | Images, rows: int, plan: EvolutionPlan, ledger: Ledger, run: Run) -> Fitted:
         with processor_threads(run.settings.threads):
             if isinstance(table, Images):
-                return self._fit_images(table, terms, rows, ledger, run)
-            return self._fit_table(table, terms, rows, ledger, run)
+                return self._fit_images(table, rows, plan, ledger, run)
+            return self._fit_table(table, rows, plan, ledger, run)
 
-    def _fit_table(self, table: Table, terms: Terms, rows: int, ledger: Ledger, run: Run) -> EvolvedTable:
-        view, proposal = TableView(table.domain), None
+    def _fit_table(self, table: Table, rows: int, plan: EvolutionPlan, ledger: Ledger, run: Run) -> EvolvedTable:
+        terms, view, proposal = self.terms(table.domain), TableView(table.domain), None
         private = view.batch(table.frame)
-        if terms.seed is not None:
-            proposed = terms.seed._fit(table, rows, ledger, run).sample(
+        if terms.seed is not None and plan.seed is not None:
+            proposed = terms.seed.fit_part(table, rows, plan.seed, ledger, run).sample(
                 self.proposals, seed=_seed(run, "proposed rows")
             )
             proposal = view.batch(proposed.frame)
-        shares = self._shares(terms, private.labels, rows, proposal, ledger, run)
+        shares = self._shares(terms, private.labels, rows, proposal, plan, ledger)
         api = TablePerturbation(view, proposal, self.crossover) if isinstance(self.api, str) else self.api
-        evolution = self._evolution(api, view.points, terms, rows, shares, ledger)
-        population, ballots = self._run(evolution, Points(view.points(private), private.labels), rows, ledger, run)
-        noise = self._noise(terms, ledger)
+        evolution = self._evolution(api, view.points, terms, rows, shares, plan)
+        points = Points(view.points(private), private.labels)
+        population, ballots = self._run(evolution, points, rows, plan, ledger, run)
         pool = TablePool.of(
             view, api, population, shares, proposal, self.variants, self.spread, run.streams.numpy("pool")
         )
-        weighted, known = pool.weighted(ballots, rows, noise, self.nearest, shares)
+        weighted, known = pool.weighted(ballots, rows, plan.votes.deviation, self.nearest, shares)
         shares = known if terms.prior == "private" else shares
         degree = terms.timetable.degrees.last
         return EvolvedTable(
             table.domain, weighted, shares, degree, self.crossover, proposal is not None, terms.provenance
         )
 
-    def _fit_images(self, images: Images, terms: Terms, rows: int, ledger: Ledger, run: Run) -> EvolvedImages:
-        domain, points = images.domain, ImagePoints(images.domain, self.embedding, self.size, self.inception)
+    def _fit_images(self, images: Images, rows: int, plan: EvolutionPlan, ledger: Ledger, run: Run) -> EvolvedImages:
+        terms, domain = plan.terms, images.domain
+        points = ImagePoints(domain, self.embedding, self.size, self.inception)
         labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
-        shares = self._shares(terms, labels, rows, None, ledger, run)
+        shares = self._shares(terms, labels, rows, None, plan, ledger)
         name = "glyphs" if self.api == "auto" else self.api
         api = image_api(name, domain, self.source, points) if isinstance(name, str) else name
-        evolution = self._evolution(api, lambda batch: points(batch.genes["pixels"]), terms, rows, shares, ledger)
+        evolution = self._evolution(api, lambda batch: points(batch.genes["pixels"]), terms, rows, shares, plan)
         history = History(terms.labels, domain)
-        population, _ = self._run(evolution, Points(points(images.pixels), labels), rows, ledger, run, history.add)
+        private = Points(points(images.pixels), labels)
+        population, _ = self._run(evolution, private, rows, plan, ledger, run, history.add)
         degree = terms.timetable.degrees.last
         if not api.portable:
             population = population.enlarged(api, self.copies, degree, run.streams.numpy("enlargement"))
@@ -97,20 +98,26 @@ class PE(PlannedEvolution):
         return EvolvedImages(domain, population, shares, kept, degree, terms.provenance, history.pictures)
 
     def _run(
-        self, evolution: Evolution, private: Points, rows: int, ledger: Ledger, run: Run, watch: Watch | None = None
+        self,
+        evolution: Evolution,
+        private: Points,
+        rows: int,
+        plan: EvolutionPlan,
+        ledger: Ledger,
+        run: Run,
+        watch: Watch | None = None,
     ) -> tuple[Population, list[Ballot]]:
         """The evolution under the votes of `private`, which go nowhere but into the mechanism."""
-        plan, device = ledger.plan, resolve_device(run.settings.device)
-        votes = self.votes(evolution.timetable.iterations, plan.settings["vote noise"])
-        noise, listener = votes.noise(plan.budget), run.progress or Quiet()
-        self._report(evolution, noise, rows, plan.budget)
+        votes, device = plan.votes, resolve_device(run.settings.device)
+        listener = run.progress or Quiet()
+        self._report(evolution, votes.deviation, rows, ledger.budget)
 
         def vote(points: np.ndarray, labels: np.ndarray, step: int) -> np.ndarray:
-            noisy = votes.release(private, Points(points, labels), ledger, run.streams.privacy, step, device)
-            listener.update(step + 1, {"noise_to_signal": noise * len(labels) / rows})
+            noisy = votes.measure(private, Points(points, labels), ledger, step, device)
+            listener.update(step + 1, {"noise_to_signal": Public(votes.deviation * len(labels) / rows)})
             return noisy
 
-        listener.start("evolution", 0, votes.iterations)
+        listener.start("evolution", 0, votes.releases)
         try:
             return evolution.run(vote, run.streams.numpy("evolution"), watch)
         finally:
@@ -133,16 +140,22 @@ class PE(PlannedEvolution):
             )
 
     def _evolution(
-        self, api: PEApi, embedding: Embedding, terms: Terms, rows: int, shares: np.ndarray, ledger: Ledger
+        self, api: PEApi, embedding: Embedding, terms: Terms, rows: int, shares: np.ndarray, plan: EvolutionPlan
     ) -> Evolution:
-        noise = self._noise(terms, ledger)
+        noise = plan.votes.deviation
         sizes = whole_shares(self.members(rows, noise), shares, LEAST)
         return Evolution(api, embedding, terms.timetable, sizes, self.threshold * noise, terms.lookahead)
 
     def _shares(
-        self, terms: Terms, labels: np.ndarray, rows: int, proposal: Batch | None, ledger: Ledger, run: Run
+        self,
+        terms: Terms,
+        labels: np.ndarray,
+        rows: int,
+        proposal: Batch | None,
+        plan: EvolutionPlan,
+        ledger: Ledger,
     ) -> np.ndarray:
-        """(labels,) float64 shares of the classes: public, or released. `labels` is private."""
+        """(labels,) float64 fractions of the classes: public, or released. `labels` is private."""
         if terms.prior == "uniform":
             return np.full(terms.labels, 1 / terms.labels)
         if terms.prior == "public":
@@ -151,14 +164,10 @@ class PE(PlannedEvolution):
         if proposal is not None:
             counts = np.bincount(proposal.labels, minlength=terms.labels).astype(np.float64)
         else:
-            marginal = NoisyMarginals(CLASSES, ((0,),), (terms.labels,), ledger.plan.settings["class noise"])
-            counts = nearest_counts(marginal.measure(labels[:, None], ledger, run.streams.privacy)[0], rows)
+            assert plan.classes is not None, "planned for private classes"
+            exact = exact_counts(labels[:, None], [(0,)], (terms.labels,))
+            counts = nearest_counts(plan.classes.measure(exact, ledger)[0], rows)
         return counts / counts.sum()
-
-    def _noise(self, terms: Terms, ledger: Ledger) -> float:
-        """Standard deviation of the noise on a member's votes."""
-        plan = ledger.plan
-        return self.votes(terms.timetable.iterations, plan.settings["vote noise"]).noise(plan.budget)
 
 
 def _seed(run: Run, name: str) -> int:

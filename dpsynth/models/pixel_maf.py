@@ -31,10 +31,12 @@ from dpsynth.models.descent import UNKNOWN_ROWS, Descent
 from dpsynth.models.fitted_pixels import FittedPixels, Kind, PixelShape
 from dpsynth.models.image_judge import ImageJudge, JudgeTraining
 from dpsynth.models.neighbour_tables import NeighbourTables
-from dpsynth.models.synthesizer import OwnPlan, Run, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Run, Synthesizer
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import Mode
-from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.ledger import Ledger, Planned
 
 SGD = "pixels dp-sgd"
 SHOWN_IMAGES = 256  # whose loss is shown while training
@@ -52,6 +54,24 @@ class Scale(NamedTuple):
 
 
 COARSE, FINE = Scale(14, 32, 1, 800), Scale(20, 64, 2, 1200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelPlan(MethodPlan):
+    """What is released: the tables, the steps of the classifier, those of the network; and the sizes behind them."""
+
+    scale: Scale
+    tables: NeighbourTables
+    judge: JudgeTraining | None
+    sgd: DPSGD
+    size: int
+    levels: int
+    neighbours: int
+    channels: int
+
+    @property
+    def charges(self) -> tuple[Planned, ...]:
+        return (self.tables.tables, *((self.judge.sgd,) if self.judge else ()), self.sgd)
 
 
 @dataclass(frozen=True)
@@ -115,43 +135,36 @@ class PixelMAF(Synthesizer):
         if self.network not in ("conv", "dense"):
             raise ConfigError(f"model.images.network '{self.network}': choose conv or dense")
 
-    def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> PixelPlan:
         scale, tables, judge = self._scale(domain, budget), self._tables(domain, budget), self._judge(domain, budget)
-        first = [tables.charge(budget), *([judge.charge()] if judge else [])]
-        descent, steps = self._descent(scale).planned(domain.rows, budget, (*before, *first))
-        settings = {
-            "size": max(tables.grid.height, tables.grid.width // tables.grid.channels),
-            "levels": tables.grid.levels,
-            "neighbours": tables.grid.neighbours,
-            "channels": scale.width,
-            "tables noise": tables.sigma,
-            "judge noise_multiplier": judge.noise_multiplier if judge else None,
-            **steps,
-        }
-        return OwnPlan((*first, descent), settings, self._memory(tables, domain, scale))
+        first = [tables.tables, *([judge.sgd] if judge else [])]
+        sgd = self._descent(scale).planned(domain.rows, budget, (*before, *first))
+        grid = tables.grid
+        return PixelPlan(
+            scale=scale, tables=tables, judge=judge, sgd=sgd,
+            size=max(grid.height, grid.width // grid.channels), levels=grid.levels, neighbours=grid.neighbours,
+            channels=scale.width, memory_bytes=self._memory(tables, domain, scale),
+        )  # fmt: skip
 
-    def _fit(self, images: Images, rows: int, ledger: Ledger, run: Run) -> FittedPixels:
-        domain, budget, privacy = images.domain, ledger.plan.budget, run.streams.privacy
-        public = replace(domain, rows=ledger.plan.settings["rows"])  # all that the plan knew
-        scale = self._scale(public, budget)
-        tables, training = self._tables(public, budget), self._judge(public, budget)
-        shape = self._shape(scale, tables.grid.neighbours)
-        view, grid = shape.view(domain), tables.grid
+    def _fit(self, images: Images, rows: int, plan: PixelPlan, ledger: Ledger, run: Run) -> FittedPixels:
+        domain, tables, grid = images.domain, plan.tables, plan.tables.grid
+        shape = self._shape(plan.scale, grid.neighbours)
+        view = shape.view(domain)
         codes = torch.from_numpy(view.codes(images.pixels))
         labels = torch.zeros(len(codes), dtype=torch.int64)
         if images.labels is not None:
             labels = torch.from_numpy(np.asarray(images.labels, dtype=np.int64))
         grids = grid.flatten(codes)
 
-        counts = tables.measure(grids, labels, ledger, privacy)
+        counts = tables.measure(grids, labels, ledger)
         table, means = tables.law(counts).log().float(), tables.means(counts)
         judge = None
-        if training is not None:
+        if plan.judge is not None:
             judge = ImageJudge(view.shape, len(domain.classes))
             units = [part.float() / max(grid.levels - 1, 1) for part in codes.split(IMAGES_AT_ONCE)]
-            training.fit(judge, units, labels, rows, ledger, privacy)
+            plan.judge.fit(judge, units, labels, rows, ledger)
         network = shape.build(domain, table, means, run.streams.model("initial weights"))
-        self._descent(scale).train(network, (grids, labels), rows, ledger, run)
+        self._descent(plan.scale).train(network, (grids, labels), rows, plan.sgd, ledger, run)
         return FittedPixels(domain, shape, network.to("cpu"), table, means, judge)
 
     def _scale(self, domain: ImageDomain, budget: Budget) -> Scale:

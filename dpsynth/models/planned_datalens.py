@@ -19,25 +19,53 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.class_variation import LowFrequencies
 from dpsynth.models.image_finish import view_of
 from dpsynth.models.image_judge import JudgeTraining
-from dpsynth.models.synthesizer import OwnPlan, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Synthesizer
 from dpsynth.models.teacher_ensemble import Schooling, Stacked
 from dpsynth.models.teacher_space import Space
 from dpsynth.networks.class_generator import Architecture
 from dpsynth.networks.stacked_conv import StackedConv
 from dpsynth.networks.stacked_mlp import StackedMLP
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget_fraction import fraction_noise
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.class_histograms import histogram_charge
+from dpsynth.privacy.class_histograms import ClassHistograms
 from dpsynth.privacy.class_scatter import ClassScatter
-from dpsynth.privacy.ledger import Charge
-from dpsynth.privacy.shares import share_noise
-from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, rdp_2017, rounds_event
+from dpsynth.privacy.ledger import Planned
+from dpsynth.privacy.votes import REFUSED, Aggregate, Compress, Votes, rdp_2017
 
 VOTES, HISTOGRAMS, SCATTER = "votes", "class histograms", "class scatter"
 FEATURES = 12 * 64  # of an image that its judge sees, about
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when none is declared
 LARGEST = 50_000  # parameters of one teacher
+TONES = 32  # bins of the pixel values of images
 MOST_QUERIES = 24  # of a class, unless the recipe says how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLensPlan(MethodPlan):
+    """What is released, and the public numbers of a run.
+
+    frequencies: of the map that teachers of images see. published_epsilon: what DataLens would report, not the
+    guarantee.
+    """
+
+    histograms: ClassHistograms
+    judge: JudgeTraining | None
+    scatter: ClassScatter | None
+    votes: Votes
+    frequencies: int
+    teachers: int
+    teacher_parameters: int
+    queries: int
+    rounds: int
+    sigma: float
+    published_epsilon: float | None
+
+    @property
+    def charges(self) -> tuple[Planned, ...]:
+        judge = (self.judge.sgd,) if self.judge else ()
+        return (self.histograms, *judge, *((self.scatter,) if self.scatter else ()), self.votes)
 
 
 @dataclass(frozen=True)
@@ -138,43 +166,44 @@ class PlannedDataLens(Synthesizer):
             raise ConfigError("model.discriminator=conv sees pixels: take model.compress=clip, not project")
         self._schooling(0, 1.0)
 
-    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        tones = histogram_charge(HISTOGRAMS, share_noise(budget, self.histogram_share))
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> DataLensPlan:
+        histograms = ClassHistograms(
+            name=HISTOGRAMS, neighbours=budget.neighbours, bins=1 if isinstance(domain, Domain) else TONES,
+            noise_multiplier=fraction_noise(budget, self.histogram_share),
+        )  # fmt: skip
         judge, scatter = self._judge(domain, budget), self._scatter(domain, budget)
-        first = (tones, *(part.charge() for part in (judge, scatter) if part))
-        solved = calibrate(lambda z: (*before, *first, Charge(VOTES, rounds_event(z, self.rounds))), budget)
-        teachers = self._teachers(domain.rows)
-        each = self._each(teachers, self.space(domain, 1).classes, solved)
+        first = (histograms, *((judge.sgd,) if judge else ()), *((scatter,) if scatter else ()))
+
+        def votes(space: Space, queries: int, noise: float) -> Votes:
+            return Votes(
+                name=VOTES, neighbours=budget.neighbours, releases=self.rounds, noise_multiplier=noise,
+                teachers=teachers, queries=queries, width=space.width, compress=self.compress,
+                aggregate=self.aggregate, k=self.k, levels=self.levels, bound=self.bound, threshold=self.threshold,
+            )  # fmt: skip
+
+        teachers, coarse = self._teachers(domain.rows), self.space(domain, 1)
+        solved = calibrate(lambda z: (*before, *first, votes(coarse, 1, z)), budget)
+        each = self._each(teachers, coarse.classes, solved)
         frequencies = self.frequencies or round(5.35 * each**0.25)
         space = self.space(domain, frequencies)
-        rule = self._votes(space, teachers, self.queries or each * space.classes, 0.0)
+        queries = self.queries or each * space.classes
         network = self.network(space)
         if network.size > LARGEST:
             raise ConfigError(f"a teacher has {network.size} parameters, more than {LARGEST}: lower model.hidden")
-        noise = solved
+        rule = votes(space, queries, solved)
         if self.sigma is not None and budget.private:
-            noise = self.sigma / rule.sensitivity
-        detail = {"noise_multiplier": noise, "rounds": self.rounds, "sensitivity": rule.sensitivity}
-        settings: dict[str, Any] = {
-            "noise_multiplier": noise,
-            "sigma": noise * rule.sensitivity,
-            "histogram noise": tones.detail["noise_multiplier"],
-            "judge noise_multiplier": judge.noise_multiplier if judge else None,
-            "scatter noise_multiplier": scatter.noise_multiplier if scatter else None,
-            "teachers": rule.teachers,
-            "teacher parameters": network.size,
-            "queries": rule.queries,
-            "frequencies": frequencies,
-            "rounds": self.rounds,
-        }
+            rule = votes(space, queries, self.sigma / rule.sensitivity)
+        published = None
         if self.accountant == "rdp_2017" and budget.private:
             if self.compress not in ("topk_sign", "topk_stochastic"):
                 raise ConfigError("model.accountant=rdp_2017 knows model.compress=topk_sign and topk_stochastic only")
-            k = min(self.k, space.width)
-            told = rdp_2017(self.rounds, rule.queries, k, noise * rule.sensitivity, budget.delta)
-            settings["epsilon as published (not the guarantee)"] = told
-        charges = (*first, Charge(VOTES, rule.event(noise), detail=detail))
-        return OwnPlan(charges, settings, self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS))
+            published = rdp_2017(self.rounds, queries, min(self.k, space.width), rule.deviation, budget.delta)
+        return DataLensPlan(
+            histograms=histograms, judge=judge, scatter=scatter, votes=rule, frequencies=frequencies,
+            teachers=teachers, teacher_parameters=network.size, queries=queries, rounds=self.rounds,
+            sigma=rule.deviation, published_epsilon=published,
+            memory_bytes=self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS),
+        )  # fmt: skip
 
     def space(self, domain: Domain | ImageDomain, frequencies: int) -> Space:
         """What teachers see and the generator makes, from public facts."""
@@ -203,7 +232,10 @@ class PlannedDataLens(Synthesizer):
             return None
         low, classes = self._low(domain), max(1, len(domain.classes))
         radius = self.scatter_radius * self.space(domain, 1).extent
-        return ClassScatter(SCATTER, classes, low.width, radius, share_noise(budget, self.scatter_share))
+        return ClassScatter(
+            name=SCATTER, neighbours=budget.neighbours, classes=classes, width=low.width, radius=radius,
+            noise_multiplier=fraction_noise(budget, self.scatter_share),
+        )  # fmt: skip
 
     def _teachers(self, rows: int | None) -> int:
         """Public: as declared, or from the declared number of rows."""
@@ -212,12 +244,6 @@ class PlannedDataLens(Synthesizer):
     def _each(self, teachers: int, classes: int, noise: float) -> int:
         """Queries of a class, by a public rule: the less noise against a class's votes, the finer one may ask."""
         return max(1, min(MOST_QUERIES, round(0.6 * math.sqrt(teachers / classes / noise)))) if noise else MOST_QUERIES
-
-    def _votes(self, space: Space, teachers: int, queries: int, noise: float) -> Votes:
-        return Votes(
-            teachers, queries, space.width, self.compress, self.aggregate, self.k, self.levels, self.bound,
-            self.threshold, self.rounds, noise, VOTES,
-        )  # fmt: skip
 
     def _schooling(self, seed: int, extent: float) -> Schooling:
         return Schooling(

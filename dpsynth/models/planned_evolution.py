@@ -20,10 +20,11 @@ from dpsynth.evolution.image_points import Kind
 from dpsynth.evolution.schedule import Degrees, Phase, Timetable
 from dpsynth.evolution.table_view import TableView
 from dpsynth.models.seeds import seed_recipe
-from dpsynth.models.synthesizer import OwnPlan, Rows, Synthesizer
+from dpsynth.models.synthesizer import MethodPlan, Rows, Synthesizer
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.ledger import Charge
+from dpsynth.privacy.ledger import Planned
 from dpsynth.privacy.marginals import NoisyMarginals
 from dpsynth.privacy.nearest_votes import NearestVotes
 
@@ -48,6 +49,27 @@ class Terms(NamedTuple):
     provenance: str
     seed: Synthesizer | None
     dimensions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionPlan(MethodPlan):
+    """What is released: by the seed model, if there is one, the class counts, if they are private, and the votes.
+
+    members: of the population. vote_noise: standard deviation of the noise on a member's votes.
+    """
+
+    terms: Terms
+    seed: MethodPlan | None
+    classes: NoisyMarginals | None
+    votes: NearestVotes
+    members: int
+    vote_noise: float
+    provenance: str
+
+    @property
+    def charges(self) -> tuple[Planned, ...]:
+        first = self.seed.charges if self.seed else ()
+        return (*first, *((self.classes,) if self.classes else ()), self.votes)
 
 
 @dataclass(frozen=True)
@@ -124,28 +146,33 @@ class PlannedEvolution(Synthesizer):
         if isinstance(seed_recipe(self.seed_model), PlannedEvolution):
             raise ConfigError("model.seed_model: pe does not seed itself; choose another model of tables")
 
-    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        terms = self.terms(domain)
-        iterations, bought = terms.timetable.iterations, ()
-        settings: dict[str, Any] = {"provenance": terms.provenance}
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> EvolutionPlan:
+        terms, classes, seed = self.terms(domain), None, None
+        iterations, rows = terms.timetable.iterations, domain.rows or UNKNOWN_ROWS
+
+        def votes(noise: float, releases: int = iterations) -> NearestVotes:
+            return NearestVotes(
+                name=VOTES, neighbours=budget.neighbours, releases=releases, noise_multiplier=noise,
+                nearest=self.nearest,
+            )  # fmt: skip
+
         if terms.seed is not None:
-            # Of what is left, the votes take their share, as rho adds up; the seed model is calibrated to the rest.
-            whole = calibrate(lambda z: (*before, self.votes(1, z).charge()), budget)
-            noise = whole * math.sqrt(iterations / (1 - self.seed_share))
-            own = terms.seed._plan(domain, budget, (*before, self.votes(iterations, noise).charge()))
-            bought, settings = own.charges, {**settings, "seed": type(terms.seed).__name__, **own.settings}
+            # Of what is left, the votes take their part, as costs add up; the seed model is calibrated to the rest.
+            whole = calibrate(lambda z: (*before, votes(z, 1)), budget)
+            rule = votes(whole * math.sqrt(iterations / (1 - self.seed_share)))
+            seed = terms.seed.plan_part(domain, budget, (*before, rule))
         else:
             if terms.prior == "private":
-                classes = NoisyMarginals.at_share(CLASSES, ((0,),), (terms.labels,), budget, self.label_share)
-                bought, settings["class noise"] = (classes.charge(budget),), classes.sigma
-            fixed = (*before, *bought)
-            noise = calibrate(lambda z: (*fixed, self.votes(iterations, z).charge()), budget)
-        votes, rows = self.votes(iterations, noise), domain.rows or UNKNOWN_ROWS
-        members = self.members(rows, votes.noise(budget))
-        detail = {"noise of a vote": votes.noise(budget), "members": members, "provenance": terms.provenance}
+                classes = NoisyMarginals.at_fraction(CLASSES, 1, budget, self.label_share)
+            fixed = (*before, *((classes,) if classes else ()))
+            rule = votes(calibrate(lambda z: (*fixed, votes(z)), budget))
+        members = self.members(rows, rule.deviation)
         pool = self.proposals + self.variants if isinstance(domain, Domain) else 0
         memory = 4 * terms.dimensions * (rows + 8 * members + pool) + (1 << 26)
-        return OwnPlan((*bought, votes.charge(detail)), {**settings, "vote noise": noise, "members": members}, memory)
+        return EvolutionPlan(
+            terms=terms, seed=seed, classes=classes, votes=rule, members=members, vote_noise=rule.deviation,
+            provenance=terms.provenance, memory_bytes=memory,
+        )  # fmt: skip
 
     def terms(self, domain: Domain | ImageDomain) -> Terms:
         """What `domain` makes of the recipe; `ConfigError` where the two do not fit."""
@@ -170,10 +197,6 @@ class PlannedEvolution(Synthesizer):
             raise ConfigError(f"model.label_shares: {len(self.label_shares or ())} shares for {labels} classes")
         lookahead = self.lookahead if self.lookahead is not None else (0 if table else IMAGE_LOOKAHEAD)
         return Terms(labels, prior, timetable, lookahead, provenance, seed, dimensions)
-
-    def votes(self, iterations: int, noise: float) -> NearestVotes:
-        """The mechanism of so many iterations at this noise multiplier."""
-        return NearestVotes(VOTES, iterations, noise, self.nearest)
 
     def members(self, rows: int, noise: float) -> int:
         """Members of the population: few enough that on average each gets twice as many votes as their noise."""

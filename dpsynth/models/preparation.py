@@ -1,14 +1,13 @@
-"""What every method does before its own work: count the rows and buy the bounds and categories nobody
+"""What every method does before its own work: count the rows, and estimate the bounds and categories nobody
 declared.
 
-Both are planned without data, at fixed shares of the budget, and made through `dpsynth.privacy`.  What comes
+Both are planned without data, at fixed fractions of the budget, and made through `dpsynth.privacy`.  What comes
 out is public: a complete domain and a number of rows that may be said aloud.
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dpsynth.data.columns import Category, Column, Date, Integer, Number
 from dpsynth.data.domain import Domain
@@ -19,14 +18,13 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.counts import NAME as ROWS
-from dpsynth.privacy.counts import count_charge, noisy_rows
-from dpsynth.privacy.discovery import complete, discovery_charges
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.counts import RowCount
+from dpsynth.privacy.discovery import Mechanisms, complete, discovery
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanism import Mechanism
 
 Rows = TypeVar("Rows", Table, EncodedFiles, Images)
-FAR = 2.0**40  # bounds wider than any that can be bought
+FAR = 2.0**40  # bounds wider than any that can be estimated
 
 
 @dataclass(frozen=True)
@@ -52,50 +50,46 @@ class Shares:
 class Preparation:
     """The releases made before the method's own, as they stand in a plan.
 
-    settings: what `prepare` needs to know later; it travels in `Plan.settings`.
+    Attributes:
+        rows: The declared number of rows, None when it is counted with noise.
+        count: The noisy number of rows; None where it is declared, or public by `replace_one`.
+        discovery: One mechanism for each column whose bounds or categories are private.
     """
 
-    charges: tuple[Charge, ...]
-    settings: Mapping[str, Any]
+    rows: int | None
+    count: RowCount | None
+    discovery: Mechanisms
 
     @classmethod
     def planned(cls, domain: Domain | ImageDomain, budget: Budget, shares: Shares) -> "Preparation":
-        """Needs no data.  Counting is free when the rows are declared, or public by `replace_one`."""
-        count = None if domain.rows is not None else count_charge(budget, shares.count)
+        """Needs no data."""
+        count = None if domain.rows is not None else RowCount.planned(budget, shares.count)
         open_columns = isinstance(domain, Domain)  # of images everything is declared
-        discovery = discovery_charges(domain, budget, shares.discovery) if open_columns else ()
-        settings = {"rows": domain.rows, "discovery_share": shares.discovery if discovery else None}
-        return cls(((count,) if count else ()) + discovery, settings)
+        return cls(domain.rows, count, discovery(domain, budget, shares.discovery) if open_columns else ())
+
+    @property
+    def charges(self) -> tuple[Mechanism, ...]:
+        """All mechanisms, in the order in which they are released."""
+        return ((self.count,) if self.count else ()) + self.discovery
+
+    def carry_out(self, table: Rows, ledger: Ledger) -> tuple[Rows, int]:
+        """(rows under a complete domain, declared or noisy number of rows)."""
+        rows = self.count.measure(len(table), ledger) if self.count else self.rows
+        if rows is None:  # replace_one: public by definition
+            rows = max(1, len(table))
+        if not self.discovery or not isinstance(table, Table):  # the domains of the others are complete from the start
+            return table, rows
+        return table.redeclare(complete(table.domain, table.frame, self.discovery, ledger)), rows
 
 
 def stand_in(domain: Domain | ImageDomain) -> Domain | ImageDomain:
-    """`domain` with the largest thing that could be bought wherever something is still to be bought.
+    """`domain` with the largest thing that could be found wherever something is still to be estimated.
 
     Lets a method plan its noise and memory before the data are opened.
     """
     if isinstance(domain, ImageDomain) or not domain.undeclared:
         return domain
     return Domain(tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values)
-
-
-def prepare(table: Rows, ledger: Ledger, streams: Streams) -> tuple[Rows, int]:
-    """(rows under a complete domain, declared or noisy number of rows), spending what was planned."""
-    plan = ledger.plan
-    rows = counted_rows(len(table), ledger, streams)
-    share = plan.settings["discovery_share"]
-    if share is None or not isinstance(table, Table):  # the domains of the others are complete from the start
-        return table, rows
-    domain = complete(table.domain, table.frame, plan.budget, share, ledger, streams)
-    return table.redeclare(domain), rows
-
-
-def counted_rows(exact: int, ledger: Ledger, streams: Streams) -> int:
-    """The declared number of rows, or the exact one with noise, spending what was planned."""
-    plan = ledger.plan
-    if plan.settings["rows"] is not None:
-        return plan.settings["rows"]
-    charge = next((charge for charge in plan.charges if charge.name == ROWS), None)
-    return noisy_rows(exact, charge, ledger, streams.privacy)
 
 
 def _largest(column: Column) -> Column:

@@ -14,8 +14,8 @@ Guarantee, D columns. Step 1 makes D - 1 choices with a score of sensitivity 2, 
 (`privacy/scores.py`; the first column is drawn blindly). Step 2 is one release: a row stands in one cell of each of D
 tables, so D cells change by one between neighbours, 2 D under replace_one; noise goes to all cells, empty ones too.
 Tables are made of counts, so no number of rows is needed for their noise; the number that limits their size is the
-declared or noisy one. Choices are charged as Gaussian events (`privacy/exponential.py`), counts as exact discrete
-Gaussian ones, and the plan composes them.
+declared or noisy one. Choices are charged as Gaussian releases (`privacy/exponential.py`), and the plan composes them
+with the counts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dpsynth.data.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.measured import noisy_total
@@ -37,13 +38,14 @@ from dpsynth.models.fitted import Fitted
 from dpsynth.models.fitted_graph import FittedGraph
 from dpsynth.models.fitted_network import FittedNetwork, Node
 from dpsynth.models.marginal_method import MarginalMethod, measurement
-from dpsynth.models.synthesizer import OwnPlan, Run
+from dpsynth.models.synthesizer import MethodPlan, Run
 from dpsynth.models.views import View, Views
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.exponential import choices_charge, composed_epsilon, exponential
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.marginals import NoisyMarginals, marginals_charge, nearest_counts
+from dpsynth.privacy.exponential import ExponentialMechanism, choice_epsilon
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.marginals import NoisyMarginals, nearest_counts
 from dpsynth.privacy.scores import association, association_sensitivity
 
 NETWORK, TABLES = "choice of parents", "tables of columns and parents"
@@ -57,6 +59,14 @@ class Family(NamedTuple):
 
     column: int
     parents: tuple[View, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivBayesPlan(MethodPlan):
+    """Steps 1 and 2. A single column has no choices."""
+
+    choice: ExponentialMechanism | None
+    tables: NoisyMarginals
 
 
 @dataclass(frozen=True)
@@ -79,32 +89,32 @@ class PrivBayes(MarginalMethod):
         if self.degree < 1 or not self.theta > 0 or not 0 < self.choice_share < 1:
             raise ConfigError("model.degree must be 1 or more, theta above 0, choice_share between 0 and 1")
 
-    def _releases(self, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> OwnPlan:
-        d = len(sizes)
-        share = self.choice_share if d > 1 else 0.0
+    def _releases(
+        self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
+    ) -> PrivBayesPlan:
+        d, neighbours = len(sizes), budget.neighbours
+        fraction = self.choice_share if d > 1 else 0.0
 
-        def split(noise: float) -> tuple[float, float]:
-            """Parameter of a choice, noise of a cell; together about one Gaussian release of multiplier `noise`."""
-            epsilon = composed_epsilon(noise * math.sqrt((d - 1) / share)) if d > 1 else math.inf
-            return epsilon, noise * math.sqrt(d * budget.cells_changed / (1 - share))
+        def steps(noise: float) -> PrivBayesPlan:
+            """All together cost about one Gaussian release of multiplier `noise`."""
+            choice = ExponentialMechanism(
+                name=NETWORK,
+                neighbours=neighbours,
+                releases=d - 1,
+                bound=association_sensitivity(neighbours, domain.rows),
+                epsilon=choice_epsilon(noise * math.sqrt((d - 1) / fraction)),
+            ) if d > 1 else None  # fmt: skip
+            sigma = noise * math.sqrt(d * budget.cells_changed / (1 - fraction))
+            tables = NoisyMarginals(name=TABLES, neighbours=neighbours, sigma=sigma, marginals=d)
+            return PrivBayesPlan(choice=choice, tables=tables, memory_bytes=16 * d * MOST_CELLS)
 
-        def charges(noise: float) -> tuple[Charge, ...]:
-            epsilon, sigma = split(noise)
-            tables = marginals_charge(TABLES, d, sigma, budget)
-            return (choices_charge(NETWORK, d - 1, epsilon), tables) if d > 1 else (tables,)
+        return steps(calibrate(lambda z: (*before, *steps(z).charges), budget))
 
-        noise = calibrate(lambda z: (*before, *charges(z)), budget)
-        epsilon, sigma = split(noise)
-        settings = {"choice epsilon": epsilon if d > 1 else None, "table noise": sigma}
-        return OwnPlan(charges(noise), settings, memory_bytes=16 * d * MOST_CELLS)
-
-    def _learn(self, rows: CodedRows, total: int, ledger: Ledger, run: Run) -> Fitted:
-        sigma = ledger.plan.settings["table noise"]
+    def _learn(self, rows: CodedRows, total: int, plan: PrivBayesPlan, ledger: Ledger, run: Run) -> Fitted:
+        sigma = plan.tables.sigma
         seen = _Seen(rows, Views(rows.codec, rows.merging, coarsen=self.estimator == "ancestral"))
-        families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), ledger, run)
-        exact = seen.counts(families)
-        marginals = NoisyMarginals(TABLES, tuple(map(seen.clique, families)), seen.sizes, sigma)
-        noisy = marginals.release(exact, ledger, run.streams.privacy)
+        families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), plan, ledger, run)
+        noisy = plan.tables.measure(seen.counts(families), ledger)
         domain, bins = rows.codec.domain, rows.codec.bins
         measured = [_measured(family, table, sigma) for family, table in zip(families, noisy, strict=True)]
         if self.estimator == "pgm":
@@ -116,29 +126,20 @@ class PrivBayes(MarginalMethod):
         ]
         return FittedNetwork(domain, bins, rows.merging, nodes)
 
-    def _network(self, seen: _Seen, cells: float, ledger: Ledger, run: Run) -> list[Family]:
+    def _network(self, seen: _Seen, cells: float, plan: PrivBayesPlan, ledger: Ledger, run: Run) -> list[Family]:
         """Step 1: every column once, with parents that came before it."""
-        d, budget = len(seen.rows.sizes), ledger.plan.budget
+        d = len(seen.rows.sizes)
         used = [int(run.streams.numpy("first column").integers(d))]
         families = [Family(used[0], ())]
-        if d == 1:
+        if plan.choice is None:
             return families
-        epsilon = ledger.plan.settings["choice epsilon"]
-        ledger.spend(NETWORK, choices_charge(NETWORK, d - 1, epsilon).event)
         degree = _degree(d, self.degree)
         for step in range(d - 1):
             left = [x for x in range(d) if x not in used]
             candidates = [f for x in left for f in _families(seen.views, x, sorted(used), degree, cells)]
             if self.estimator == "pgm":
                 candidates = _small(candidates, families, seen.rows.sizes)
-            chosen = exponential(
-                run.streams.privacy,
-                NETWORK,
-                seen.associations(candidates),
-                sensitivity=association_sensitivity(budget, len(seen.rows.codes)),
-                epsilon=epsilon,
-                step=step,
-            )
+            chosen = ledger.release(plan.choice, seen.associations(candidates), step)
             families.append(candidates[chosen])
             used.append(candidates[chosen].column)
         return families

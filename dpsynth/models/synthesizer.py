@@ -5,14 +5,16 @@
     fitted = recipe.fit(table, plan)                 # spends what the plan says, never more
     fitted.sample(10_000).to_csv("synthetic.csv")    # post-processing, free
 
-A method is a frozen dataclass with `_plan` and `_fit`.  What all methods share is done here once: the ledger,
-buying undeclared bounds and categories, the noisy number of rows, the checkpoint and the privacy statement.
+A method is a frozen dataclass with `_plan` and `_fit`, and a frozen `MethodPlan` that the first hands to the second:
+the mechanisms it will release, and the public settings it derived. What all methods share is done here once: the
+ledger, private estimates of undeclared bounds and categories, the noisy number of rows, the checkpoint and the privacy
+statement.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, cast
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
@@ -21,37 +23,85 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models.fitted import Fitted, Generators
-from dpsynth.models.preparation import Preparation, Shares, prepare, stand_in
+from dpsynth.models.preparation import Preparation, Shares, stand_in
+from dpsynth.privacy.accounting import Charge
+from dpsynth.privacy.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.ledger import Ledger, Plan, Planned
+from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.processes import shared
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.random import SeededStreams, Streams
 from dpsynth.training import Checkpoint, Listener, TrainerSettings
 
-__all__ = ["Fitted", "Generators", "OwnPlan", "Run", "Shares", "Synthesizer"]
+__all__ = ["Fitted", "Generators", "MethodPlan", "Run", "Shares", "SynthesisPlan", "Synthesizer"]
 
 
 Rows = Table | EncodedFiles | Images  # private rows in a domain: in memory, or encoded on disk
 KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images"}
 
 
-class OwnPlan(NamedTuple):
-    """What a method adds to the shared part of a plan.
+@dataclass(frozen=True, kw_only=True)
+class MethodPlan:
+    """What `_plan` hands to `_fit`; a method extends it by its mechanisms and settings.
 
-    charges: its releases.  settings: the public numbers its `_fit` will use (noise multiplier, steps, rate,
-    ...). memory_bytes: an estimate of what `_fit` needs at its peak.
+    Mechanisms, adaptive budgets, tuples of them and plans of other methods may be fields; None stands for a release
+    that the recipe leaves out. Everything is public.
+
+    Attributes:
+        memory_bytes: An estimate of what `_fit` needs at its peak.
     """
 
-    charges: tuple[Charge, ...]
-    settings: Mapping[str, Any]
     memory_bytes: int
+
+    @property
+    def charges(self) -> tuple[Planned, ...]:
+        """All mechanisms and adaptive budgets of the fields, in their order."""
+        return tuple(_planned(getattr(self, each.name) for each in fields(self)))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Public numbers and words among the fields, for people."""
+        found: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, MethodPlan):
+                found |= value.settings
+            elif isinstance(value, int | float | str) and each.name != "memory_bytes":
+                found[each.name] = value
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisPlan(Plan):
+    """The plan of one fit.
+
+    Attributes:
+        preparation: The releases that all methods share.
+        method: Those of the method, and its settings.
+        model: Name of the recipe's class.
+    """
+
+    preparation: Preparation
+    method: MethodPlan
+    model: str
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"model": self.model, "rows": self.preparation.rows, **self.method.settings}
 
 
 @dataclass(frozen=True)
 class Run:
-    """How one fit is carried out.  Of all this, the guarantee depends on the noise of `streams` only."""
+    """How one fit is carried out. Nothing here can weaken the guarantee: the privacy noise is the ledger's.
 
-    streams: Streams
+    Attributes:
+        streams: Seeded generators for initial weights and the like.
+        settings: Device, threads, logging.
+        progress: Follows the training.
+        checkpoint: Keeps its state.
+    """
+
+    streams: SeededStreams
     settings: TrainerSettings
     progress: Listener | None = None
     checkpoint: Checkpoint | None = None
@@ -69,24 +119,24 @@ class Synthesizer(ABC):
     learns_from: ClassVar[tuple[type[Rows], ...]] = (Table,)
 
     @abstractmethod
-    def _plan(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> OwnPlan:
+    def _plan(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
         """The method's own releases, such that together with `before` they stay within `budget`.
 
-        domain: of one of `modalities`, and complete; where bounds or categories are still to be bought, a stand-in of
-        the largest size.
-        Raises `BudgetError` or `ConfigError` for what cannot be met.
+        domain: of one of `modalities`, and complete; where bounds or categories are still to be estimated, a stand-in
+        of the largest size. Raises `BudgetError` or `ConfigError` for what cannot be met.
         """
 
     @abstractmethod
-    def _fit(self, table: Any, rows: int, ledger: Ledger, run: Run) -> Fitted:
-        """Fit to `table` (one of `learns_from`), whose domain is complete, touching it through privacy mechanisms only.
+    def _fit(self, table: Any, rows: int, plan: Any, ledger: Ledger, run: Run) -> Fitted:
+        """Fit to `table` (one of `learns_from`), whose domain is complete, touching it through `ledger` only.
 
         rows: the declared or noisy number of rows (exact only where the relation makes it public).
-        ledger: `ledger.plan` is the plan; every release is spent here, under the names planned.
+        plan: what `_plan` returned.
+        ledger: the gate; `ledger.release` draws what the plan holds, and nothing else.
         The statement of the result is filled in by `fit`.
         """
 
-    def plan(self, domain: Domain | ImageDomain, budget: Budget, shares: Shares | None = None) -> Plan:
+    def plan(self, domain: Domain | ImageDomain, budget: Budget, shares: Shares | None = None) -> SynthesisPlan:
         """All releases of a fit and what they cost together; needs no data.
 
         Raises `BudgetError` when the method cannot keep within the budget, `ConfigError` when it does not make
@@ -98,10 +148,16 @@ class Synthesizer(ABC):
             raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={hint} does")
         before = Preparation.planned(domain, budget, shares or Shares())
         own = self._plan(stand_in(domain), budget, before.charges)
-        settings = {"model": type(self).__name__, **before.settings, **own.settings}
-        return Plan(budget, (*before.charges, *own.charges), settings, own.memory_bytes)
+        return SynthesisPlan(
+            budget=budget,
+            charges=(*before.charges, *own.charges),
+            memory_bytes=own.memory_bytes,
+            preparation=before,
+            method=own,
+            model=type(self).__name__,
+        )
 
-    def plan_for(self, table: Rows, budget: Budget, shares: Shares | None = None) -> Plan:
+    def plan_for(self, table: Rows, budget: Budget, shares: Shares | None = None) -> SynthesisPlan:
         """The plan for a table at hand.
 
         It uses what is public of the table: its domain, and under `replace_one` the exact number of rows.
@@ -114,7 +170,7 @@ class Synthesizer(ABC):
     def fit(
         self,
         table: Rows,
-        budget_or_plan: Budget | Plan,
+        budget_or_plan: Budget | SynthesisPlan,
         streams: Streams | None = None,
         progress: Listener | None = None,
         checkpoint: Checkpoint | None = None,
@@ -132,22 +188,78 @@ class Synthesizer(ABC):
             raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}; take {hint}")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
-        elif isinstance(budget_or_plan, Plan):
+        elif isinstance(budget_or_plan, SynthesisPlan):
             plan = budget_or_plan
         else:
-            raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the Plan of this recipe")
-        streams = streams or Streams(infinite=not plan.budget.private)
+            raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the plan of this recipe")
+        if plan.model != type(self).__name__:
+            raise ConfigError(f"this plan was made by {plan.model}, not by {type(self).__name__}")
+        if plan.budget.neighbours == "replace_one" and plan.preparation.rows != max(1, len(table)):
+            raise ConfigError(
+                "replace_one makes the number of rows public, and the plan counts on it: plan with "
+                "recipe.plan_for(table, budget), or declare the exact number of rows"
+            )
+        check_unit(table, plan.budget)
+        streams = streams or Streams()
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash
             streams = checkpoint.begin(streams, {"recipe": repr(self), **plan.to_dict()}, content)
         streams = shared(streams)  # of several processes, the leader's
-        ledger = Ledger(plan)
-        complete, rows = prepare(cast(Any, table), ledger, streams)
-        run = Run(streams, settings or TrainerSettings(), progress, checkpoint)
-        fitted = self._fit(complete, rows, ledger, run)  # type: ignore[arg-type]  # checked above: `learns_from`
-        fitted.statement = {**ledger.statement(streams), "rows": rows}
+        ledger = Ledger(plan, streams)
+        complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
+        run = Run(streams.seeded, settings or TrainerSettings(), progress, checkpoint)
+        fitted = self._fit(complete, rows, plan.method, ledger, run)
+        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
         return fitted
+
+    def plan_part(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
+        """The plan of this recipe as a part of another method, within what `before` leaves of the budget."""
+        return self._plan(domain, budget, before)
+
+    def fit_part(self, table: Any, rows: int, plan: MethodPlan, ledger: Ledger, run: Run) -> Fitted:
+        """Fit as a part of another method, whose plan holds `plan`; the statement is left to that method."""
+        return self._fit(table, rows, plan, ledger, run)
 
     def replace(self, **changes: Any) -> "Synthesizer":
         """The same recipe with other fields."""
         return replace(self, **changes)
+
+
+def _planned(values: Any) -> Iterator[Planned]:
+    for value in values:
+        if isinstance(value, Mechanism | AdaptiveBudget):
+            yield value
+        elif isinstance(value, MethodPlan):
+            yield from value.charges
+        elif isinstance(value, tuple):
+            yield from _planned(value)
+
+
+def check_unit(table: Rows, budget: Budget) -> None:
+    """`ConfigError` unless the table was made for the unit that the budget protects.
+
+    A promise to persons holds only for a table whose rows of each person were bounded. In a bounded table one row of
+    the file more or less may change two rows (selection.py), so a promise to rows does not hold for it.
+    """
+    most, bound = budget.rows_per_person, table.rows_per_person
+    if most is None and bound is not None:
+        raise ConfigError(f"the table was bounded to {bound} rows of each person: say Budget(rows_per_person={bound})")
+    if most is not None and bound is None:
+        raise ConfigError(
+            f"Budget(rows_per_person={most}) is a promise to persons, which {KINDS[type(table)]} keeps only once the "
+            "rows of each person are bounded: use Table.read(person=COLUMN) and bound_contributions, or data.person"
+        )
+    if most is not None and bound is not None and bound > most:
+        raise ConfigError(f"the table holds up to {bound} rows of a person, more than Budget(rows_per_person={most})")
+    if most is not None and budget.neighbours == "replace_one":
+        raise ConfigError(
+            "rows_per_person needs neighbours='add_remove': once each person's rows are bounded, the number of rows is "
+            "not public, which replace_one takes for granted"
+        )
+
+
+def covers(table: Rows) -> str:
+    """Which rows the statement covers, in words."""
+    unit = "image" if isinstance(table, Images) else "row" if table.rows_per_person is None else "person"
+    used = f"; used in training: {', then '.join(table.coverage)}" if table.coverage else ", all used in training"
+    return f"every {unit} of the data{used}"

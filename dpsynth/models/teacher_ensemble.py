@@ -107,18 +107,15 @@ class TeacherEnsemble:
 
     def ask(self, turn: int, shards: Shards, data: Tensor, labels: Tensor, x: Tensor, y: Tensor, rule: Votes) -> Tensor:
         """Round `turn`: train on the shards against queries x (B, inputs) of classes y (B,); the exact sum of votes,
-        (B, inputs) float64 on the CPU. Private: it leaves through `rule.release` only.
+        (B, inputs) float64 on the CPU. Private: it leaves through `rule.measure` only.
 
         data: (n, inputs) float32, or pixels as uint8, of classes `labels` (n,) int64, on the ensemble's device.
 
-        Under torch.distributed every process holds all rows and asks its share of the chunks; the sum is complete on
-        rank 0.
+        Under torch.distributed every process holds all rows and asks its part of the chunks; the gate adds up the sums.
         """
         total = torch.zeros(x.shape, dtype=torch.float64)
         for first, last in self._ranges():
             total += self.votes(turn, shards, data, labels, x, y, rule, first, last).sum(0, dtype=torch.float64).cpu()
-        if together():
-            distributed.reduce(total, 0)
         return total
 
     def votes(

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from dp_accounting import (
@@ -38,7 +38,7 @@ from scipy.optimize import brentq
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget, Neighbours
-from dpsynth.privacy.events import DiscreteGaussianDpEvent, ExponentialDpEvent, leaves
+from dpsynth.privacy.events import leaves, restore
 from dpsynth.privacy.privacy_loss import (
     LossDistribution,
     gaussian_profile,
@@ -47,8 +47,34 @@ from dpsynth.privacy.privacy_loss import (
     sampling,
 )
 
-if TYPE_CHECKING:
-    from dpsynth.privacy.ledger import Charge
+
+class Charge(Protocol):
+    """What the accountant needs to know of a release: a `Mechanism`, or a line of a privacy statement."""
+
+    @property
+    def event(self) -> DpEvent:
+        """What all releases cost together, sampling included."""
+        ...
+
+    @property
+    def delta(self) -> float:
+        """Row-level delta on top of the event (a threshold that may fail)."""
+        ...
+
+
+@dataclass(frozen=True)
+class StatedCharge:
+    """A charge as a privacy statement names it: it can be priced, but nothing can be released by it."""
+
+    name: str
+    event: DpEvent
+    delta: float = 0.0
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> StatedCharge:
+        """A line of `charges` in a privacy statement; raises ArtifactError for an unknown event."""
+        return cls(str(state["name"]), restore(state["event"]), float(state.get("delta", 0.0)))
+
 
 TOLERANCE = 1e-9  # how far a proven epsilon may stand above its target, for float error alone
 _SMALLEST_PLD_DELTA = 1e-10
@@ -88,7 +114,7 @@ def prove(charges: Sequence[Charge], budget: Budget) -> Proven:
     if delta <= 0:
         raise BudgetError(
             f"the charges' own deltas add up to {row.delta - delta:.3g}, which leaves nothing of delta "
-            f"{row.delta:.3g}: raise privacy.delta or buy fewer private categories"
+            f"{row.delta:.3g}: raise privacy.delta, or declare more categories"
         )
     bounds = _epsilons(_collect(charges), delta, row.neighbours)
     name, epsilon = min(bounds, key=lambda bound: bound[1])
@@ -149,15 +175,12 @@ def _check(leaf: DpEvent, neighbours: Neighbours) -> None:
         raise BudgetError(
             "Poisson batches are drawn and noised for add_remove: use that relation, or fixed-size batches"
         )
-    known = sampled or isinstance(leaf, ZCDpEvent | NonPrivateDpEvent) or hasattr(leaf, "noise_multiplier")
-    if not known and not isinstance(leaf, DiscreteGaussianDpEvent | DiscreteLaplaceDpEvent | ExponentialDpEvent):
+    if not sampled and not isinstance(leaf, GaussianDpEvent | DiscreteLaplaceDpEvent | NonPrivateDpEvent):
         raise BudgetError(f"no accountant knows the event {leaf}")
 
 
 def _noiseless(leaf: DpEvent) -> bool:
-    if isinstance(leaf, NonPrivateDpEvent):
-        return True
-    return not isinstance(leaf, ZCDpEvent) and loss_scale(leaf) is None
+    return isinstance(leaf, NonPrivateDpEvent) or loss_scale(leaf) is None
 
 
 def _gaussian_epsilon(noise: float, delta: float) -> float:
@@ -179,11 +202,7 @@ def _rdp_epsilon(parts: Leaves, delta: float, relation: NeighboringRelation) -> 
     accountant = RdpAccountant(list(_orders(parts)), relation)
     with _quiet():
         for leaf, count in parts:
-            if isinstance(leaf, DiscreteGaussianDpEvent):
-                leaf = ZCDpEvent(0.5 / leaf.sigma**2)  # CKS 2020, Theorem 4
-            elif isinstance(leaf, ExponentialDpEvent):
-                leaf = ZCDpEvent(leaf.epsilon**2 / 8)
-            elif isinstance(leaf, DiscreteLaplaceDpEvent):
+            if isinstance(leaf, DiscreteLaplaceDpEvent):
                 # Pure DP gives zCDP: Bun and Steinke 2016, Proposition 1.4.
                 leaf = ZCDpEvent(0.5 * (leaf.noise_parameter * leaf.sensitivity) ** 2)
             if not accountant.supports(leaf):

@@ -2,11 +2,10 @@
 out.
 
 Guarantee: the histogram counts each row with a finite value in exactly one bin, so neighbours differ in one
-cell by one (add_remove, L2 sensitivity 1) or in two (replace_one, sqrt 2). Discrete Gaussian noise of
-parameter sigma on all bins, empty ones included; the threshold sigma * Phi^-1(1 - 0.001 / bins), under which
-all empty bins stay with probability .999, and the choice of bins are post-processing. Event: one exact scalar
-discrete Gaussian per changed cell. Bins are public, and reach over everything a float64 of a sane table can
-hold, so values beyond them are clamped into the outermost ones.
+cell by one (add_remove, L2 sensitivity 1) or in two (replace_one, sqrt 2). Rounded Gaussian noise of
+parameter sigma on all bins, empty ones included (`integer_noise.py`); the threshold sigma * Phi^-1(1 - 0.001 / bins),
+under which all empty bins stay with probability .999, and the choice of bins are post-processing. Bins are public, and
+reach over everything a float64 of a sane table can hold, so values beyond them are clamped into the outermost ones.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -20,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.discrete import discrete_gaussian, discrete_gaussian_event
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.budget import count_sensitivity
+from dpsynth.privacy.integer_noise import CountMechanism
+from dpsynth.privacy.ledger import Ledger
 
 Reals = NDArray[np.float64]
 _FALSE_BIN = 1e-3
@@ -39,31 +37,24 @@ def dyadic_edges(smallest: int = -20, largest: int = 40) -> Reals:
     return np.concatenate([-powers[::-1], [0.0], powers])
 
 
-@dataclass(frozen=True)
-class PrivateBounds:
-    """Buys (low, high) of the bulk of one column. `edges`: public, ascending, (bins + 1,)."""
+@dataclass(frozen=True, kw_only=True)
+class PrivateBounds(CountMechanism):
+    """Estimates (low, high) of the bulk of one column privately. `edges`: public, ascending, (bins + 1,)."""
 
-    name: str
-    budget: Budget
-    sigma: float
     edges: tuple[float, ...]
 
-    def charge(self) -> Charge:
-        """What it costs; needs no data."""
-        event = discrete_gaussian_event(self.sigma, self.budget.cells_changed)
-        return Charge(self.name, event, detail={"sigma": self.sigma, "bins": len(self.edges) - 1})
+    @property
+    def sensitivity(self) -> float:
+        return count_sensitivity(self.neighbours)
 
-    def run(self, values: Reals, ledger: Ledger, stream: PrivacyStream) -> tuple[float, float]:
+    def measure(self, values: Reals, ledger: Ledger) -> tuple[float, float]:
         """(low, high), two different edges. `values`: (n,) raw numbers, at most one per row; NaN and infinity
         count nowhere."""
-        ledger.spend(self.name, self.charge().event)
         edges = np.array(self.edges)
         finite = values[np.isfinite(values)]
         position = np.clip(np.searchsorted(edges, finite, side="right") - 1, 0, edges.size - 2)
         counts = np.bincount(position, minlength=edges.size - 1).astype(np.int64)
-        noisy = discrete_gaussian(
-            stream, self.name, counts, sensitivity=self.budget.count_sensitivity, sigma=self.sigma
-        )
+        noisy = ledger.release(self, counts)
         # From here on only noisy counts are looked at.
         threshold = max(0.5, self.sigma * float(norm.isf(_FALSE_BIN / counts.size)))
         standing = np.flatnonzero(noisy > threshold)

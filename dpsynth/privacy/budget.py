@@ -13,20 +13,39 @@ from dpsynth.errors import BudgetError
 Neighbours = Literal["add_remove", "replace_one"]
 
 
+def cells_changed(neighbours: Neighbours) -> int:
+    """How many cells of a one-hot histogram change (each by one) between neighbours: 1 or 2."""
+    return 1 if neighbours == "add_remove" else 2
+
+
+def count_sensitivity(neighbours: Neighbours) -> float:
+    """L2 sensitivity of a histogram in which every row counts once: 1, or sqrt(2) when a row changes cells.
+
+    The same bound holds for sums of vectors without negative entries and of norm at most 1: |u - v|^2 <= |u|^2 + |v|^2.
+    """
+    return math.sqrt(cells_changed(neighbours))
+
+
+def sum_sensitivity(neighbours: Neighbours, bound: float) -> float:
+    """L2 sensitivity of a sum of vectors of norm at most `bound`, one per row: C, or 2 C when a row is replaced."""
+    return bound * cells_changed(neighbours)
+
+
 @dataclass(frozen=True)
 class Budget:
     """An (epsilon, delta) target, in nats, for one relation between neighbouring tables.
 
     `add_remove`: tables differ by one row more or less; the number of rows is private. `replace_one`: tables
-    have equally many rows and differ in one; the number of rows is public. `rows_per_person` = m > 1 protects
-    a person with at most m rows (the loader bounds contributions to m); the mechanisms then run under the
-    stricter `row_level` budget. `epsilon` may be infinite: no noise, no privacy.
+    have equally many rows and differ in one; the number of rows is public. `rows_per_person` None protects one row;
+    m >= 1 protects a person with at most m rows, and `Synthesizer.fit` then takes only a table that was bounded to m
+    rows of each person; the mechanisms run under the stricter `row_level` budget. `epsilon` may be infinite: no noise,
+    no privacy.
     """
 
     epsilon: float
     delta: float
     neighbours: Neighbours = "add_remove"
-    rows_per_person: int = 1
+    rows_per_person: int | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -43,11 +62,11 @@ class Budget:
         if self.neighbours not in get_args(Neighbours):
             raise BudgetError(f"neighbours must be add_remove or replace_one, not {self.neighbours!r}")
         rows = self.rows_per_person
-        if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1):
             raise BudgetError(f"rows_per_person must be a whole number of at least 1, not {rows!r}")
         object.__setattr__(self, "epsilon", epsilon)
         object.__setattr__(self, "delta", delta)
-        object.__setattr__(self, "rows_per_person", int(rows))
+        object.__setattr__(self, "rows_per_person", None if rows is None else int(rows))
 
     @property
     def private(self) -> bool:
@@ -57,9 +76,8 @@ class Budget:
     @property
     def unit(self) -> str:
         """What one unit of protection is, in words."""
-        if self.rows_per_person == 1:
-            return "one row"
-        return f"one person (at most {self.rows_per_person} rows)"
+        rows = self.rows_per_person
+        return "one row" if rows is None else f"one person (at most {rows} row{'s' if rows > 1 else ''})"
 
     @property
     def row_level(self) -> Budget:
@@ -71,8 +89,10 @@ class Budget:
         - 1) / (exp(e) - 1))-DP for a person. Solved for e and d: e = epsilon / m, d = delta (exp(e) - 1) /
         (exp(epsilon) - 1). Under `replace_one` the chain replaces the person's rows one by one.
         """
-        if self.rows_per_person == 1:
+        if self.rows_per_person is None:
             return self
+        if self.rows_per_person == 1:
+            return Budget(self.epsilon, self.delta, self.neighbours)
         if not self.private:
             return Budget(self.epsilon, self.delta, self.neighbours)
         epsilon = self.epsilon / self.rows_per_person
@@ -86,7 +106,7 @@ class Budget:
 
     def person_level(self, epsilon: float, delta: float) -> tuple[float, float]:
         """The person-level (epsilon, delta) that a row-level one gives; the inverse of `row_level`."""
-        if self.rows_per_person == 1 or not math.isfinite(epsilon):
+        if self.rows_per_person is None or self.rows_per_person == 1 or not math.isfinite(epsilon):
             return epsilon, delta
         total = self.rows_per_person * epsilon
         if epsilon == 0:
@@ -94,21 +114,10 @@ class Budget:
         logarithm = math.log(delta) + _log_expm1(total) - _log_expm1(epsilon)
         return total, math.exp(min(0.0, logarithm))
 
-    def sum_sensitivity(self, bound: float) -> float:
-        """Sensitivity of a sum of vectors of norm at most `bound`, one per row: C, or 2 C when a row is
-        replaced."""
-        return bound if self.neighbours == "add_remove" else 2.0 * bound
-
-    @property
-    def count_sensitivity(self) -> float:
-        """L2 sensitivity of a histogram in which every row counts once: 1, or sqrt(2) when a row changes
-        cells."""
-        return 1.0 if self.neighbours == "add_remove" else math.sqrt(2.0)
-
     @property
     def cells_changed(self) -> int:
         """How many cells of a one-hot histogram change (each by one) between neighbours: 1 or 2."""
-        return 1 if self.neighbours == "add_remove" else 2
+        return cells_changed(self.neighbours)
 
     def warn_delta(self, rows: int | None) -> str | None:
         """A warning when delta >= 1 / rows, for a PUBLIC (rough) number of rows; None when all is well.
@@ -138,7 +147,7 @@ class Budget:
             float(state["epsilon"]),
             float(state["delta"]),
             state.get("neighbours", "add_remove"),
-            int(state.get("rows_per_person", 1)),
+            state.get("rows_per_person"),
         )
 
 

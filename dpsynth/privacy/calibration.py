@@ -12,9 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accounting import TOLERANCE, prove
+from dpsynth.privacy.accounting import TOLERANCE, Charge, prove
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge
 
 
 def calibrate(

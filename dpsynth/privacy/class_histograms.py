@@ -1,7 +1,7 @@
 """What a record weighs in each class: noisy class counts, or noisy histograms of pixel values by class.
 
-Guarantee. A record adds one vector of non-negative numbers that add up to 1 to the row of its own class: the shares of
-its pixel values over public bins, or the single number 1. Its L2 norm is at most 1, so adding or removing a record
+Guarantee. A record adds one vector of non-negative numbers that add up to 1 to the row of its own class: the fractions
+of its pixel values in public bins, or the single number 1. Its L2 norm is at most 1, so adding or removing a record
 moves the (classes, bins) sum by at most 1. Replacing one exchanges two such vectors u and v, |u - v|^2 = |u|^2 + |v|^2
 - 2 u.v <= 2 because all entries are non-negative: sqrt(2). One Gaussian release (`gaussian.py`).
 """
@@ -11,49 +11,54 @@ moves the (classes, bins) sum by at most 1. Replacing one exchanges two such vec
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.budget import count_sensitivity
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.ledger import Ledger
 
 Numbers = NDArray[np.float64]
 AT_ONCE = 4096
 
 
-def histogram_charge(name: str, noise_multiplier: float) -> Charge:
-    """The planned release."""
-    return Charge(name, gaussian_event(noise_multiplier), detail={"noise_multiplier": noise_multiplier})
+@dataclass(frozen=True, kw_only=True)
+class ClassHistograms(GaussianMechanism):
+    """The planned release.
 
-
-def noisy_class_histograms(
-    name: str,
-    values: NDArray[np.uint8] | None,
-    labels: NDArray[np.int64],
-    classes: int,
-    bins: int,
-    noise_multiplier: float,
-    ledger: Ledger,
-    stream: PrivacyStream,
-) -> Numbers:
-    """(classes, bins) float64 noisy sums, in records; may be negative. Spends the charge `name`.
-
-    values: (n, ...) uint8, whose shares over `bins` even bins are counted; None counts records, with one bin.
-    labels: (n,) in [0, classes).
+    Attributes:
+        bins: Even bins of the pixel values 0 to 255; 1 counts records.
     """
-    budget: Budget = ledger.plan.budget
-    exact = np.zeros((classes, bins))
-    if values is None:
-        exact[:, 0] = np.bincount(labels, minlength=classes)
-    else:
+
+    bins: int
+
+    @property
+    def sensitivity(self) -> float:
+        return count_sensitivity(self.neighbours)
+
+    def measure(
+        self, values: NDArray[np.uint8] | None, labels: NDArray[np.int64], classes: int, ledger: Ledger
+    ) -> Numbers:
+        """(classes, bins) float64 noisy sums, in records; may be negative.
+
+        Args:
+            values: (n, ...) uint8, whose fractions in the bins are added up; None counts records.
+            labels: (n,) in [0, classes).
+            classes: Public.
+        """
+        return ledger.release(self, self.exact(values, labels, classes))
+
+    def exact(self, values: NDArray[np.uint8] | None, labels: NDArray[np.int64], classes: int) -> Numbers:
+        """(classes, bins) float64: the private query itself."""
+        exact = np.zeros((classes, self.bins))
+        if values is None:
+            exact[:, 0] = np.bincount(labels, minlength=classes)
+            return exact
         flat = values.reshape(len(values), math.prod(values.shape[1:]))
         for start in range(0, len(flat), AT_ONCE):
             part = flat[start : start + AT_ONCE]
-            cells = labels[start : start + AT_ONCE, None] * bins + part.astype(np.int64) * bins // 256
-            exact += np.bincount(cells.ravel(), minlength=classes * bins).reshape(classes, bins) / part.shape[1]
-    ledger.spend(name, gaussian_event(noise_multiplier))
-    noisy = gaussian(stream, name, exact, sensitivity=budget.count_sensitivity, noise_multiplier=noise_multiplier)
-    return noisy.astype(np.float64)
+            cells = labels[start : start + AT_ONCE, None] * self.bins + part.astype(np.int64) * self.bins // 256
+            exact += np.bincount(cells.ravel(), minlength=exact.size).reshape(exact.shape) / part.shape[1]
+        return exact

@@ -31,9 +31,9 @@ import torch
 from torch import Tensor
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.budget import count_sensitivity
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.ledger import Ledger
 
 COUNT_WEIGHT = 0.1  # a: the part of a term's squared norm that counts its record
 
@@ -49,36 +49,28 @@ class Scatter:
     deviations: Tensor
 
 
-@dataclass(frozen=True)
-class ClassScatter:
-    """A planned release. width: numbers of an offset. radius: R. noise_multiplier: 0 for epsilon = inf only."""
+@dataclass(frozen=True, kw_only=True)
+class ClassScatter(GaussianMechanism):
+    """A planned release. width: numbers of an offset. radius: R."""
 
-    name: str
     classes: int
     width: int
     radius: float
-    noise_multiplier: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.classes < 1 or self.width < 1 or not self.radius > 0:
             raise BudgetError(
                 f"{self.name}: needs classes, a width and a radius, not {self.classes}, {self.width} and {self.radius}"
             )
 
-    def charge(self) -> Charge:
-        """The planned release."""
-        detail = {"noise_multiplier": self.noise_multiplier}
-        return Charge(self.name, gaussian_event(self.noise_multiplier), detail=detail)
+    @property
+    def sensitivity(self) -> float:
+        return count_sensitivity(self.neighbours)
 
-    def measure(self, offsets: Iterable[tuple[Tensor, Tensor]], ledger: Ledger, stream: PrivacyStream) -> Scatter:
-        """Spends the charge. offsets: blocks of ((b, width) float, (b,) int64 classes), any number, in any sizes."""
-        sensitivity = ledger.plan.budget.count_sensitivity
-        exact = self.exact(offsets)
-        ledger.spend(self.name, gaussian_event(self.noise_multiplier))
-        noisy = gaussian(
-            stream, self.name, exact, sensitivity=sensitivity, noise_multiplier=self.noise_multiplier, inplace=True
-        )
-        noise = sensitivity * self.noise_multiplier
+    def measure(self, offsets: Iterable[tuple[Tensor, Tensor]], ledger: Ledger) -> Scatter:
+        """offsets: blocks of ((b, width) float, (b,) int64 classes), any number, in any sizes."""
+        noisy, noise = ledger.release(self, self.exact(offsets)), self.deviation
         heads = noisy[:, 0] / math.sqrt(COUNT_WEIGHT)
         counts = heads.clamp_min(max(1.0, noise / math.sqrt(COUNT_WEIGHT)))  # at least its noise: means stay small
         scale = self.radius**2 / math.sqrt(1 - COUNT_WEIGHT) / counts

@@ -1,10 +1,10 @@
-"""Buying what the schema left open: `bounds: private` and `categories: private`.
+"""Estimating privately what the schema left open: `bounds: private` and `categories: private`.
 
-    charges = discovery_charges(domain, budget, share)              # no data: goes into the plan
-    domain = complete(domain, frame, budget, share, ledger, streams)    # spends exactly those charges
+    mechanisms = discovery(domain, budget, fraction)        # no data: goes into the plan
+    domain = complete(domain, frame, mechanisms, ledger)    # releases exactly those
 
-One release per open column (`bounds.py`, `categories.py`), all together at `share` of the budget; the same
-share of the row-level delta is divided among the categories. Every result is public, and the completed domain
+One release per open column (`bounds.py`, `categories.py`), all together at `fraction` of the budget; the same
+fraction of the row-level delta is divided among the categories. Every result is public, and the completed domain
 may be saved.
 """
 
@@ -25,58 +25,55 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import SchemaError
 from dpsynth.privacy.bounds import PrivateBounds, dyadic_edges
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget_fraction import fraction_noise
 from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.shares import share_noise
+from dpsynth.privacy.ledger import Ledger
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _YEARS = range(1850, 2151)
 _EMPTY = "other"  # stands for everything when no category is frequent enough
 
 
-def discovery_charges(domain: Domain, budget: Budget, share: float) -> tuple[Charge, ...]:
-    """The charges of all open columns; () when there are none."""
-    return tuple(mechanism.charge() for mechanism in _mechanisms(domain, budget, share).values())
+Mechanisms = tuple[PrivateBounds | PrivateCategories, ...]
 
 
-def complete(
-    domain: Domain, frame: pd.DataFrame, budget: Budget, share: float, ledger: Ledger, streams: Streams
-) -> Domain:
+def discovery(domain: Domain, budget: Budget, fraction: float) -> Mechanisms:
+    """The releases for all open columns, in their order; () when there are none."""
+    open_columns = domain.undeclared
+    if not open_columns:
+        return ()
+    # Under replace_one every histogram costs as much as two.
+    sigma = fraction_noise(budget, fraction, len(open_columns) * budget.cells_changed)
+    texts = sum(isinstance(column, Category) for column in open_columns)
+
+    def mechanism(column: Column) -> PrivateBounds | PrivateCategories:
+        if isinstance(column, Category):
+            delta = budget.row_level.delta * fraction / texts
+            name = f"categories/{column.name}"
+            return PrivateCategories(name=name, neighbours=budget.neighbours, sigma=sigma, threshold_delta=delta)
+        name = f"bounds/{column.name}"
+        return PrivateBounds(name=name, neighbours=budget.neighbours, sigma=sigma, edges=_edges(column))
+
+    return tuple(map(mechanism, open_columns))
+
+
+def complete(domain: Domain, frame: pd.DataFrame, mechanisms: Mechanisms, ledger: Ledger) -> Domain:
     """The domain with every open column filled in from `frame` (private), through the planned mechanisms
     only."""
-    bought: dict[str, Column] = {}
-    for name, mechanism in _mechanisms(domain, budget, share).items():
-        column = domain[name]
-        series = pd.Series(frame[name])
+    found: dict[str, Column] = {}
+    for column, mechanism in zip(domain.undeclared, mechanisms, strict=True):
+        series = pd.Series(frame[column.name])
         if isinstance(mechanism, PrivateCategories):
             present = np.array(series.notna(), dtype=bool)
             texts = (str(value) if here else None for value, here in zip(series, present, strict=True))
-            bought[name] = _with_categories(column, mechanism.run(texts, ledger, streams.privacy))
+            found[column.name] = _with_categories(column, mechanism.measure(texts, ledger))
         else:
             assert isinstance(column, Quantity)
             reading = column.read(series)
             values = np.where(reading.missing, np.nan, reading.values.astype(np.float64))
-            values[np.isin(values, column.spike_values)] = np.nan  # spikes are public and need no bounds
-            bought[name] = _with_bounds(column, *mechanism.run(values, ledger, streams.privacy))
-    return domain.complete(bought)
-
-
-def _mechanisms(domain: Domain, budget: Budget, share: float) -> dict[str, PrivateBounds | PrivateCategories]:
-    open_columns = domain.undeclared
-    if not open_columns:
-        return {}
-    # Under replace_one every histogram costs two scalar releases.
-    sigma = share_noise(budget, share, len(open_columns) * budget.cells_changed)
-    texts = sum(isinstance(column, Category) for column in open_columns)
-    mechanisms: dict[str, PrivateBounds | PrivateCategories] = {}
-    for column in open_columns:
-        if isinstance(column, Category):
-            delta = budget.row_level.delta * share / texts
-            mechanisms[column.name] = PrivateCategories(f"categories/{column.name}", budget, sigma, delta)
-        else:
-            mechanisms[column.name] = PrivateBounds(f"bounds/{column.name}", budget, sigma, _edges(column))
-    return mechanisms
+            values[np.isin(values, column.spike_values)] = np.nan  # point masses are public and need no bounds
+            found[column.name] = _with_bounds(column, *mechanism.measure(values, ledger))
+    return domain.complete(found)
 
 
 def _edges(column: Column) -> tuple[float, ...]:
@@ -88,7 +85,7 @@ def _edges(column: Column) -> tuple[float, ...]:
     if isinstance(column, Number):
         digits = math.ceil(math.log2(10) * (column.decimals or 0))
         return tuple(dyadic_edges(-20, 40 - digits).tolist())  # no more lattice values than a column may have
-    raise SchemaError(f"column '{column.name}': a {column.kind} has nothing that could be bought; declare it")
+    raise SchemaError(f"column '{column.name}': a {column.kind} cannot be estimated privately; declare it")
 
 
 def _with_categories(column: Column, found: tuple[str, ...]) -> Column:

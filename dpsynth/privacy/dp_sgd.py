@@ -10,129 +10,126 @@ Replace-one (Poisson, or fixed size without replacement): the changed row stands
 u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian
 mechanism of noise multiplier z on a random sample, and the run composes `steps` of them: the event that the
 batches state. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
-other, with noise alone.
+other, with noise alone. Without sampling every step sums over all rows and is a plain Gaussian mechanism.
 """
 
-# pyright: reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from dp_accounting import DpEvent
+from numpy.typing import NDArray
 from torch import Tensor
-from torch import distributed as dist
 
-from dpsynth.errors import ConfigError
-from dpsynth.privacy.budget import Neighbours
-from dpsynth.privacy.gaussian import gaussian
+from dpsynth.errors import BudgetError, ConfigError
+from dpsynth.privacy.budget import Neighbours, sum_sensitivity
+from dpsynth.privacy.gaussian import GaussianMechanism
 from dpsynth.privacy.gradients import ClippedGradients
-from dpsynth.privacy.processes import together
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanism import Detail
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
+Batches = PoissonBatches | FixedSizeBatches
 
-@dataclass(frozen=True)
-class DPSGD:
-    """The public recipe of a run.
 
-    batches: which rows each step sees, and how many steps there are.
-    clipping_norm: C, in units of the loss's gradient; infinity together with noise_multiplier 0 means no
-    privacy.
-    noise_multiplier: z, noise standard deviation in units of the sensitivity.
-    divisor: public number of rows the sum is divided by, usually the expected batch size. Never the realised
-    one.
-    neighbours: the relation of the budget that pays for the run; batches of fixed size need replace_one.
-    name: of the releases, in ledger and replay.
+@dataclass(frozen=True, kw_only=True)
+class DPSGD(GaussianMechanism):
+    """All steps of one run, one release a step.
+
+    Attributes:
+        sampling: Which rows each step sees; None for all of them. Its number of steps is that of the releases.
+        clipping_norm: C, in units of the loss's gradient; infinity together with noise_multiplier 0 means no privacy.
     """
 
-    batches: PoissonBatches | FixedSizeBatches
     clipping_norm: float
-    noise_multiplier: float
-    divisor: float
-    neighbours: Neighbours = "add_remove"
-    name: str = "dp_sgd"
+    sampling: Batches | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.clipping_norm > 0:
             raise ConfigError(f"clipping norm {self.clipping_norm} must be positive")
-        if not 0 < self.divisor < float("inf"):
-            raise ConfigError(f"divisor {self.divisor} must be a positive number, such as the expected batch size")
-        if isinstance(self.batches, FixedSizeBatches) and self.neighbours != "replace_one":
+        if isinstance(self.sampling, FixedSizeBatches) and self.neighbours != "replace_one":
             raise ConfigError("batches of fixed size go with privacy.neighbours=replace_one only; use Poisson batches")
+        if self.sampling is not None and self.sampling.steps != self.releases:
+            raise BudgetError(f"{self.name!r}: {self.releases} releases of {self.sampling.steps} batches")
+
+    @classmethod
+    def sampled(cls, name: str, neighbours: Neighbours, sampling: Batches, noise: float, clipping_norm: float) -> DPSGD:
+        """The run whose steps are those of `sampling`."""
+        return cls(
+            name=name,
+            neighbours=neighbours,
+            releases=sampling.steps,
+            noise_multiplier=noise,
+            clipping_norm=clipping_norm,
+            sampling=sampling,
+        )
 
     @property
     def sensitivity(self) -> float:
         """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced."""
-        return self.clipping_norm * (2.0 if self.neighbours == "replace_one" else 1.0)
+        return sum_sensitivity(self.neighbours, self.clipping_norm)
 
-    def event(self) -> DpEvent:
-        """What the whole run costs: all steps, subsampled as the batches are."""
-        return self.batches.event(self.noise_multiplier)
+    @property
+    def batches(self) -> Batches | None:
+        return self.sampling
 
-    def step(self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream) -> None:
+    @property
+    def release_event(self) -> DpEvent:
+        if self.sampling is None:
+            return super().release_event
+        return self.sampling.step_event(self.noise_multiplier)
+
+    @property
+    def detail(self) -> Detail:
+        rate = {} if self.sampling is None else {"expected_rate": self.sampling.rate}
+        return {**rate, "steps": self.releases, "noise_multiplier": self.noise_multiplier}
+
+    def step(self, t: int, engine: ClippedGradients, data: Sequence[Tensor], ledger: Ledger, divisor: float) -> None:
         """Make step t and write `u_t` into the parameters' `.grad`; the optimizer's step is the caller's."""
-        engine.coordinates.set_gradients(self.gradient(t, engine, data, stream))
+        engine.coordinates.set_gradients(self.gradient(t, engine, data, ledger, divisor))
 
-    def gradient(self, t: int, engine: ClippedGradients, data: Sequence[Tensor], stream: PrivacyStream) -> Tensor:
-        """Make step t: draw the batch, clip and sum, release the noisy sum once. `u_t` over
-        `engine.coordinates`.
+    def gradient(
+        self, t: int, engine: ClippedGradients, data: Sequence[Tensor], ledger: Ledger, divisor: float
+    ) -> Tensor:
+        """Make step t: draw the batch, clip and sum, release the noisy sum once. `u_t` over `engine.coordinates`.
 
-        data: tensors (rows, ...) resident on the network's device, as the network takes them.
         Under `torch.distributed` every process holds all rows and must make the same calls: rank 0 draws
-        batch and noise, the others take their share of the batch and receive the released sum.
+        batch and noise, the others take their part of the batch and receive the released sum.
 
         The fastest loop hands the optimizer one vector:
 
             weights = engine.coordinates.weights()
             optimizer = Adam([weights])
             for t in range(steps):
-                weights.grad = recipe.gradient(t, engine, data, stream)
+                weights.grad = recipe.gradient(t, engine, data, ledger, divisor)
                 optimizer.step()
                 engine.coordinates.write(weights)
+
+        Args:
+            t: The step.
+            engine: Clipped sums of the network; of this mechanism's clipping norm.
+            data: Tensors (rows, ...) resident on the network's device, as the network takes them.
+            ledger: The gate.
+            divisor: Public number of rows the sum is divided by, usually the expected batch size. Never the realised
+                one.
         """
         if engine.clipping_norm != self.clipping_norm:
             raise ConfigError(
                 f"the engine's clip norm {engine.clipping_norm:g} is not the recipe's {self.clipping_norm:g}"
             )
-        rows = self._rows(t, data[0], stream)
-        exact = engine.clipped_vector(*(x.index_select(0, rows) for x in data))
-        return self._release(t, exact, stream) / self.divisor
+        if not 0 < divisor < float("inf"):
+            raise ConfigError(f"divisor {divisor} must be a positive number, such as the expected batch size")
+        if self.sampling is None:
+            return ledger.release(self, engine.clipped_vector(*data), t) / divisor
 
-    def _rows(self, t: int, like: Tensor, stream: PrivacyStream) -> Tensor:
-        """The rows of batch t that this process handles: int64, on the device of `like`."""
-        if not together():
-            return torch.as_tensor(self.batches.indices(stream, t, len(like))).to(like.device)
-        rank, world = dist.get_rank(), dist.get_world_size()
-        size = torch.zeros(1, dtype=torch.int64, device=like.device)
-        rows = size
-        if rank == 0:
-            rows = torch.as_tensor(self.batches.indices(stream, t, len(like))).to(like.device)
-            size = size + len(rows)
-        dist.broadcast(size, 0)
-        if rank != 0:
-            rows = torch.zeros(int(size), dtype=torch.int64, device=like.device)
-        dist.broadcast(rows, 0)
-        return rows[rank::world]
+        def clipped(batch: NDArray[np.int64]) -> Tensor:
+            rows = torch.from_numpy(batch).to(data[0].device)
+            return engine.clipped_vector(*(x.index_select(0, rows) for x in data))
 
-    def _release(self, t: int, exact: Tensor, stream: PrivacyStream) -> Tensor:
-        """The noisy sum over all processes; noise is drawn once, by rank 0, after the sum is complete."""
-        if together():
-            dist.reduce(exact, 0)
-            if dist.get_rank() != 0:
-                dist.broadcast(exact, 0)  # overwritten with what rank 0 released
-                return exact
-        released = gaussian(
-            stream,
-            self.name,
-            exact,
-            sensitivity=self.sensitivity,
-            noise_multiplier=self.noise_multiplier,
-            step=t,
-            inplace=True,
-        )
-        if together():
-            dist.broadcast(released, 0)
-        return released
+        return ledger.release(self, clipped, t, rows=len(data[0]), partial=True) / divisor

@@ -1,4 +1,4 @@
-"""The currency of the ledger: dp_accounting's events, one of our own, and their form in json.
+"""The events that the ledger composes, those of dp_accounting, and their form in JSON.
 
 Convention: every `noise_multiplier` is the noise scale divided by the sensitivity UNDER THE RELATION OF THE
 BUDGET. A clipped sum under replace_one has sensitivity 2 C, so noise of standard deviation 2 C z is
@@ -31,25 +31,6 @@ from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 
 from dpsynth.errors import ArtifactError
 
-
-@attr.s(frozen=True, slots=True, auto_attribs=True)
-class DiscreteGaussianDpEvent(DpEvent):
-    """Discrete Gaussian noise of parameter `sigma` on one integer that neighbours move by at most one.
-
-    Canonne, Kamath and Steinke (2020, arXiv 2004.00010). A one-hot histogram counts one such event per cell
-    that can change: the noise of the other cells is the same on both sides.
-    """
-
-    sigma: float
-
-
-@attr.s(frozen=True, slots=True, auto_attribs=True)
-class ExponentialDpEvent(DpEvent):
-    """One choice by the exponential mechanism of parameter `epsilon`: epsilon-DP and epsilon^2 / 8 - zCDP."""
-
-    epsilon: float
-
-
 _KINDS: dict[str, type[DpEvent]] = {
     kind.__name__.removesuffix("DpEvent"): kind
     for kind in (
@@ -58,11 +39,7 @@ _KINDS: dict[str, type[DpEvent]] = {
         PoissonSampledDpEvent,
         SampledWithoutReplacementDpEvent,
         GaussianDpEvent,
-        DiscreteGaussianDpEvent,
-        ExponentialDpEvent,
-        dp_accounting.LaplaceDpEvent,
         DiscreteLaplaceDpEvent,
-        dp_accounting.ZCDpEvent,
         NoOpDpEvent,
         dp_accounting.NonPrivateDpEvent,
     )
@@ -86,7 +63,7 @@ def restore(state: Mapping[str, Any]) -> DpEvent:
     """The inverse of `describe`."""
     kind = _KINDS.get(str(state.get("kind")))
     if kind is None:
-        raise ArtifactError(f"unknown privacy event {state.get('event')!r}")
+        raise ArtifactError(f"unknown privacy event {state.get('kind')!r}")
     fields = {key: _rich(value) for key, value in state.items() if key != "kind"}
     try:
         return kind(**fields)

@@ -1,4 +1,4 @@
-"""The Gaussian mechanism on floating-point answers (sums of clipped gradients, means, scores).
+"""The Gaussian mechanism on floating-point answers (sums of clipped gradients, means, votes).
 
 Guarantee: value + N(0, s^2 I) with s = noise_multiplier * sensitivity is the mechanism of
 `GaussianDpEvent(noise_multiplier)`: exactly mu-Gaussian DP with mu = 1 / noise_multiplier (Balle and Wang
@@ -7,7 +7,7 @@ Guarantee: value + N(0, s^2 I) with s = noise_multiplier * sensitivity is the me
 Neighbours: either relation. `sensitivity` is the L2 distance that neighbours can cause UNDER THE RELATION OF
 THE RUN; the noise multiplier is in units of it. For a sum of vectors clipped to norm C, a row that is added
 or removed moves the sum by at most C, and a replaced row moves it by |u - v| <= 2 C:
-`Budget.sum_sensitivity(C)`.
+`sum_sensitivity` in `budget.py`.
 
 Floats: the proof speaks of real numbers. Noise is drawn and added in float64, and the sum is rounded to the
 public grid of spacing 2^floor(log2(s * 2^-20)) before it leaves, so that the low-order bits, through which
@@ -15,7 +15,7 @@ Mironov (2012, "On significance of the least significant bits for differential p
 are gone; rounding is post-processing of the real-valued mechanism. What remains (the finite set of normals
 that 95 bits can make, rounding of the sum of answer and noise at 2^-53 relative) is of severity
 *Theoretical*: the proof does not cover it, no practical attack on it is known. Counts do not come here: they
-use the exact `discrete` mechanisms.
+use the exact noise of `integer_noise.py`.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -24,73 +24,83 @@ use the exact `discrete` mechanisms.
 from __future__ import annotations
 
 import math
+from abc import ABC
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import numpy as np
 import torch
-from dp_accounting import DpEvent, GaussianDpEvent, SelfComposedDpEvent
+from dp_accounting import DpEvent, GaussianDpEvent
 from numpy.typing import NDArray
 
-from dpsynth.errors import BudgetError
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.keystream import Keystream
+from dpsynth.privacy.mechanism import Detail, Mechanism, scale_of
 
 Value = TypeVar("Value", NDArray[np.floating], torch.Tensor, list[torch.Tensor])
 
 
-def gaussian_event(noise_multiplier: float, releases: int = 1) -> DpEvent:
-    """The event of one release, or of several, with standard deviation noise_multiplier * sensitivity."""
-    event = GaussianDpEvent(float(noise_multiplier))
-    return event if releases == 1 else SelfComposedDpEvent(event, releases)
+@dataclass(frozen=True, kw_only=True)
+class GaussianMechanism(Mechanism, ABC):
+    """Gaussian noise on a vector; a subclass states the query and derives `sensitivity`.
 
-
-def gaussian(
-    stream: PrivacyStream,
-    name: str,
-    value: Value,
-    *,
-    sensitivity: float,
-    noise_multiplier: float,
-    step: int = 0,
-    inplace: bool = False,
-) -> Value:
-    """`value` plus Gaussian noise of standard deviation `noise_multiplier * sensitivity`.
-
-    `value`: float array, float tensor, or list of tensors (one long vector: its L2 norm is over all of them),
-    on any device. Noise is made on the CPU and moved. Returns the same type, dtypes and shapes; with
-    `inplace` the tensors of `value` are overwritten, which spares large allocations. Raises BudgetError for a
-    noise multiplier of 0 unless the run's epsilon is infinite.
+    Attributes:
+        noise_multiplier: Standard deviation of the noise in units of the sensitivity; 0 only without a finite epsilon.
     """
-    check_scale(stream, name, noise_multiplier, sensitivity)
-    scale = noise_multiplier * sensitivity if noise_multiplier else 0.0  # 0 times infinity is no number
 
-    def draw(exact: Value) -> Value:
-        if scale == 0.0:
-            return exact if inplace else _copy(exact)
-        return _noised(stream, name, step, exact, scale, inplace)
+    noise_multiplier: float
 
-    return stream.release(
-        name,
-        value,
-        sensitivity=sensitivity,
-        norm="l2",
-        draw=draw,
-        parameters={"mechanism": "gaussian", "scale": scale},
-        step=step,
-    )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "noise_multiplier", scale_of(self.name, self.noise_multiplier))
+
+    @property
+    def noiseless(self) -> bool:
+        return self.noise_multiplier == 0
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the noise of each entry, in units of the query."""
+        return self.noise_multiplier * self.sensitivity if self.noise_multiplier else 0.0  # 0 x infinity is no number
+
+    @property
+    def release_event(self) -> DpEvent:
+        return GaussianDpEvent(self.noise_multiplier)
+
+    @property
+    def detail(self) -> Detail:
+        steps: Detail = {} if self.releases == 1 else {"releases": self.releases}
+        return {"noise_multiplier": self.noise_multiplier, "sensitivity": self.sensitivity, **steps}
+
+    def draw(self, query: Value, noise: Keystream) -> Value:
+        """`query` plus noise: a float array, a float tensor, or a list of tensors (one long vector) on any device.
+
+        Noise is made on the CPU and moved. Tensors are overwritten and returned, which spares large allocations.
+        """
+        if self.deviation == 0.0:
+            return query
+        if isinstance(query, np.ndarray):
+            flat = torch.from_numpy(np.array(query, dtype=np.float64).reshape(-1))
+            _add_noise([flat], self.deviation, noise)
+            return cast(Value, flat.numpy().reshape(query.shape).astype(query.dtype))
+        tensors = [query] if isinstance(query, torch.Tensor) else cast(list[torch.Tensor], query)
+        _add_noise(tensors, self.deviation, noise)
+        return query
 
 
-def check_scale(stream: PrivacyStream, name: str, noise: float, sensitivity: float) -> None:
-    """Refuse noise that is not there, so that no edge parameter can switch it off by accident."""
-    if not (math.isfinite(sensitivity) and sensitivity > 0) and not stream.infinite:
-        raise BudgetError(f"the sensitivity of {name!r} must be finite and above 0, not {sensitivity!r}")
-    if stream.infinite and noise == 0:
-        return
-    if not (math.isfinite(noise) and noise > 0):
-        raise BudgetError(
-            f"the noise of {name!r} must be finite and above 0, not {noise!r}; "
-            "only a run with epsilon = inf may go without"
-        )
+@dataclass(frozen=True, kw_only=True)
+class GaussianQuery(GaussianMechanism):
+    """A vector whose sensitivity its author has derived; for methods with a query of their own.
+
+    Attributes:
+        bound: The L2 sensitivity under `neighbours`.
+    """
+
+    bound: float
+
+    @property
+    def sensitivity(self) -> float:
+        return self.bound
 
 
 def grid(scale: float) -> float:
@@ -98,40 +108,17 @@ def grid(scale: float) -> float:
     return 2.0 ** math.floor(math.log2(scale * 2.0**-20))
 
 
-def _noised(stream: PrivacyStream, name: str, step: int, value: Value, scale: float, inplace: bool) -> Value:
-    if isinstance(value, np.ndarray):
-        flat = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float64).reshape(-1))
-        (out,) = _noised_tensors(stream, name, step, [flat], scale, False)
-        return cast(Value, out.numpy().reshape(value.shape).astype(value.dtype))
-    if isinstance(value, torch.Tensor):
-        (out,) = _noised_tensors(stream, name, step, [value], scale, inplace)
-        return cast(Value, out)
-    return cast(Value, _noised_tensors(stream, name, step, cast(list[torch.Tensor], value), scale, inplace))
-
-
-def _noised_tensors(
-    stream: PrivacyStream, name: str, step: int, value: Sequence[torch.Tensor], scale: float, inplace: bool
-) -> list[torch.Tensor]:
-    total = sum(tensor.numel() for tensor in value)
+def _add_noise(tensors: Sequence[torch.Tensor], scale: float, source: Keystream) -> None:
+    """Overwrite `tensors`, one long vector, with their noisy values on the grid."""
+    total = sum(tensor.numel() for tensor in tensors)
     spacing = grid(scale)
-    noise = stream.normal(name, step, total, stream.scratch.take("noise", total, torch.float64))
+    noise = source.normal(total, source.scratch.take("noise", total, torch.float64))
     noise.mul_(scale / spacing)  # everything below is in units of the grid
-    outs: list[torch.Tensor] = []
     start = 0
-    for tensor in value:
+    for tensor in tensors:
         piece = noise[start : start + tensor.numel()].view(tensor.shape)
         start += tensor.numel()
         exact = tensor.detach()
         # The sum is made where float64 exists; only the rounded result returns to the device.
         piece.add_(exact.to("cpu", torch.float64), alpha=1.0 / spacing).round_().mul_(spacing)
-        target = exact if inplace else torch.empty_like(exact)
-        outs.append(target.copy_(piece))
-    return outs
-
-
-def _copy(value: Value) -> Value:
-    if isinstance(value, np.ndarray):
-        return cast(Value, value.copy())
-    if isinstance(value, torch.Tensor):
-        return cast(Value, value.clone())
-    return cast(Value, [tensor.clone() for tensor in value])
+        exact.copy_(piece)

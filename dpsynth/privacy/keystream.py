@@ -46,7 +46,7 @@ class Keystream:
 
     def __init__(self, key: bytes, scratch: Scratch | None = None) -> None:
         self._encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-        self._scratch = scratch or Scratch()
+        self.scratch = scratch or Scratch()
 
     def _fill(self, buffer: torch.Tensor, count: int) -> None:
         """Overwrite the first `count` of a uint8 buffer that is `_SLACK` bytes longer."""
@@ -92,12 +92,12 @@ class Keystream:
         pairs = (count + 1) // 2
         if not pairs:
             return result
-        raw = self._scratch.take("bytes", 12 * pairs + _SLACK, torch.uint8)
+        raw = self.scratch.take("bytes", 12 * pairs + _SLACK, torch.uint8)
         self._fill(raw, 12 * pairs)
         radius_words = raw[: 8 * pairs].view(torch.int64)
         angle_words = raw[8 * pairs : 12 * pairs].view(torch.int32)
-        radius = self._scratch.take("radius", _PIECE, torch.float64)
-        angle = self._scratch.take("angle", _PIECE, torch.float64)
+        radius = self.scratch.take("radius", _PIECE, torch.float64)
+        angle = self.scratch.take("angle", _PIECE, torch.float64)
         for start in range(0, pairs, _PIECE):
             size = min(_PIECE, pairs - start)
             r = radius[:size].copy_(radius_words[start : start + size].bitwise_and_((1 << 63) - 1))

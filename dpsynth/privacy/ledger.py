@@ -1,83 +1,77 @@
-"""The plan of a run, made without data, and the ledger that holds the run to it."""
+"""The plan of a run, made without data, and the ledger: the one gate between private data and what is released.
+
+    plan = Plan(budget, (mechanism, ...))                  # public; cannot exist above its budget
+    ledger = Ledger(plan, streams)
+    noisy = ledger.release(mechanism, exact_answer)        # checks, charges, draws, records
+
+`Ledger.release` is the only way to noise. It takes a mechanism that the plan holds, field by field (or one under an
+`AdaptiveBudget` of the same name, whose filter it must pass), charges one release of it before anything is drawn, and
+lets the mechanism draw the noise that follows from the very fields it was charged by. Where rows are sampled, the gate
+draws the batch and hands its row numbers to the caller's query. Privacy keys never leave this package.
+"""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dp_accounting import ComposedDpEvent, DpEvent, GaussianDpEvent, SelfComposedDpEvent, ZCDpEvent
+import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.errors import ArtifactError, BudgetError
+from dpsynth.privacy import processes
 from dpsynth.privacy.accounting import TOLERANCE, Proven, prove
+from dpsynth.privacy.adaptive_budget import AdaptiveBudget, gaussian_cost
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import DiscreteGaussianDpEvent, ExponentialDpEvent, describe, leaves, restore
+from dpsynth.privacy.events import describe
+from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.random import Streams
+from dpsynth.privacy.shards import Sharding, Shards
 
-Detail = Mapping[str, float | int | str]
-
-
-@dataclass(frozen=True)
-class Charge:
-    """One planned or made release: who, which event, what delta of its own, and public remarks on it.
-
-    `delta` is row-level and comes on top of the event (a threshold that may fail, a truncated batch).
-    """
-
-    name: str
-    event: DpEvent
-    delta: float = 0.0
-    detail: Detail = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.delta < 1:
-            raise BudgetError(f"the delta of charge {self.name!r} must lie in [0, 1), not {self.delta!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """A dictionary that json can hold."""
-        return {
-            "name": self.name,
-            "event": describe(self.event),
-            "delta": self.delta,
-            "detail": dict(self.detail),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Charge:
-        """The inverse of `to_dict`."""
-        return cls(
-            str(state["name"]),
-            restore(state["event"]),
-            float(state.get("delta", 0.0)),
-            dict(state.get("detail", {})),
-        )
+Planned = Mechanism | AdaptiveBudget
+_FILTER_ROUNDING = 1e-9  # relative: sums of costs in float64 may pass the total by far less
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything a run will do to the data, from public facts only. Cannot exist above its budget.
 
-    `settings` are the public numbers the model derived (noise multiplier, steps, rate); `memory_bytes` is an
-    estimate. Raises BudgetError when the charges are proven to cost more than the budget, or two of them
-    share a name.
+    Attributes:
+        budget: The target.
+        charges: Mechanisms, and adaptive budgets, under distinct names.
+        memory_bytes: An estimate of the peak.
+        proven: What all of `charges` costs together.
+
+    Raises:
+        BudgetError: The charges are proven to cost more than the budget, two share a name, one speaks of another
+            relation
+            than the budget, or one has no noise although epsilon is finite.
     """
 
     budget: Budget
-    charges: tuple[Charge, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    charges: tuple[Planned, ...]
     memory_bytes: int = 0
     proven: Proven = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "charges", tuple(self.charges))
-        names = [charge.name for charge in self.charges]
+        names = [each.name for each in self.charges]
         if len(set(names)) < len(names):
             raise BudgetError(f"two charges of one plan share a name: {', '.join(sorted(names))}")
+        for each in self.charges:
+            if each.neighbours != self.budget.neighbours:
+                raise BudgetError(
+                    f"{each.name!r} is derived for {each.neighbours}, but the budget is for {self.budget.neighbours}"
+                )
+            if isinstance(each, Mechanism):
+                each.check()
+                if each.noiseless and self.budget.private:
+                    raise BudgetError(f"{each.name!r} adds no noise; only a run with epsilon = inf may go without")
         proven = prove(self.charges, self.budget)
         if self.budget.private and not (
             proven.epsilon <= self.budget.epsilon + TOLERANCE and proven.delta <= self.budget.delta * (1 + 1e-12)
@@ -89,147 +83,222 @@ class Plan:
             )
         object.__setattr__(self, "proven", proven)
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Public numbers behind the plan, for people."""
+        return {}
+
+    def named(self, name: str) -> Planned:
+        """The charge called `name`; BudgetError when there is none."""
+        for each in self.charges:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.charges) or "nothing"
+        raise BudgetError(f"nothing called {name!r} was planned; the plan holds {known}")
+
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that json can hold: what a dry run prints."""
         return {
             "budget": self.budget.to_dict(),
             "unit": self.budget.unit,
             "proven": _proven(self.proven),
-            "charges": [charge.to_dict() for charge in self.charges],
+            "charges": [charge_dict(each) for each in self.charges],
             "settings": dict(self.settings),
             "memory_bytes": self.memory_bytes,
         }
 
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Plan:
-        """The inverse of `to_dict`; the proof is made anew."""
-        return cls(
-            Budget.from_dict(state["budget"]),
-            tuple(Charge.from_dict(charge) for charge in state["charges"]),
-            dict(state.get("settings", {})),
-            int(state.get("memory_bytes", 0)),
-        )
-
 
 class Ledger:
-    """Counts what a run spends against its plan. A run may do less than planned, never more and nothing else.
+    """Charges and draws every release of one run. A run may do less than planned, never more and nothing else.
 
-    A planned `ZCDpEvent(rho)` is a purse: Gaussian, exponential and zCDP releases under its name may
-    draw on it in any split, up to rho (for adaptive methods that choose their noise as they go; valid by zCDP
-    composition).
+    It is also a part of training checkpoints (`state_dict`), so that a resumed run knows what was released before.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, streams: Streams) -> None:
         self.plan = plan
-        self._left: dict[str, dict[str, int]] = {}
-        self._rho: dict[str, float] = {}
-        for charge in plan.charges:
-            counts: dict[str, int] = {}
-            purse = 0.0
-            for leaf, count in leaves(charge.event):
-                if isinstance(leaf, ZCDpEvent) and leaf.xi == 0:
-                    purse += leaf.rho * count
-                else:
-                    key = _key(leaf)
-                    counts[key] = counts.get(key, 0) + count
-            self._left[charge.name] = counts
-            self._rho[charge.name] = purse
+        self._streams = streams
+        self._stream = streams.privacy
+        self._made: dict[str, set[int]] = {each.name: set() for each in plan.charges}
+        self._spent: dict[str, float] = {each.name: 0.0 for each in plan.charges}
+        self._left_out: set[str] = set()
 
-    def spend(self, name: str, event: DpEvent, count: int = 1) -> None:
-        """Record `count` releases of `event` under the charge `name`, before they are made.
+    @property
+    def budget(self) -> Budget:
+        """The budget of the plan."""
+        return self.plan.budget
 
-        Raises BudgetError when the plan holds no such charge, no such event in it, or not so many of them.
+    def release(
+        self,
+        mechanism: Mechanism,
+        query: Any,
+        step: int | None = None,
+        *,
+        rows: int | None = None,
+        partial: bool = False,
+    ) -> Any:
+        """The noisy answer of `mechanism` to a private query, charged, drawn and recorded.
+
+        Args:
+            mechanism: One that the plan holds, or one under an adaptive budget of its name. query: The exact answer
+                (array, tensor, list of tensors, mapping), within the mechanism's sensitivity. Tensors
+                may be overwritten. Where the mechanism samples rows: a function from the row numbers of the batch,
+                int64 (batch,), to the exact answer.
+            step: Which of the mechanism's releases this is; by default the next one.
+            rows: Number of private rows to sample from, for mechanisms that sample.
+            partial: Under `torch.distributed`, `query` is this process's part of a sum of tensors: the parts are added
+                up, rank 0 draws the batch and the noise, and every process receives the same answer. A query function
+                is then given this process's rows of the batch.
+
+        Raises:
+            BudgetError: The plan does not hold this release, or it was made before.
         """
-        if name not in self._left:
-            raise BudgetError(
-                f"nothing called {name!r} was planned; the plan holds {', '.join(self._left) or 'nothing'}"
+        step = self._charge(mechanism, step)
+        if mechanism.batches is not None:
+            if rows is None or not callable(query):
+                raise BudgetError(f"{mechanism.name!r} samples rows: give their number, and a function of the batch")
+            query = query(self._batch(mechanism, step, rows, partial))
+        if not (partial and processes.together()):
+            return self._stream.release(mechanism, query, step)
+        return processes.summed(query, lambda total: self._stream.release(mechanism, total, step))
+
+    def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None = None) -> Shards:
+        """Which teacher each private row belongs to, for the whole run; see `shards.py`. Nothing is released."""
+        return self._stream.shards(sharding, rows, people)
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """(rows, columns) uniform numbers in (0, 1), those of row i from words of its own under the secret key.
+
+        For randomised encodings of private rows. As with batches, a row that comes or goes may be taken to leave the
+        numbers of all others as they are, because all words are independent under the key. Nothing is released.
+        """
+        return self._stream.uniforms(name, rows, columns)
+
+    def leave_out(self, mechanism: Planned) -> None:
+        """Say that what is left of `mechanism` will not be released, by a rule that knows no data."""
+        self.plan.named(mechanism.name)
+        self._left_out.add(mechanism.name)
+
+    def remaining(self, budget: AdaptiveBudget) -> float:
+        """What is left of an adaptive budget, in mu^2; infinite without a finite epsilon."""
+        return max(0.0, budget.total - self._spent[budget.name]) if budget.private else math.inf
+
+    @property
+    def unmade(self) -> tuple[str, ...]:
+        """Names of planned charges that are neither released as often as planned nor left out."""
+
+        def done(each: Planned) -> bool:
+            made = len(self._made[each.name])
+            return each.name in self._left_out or (
+                made > 0 if isinstance(each, AdaptiveBudget) else made == each.releases
             )
-        left, purse = dict(self._left[name]), self._rho[name]
-        for leaf, number in leaves(SelfComposedDpEvent(event, count)):
-            key = _key(leaf)
-            if left.get(key, 0) >= number:
-                left[key] -= number
-                continue
-            rho = _rho(leaf)
-            if rho is None or number * rho > purse * (1 + 1e-12):
-                raise BudgetError(f"{name!r} would spend more than was planned: {number} x {key}")
-            purse = max(0.0, purse - number * rho)
-        self._left[name], self._rho[name] = left, purse
+
+        return tuple(each.name for each in self.plan.charges if not done(each))
 
     @property
     def finished(self) -> bool:
-        """True when everything countable in the plan has been spent."""
-        return not any(count for counts in self._left.values() for count in counts.values())
+        """True when every planned release was made, or was left out explicitly."""
+        return not self.unmade
 
-    def statement(self, streams: Streams) -> dict[str, Any]:
+    def statement(self) -> dict[str, Any]:
         """The privacy statement of the run as json: what is promised, by whom proven, for which unit, with
         which noise."""
-        budget = self.plan.budget
-        if streams.privacy.infinite and budget.private:
-            raise BudgetError("the streams are marked as epsilon = inf, but the budget is finite")
-        secure = streams.noise == "secure"
-        private = budget.private and secure
+        budget, secure = self.plan.budget, self._streams.noise == "secure"
         if not budget.private:
             guarantee = "not private: epsilon is infinite"
         elif not secure:
             guarantee = "not private: seeded noise"
+        elif not self.finished:
+            guarantee = f"not stated: the plan was not carried out; not released: {', '.join(self.unmade)}"
         else:
             guarantee = (
                 f"({self.plan.proven.epsilon:.4g}, {self.plan.proven.delta:.4g})-differential privacy "
                 f"for {budget.unit}, neighbours by {budget.neighbours}"
             )
         return {
-            "private": private,
+            "private": budget.private and secure and self.finished,
             "guarantee": guarantee,
             "target": {"epsilon": _number(budget.epsilon), "delta": budget.delta},
             "proven": _proven(self.plan.proven),
             "neighbours": budget.neighbours,
             "unit": budget.unit,
             "rows_per_person": budget.rows_per_person,
-            "charges": [charge.to_dict() for charge in self.plan.charges],
+            "charges": [charge_dict(each) for each in self.plan.charges],
             "finished": self.finished,
             "noise": "secure" if secure else "seeded: not private",
         }
 
-    def state(self) -> dict[str, Any]:
-        """What a PRIVATE checkpoint needs to go on counting."""
+    def state_dict(self) -> dict[str, Any]:
+        """What has been released, for a PRIVATE checkpoint."""
         return {
-            "plan": self.plan.to_dict(),
-            "left": json.loads(json.dumps(self._left)),
-            "rho": dict(self._rho),
+            "planned": {each.name: repr(each) for each in self.plan.charges},
+            "made": {name: sorted(steps) for name, steps in self._made.items()},
+            "spent": dict(self._spent),
+            "left_out": sorted(self._left_out),
         }
 
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any], plan: Plan | None = None) -> Ledger:
-        """Continue a ledger; with `plan` given, refuse a state that was written under another plan."""
-        stored = Plan.from_dict(state["plan"])
-        if plan is not None and [c.to_dict() for c in plan.charges] != [c.to_dict() for c in stored.charges]:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting. Releases made again since (with the same key and data, hence the same) count once.
+
+        Raises:
+            ArtifactError: The state was written under another plan.
+        """
+        if state_dict["planned"] != {each.name: repr(each) for each in self.plan.charges}:
             raise ArtifactError("the checkpoint was made under another privacy plan: start a new run")
-        ledger = cls(plan or stored)
-        ledger._left = {name: dict(counts) for name, counts in state["left"].items()}
-        ledger._rho = {name: float(rho) for name, rho in state["rho"].items()}
-        return ledger
+        for name, steps in state_dict["made"].items():
+            self._made[name] |= set(steps)
+            self._spent[name] = max(self._spent[name], float(state_dict["spent"][name]))
+        self._left_out |= set(state_dict["left_out"])
+
+    def _charge(self, mechanism: Mechanism, step: int | None) -> int:
+        """Count one release of `mechanism`, before it is made; the step it stands for."""
+        planned = self.plan.named(mechanism.name)
+        made = self._made[mechanism.name]
+        step = len(made) if step is None else step
+        if step in made:
+            raise BudgetError(
+                f"the release {mechanism.name!r} of step {step} was made already; its noise must not be reused"
+            )
+        if isinstance(planned, AdaptiveBudget):
+            self._pass_filter(planned, mechanism)
+        elif planned != mechanism:
+            raise BudgetError(f"{mechanism.name!r} is not the release that was planned: {mechanism} is not {planned}")
+        elif not 0 <= step < planned.releases:
+            raise BudgetError(
+                f"{mechanism.name!r} would spend more than was planned: step {step} of {planned.releases}"
+            )
+        made.add(step)
+        return step
+
+    def _pass_filter(self, budget: AdaptiveBudget, mechanism: Mechanism) -> None:
+        """Take the cost of `mechanism` from an adaptive budget, or raise BudgetError."""
+        mechanism.check()
+        if mechanism.neighbours != budget.neighbours or mechanism.releases != 1 or mechanism.delta:
+            raise BudgetError(f"{mechanism.name!r}: one release under {budget.neighbours} at a time, without a delta")
+        if not budget.private:
+            return
+        cost = math.inf if mechanism.noiseless else gaussian_cost(mechanism.event)
+        if self._spent[budget.name] + cost > budget.total * (1 + _FILTER_ROUNDING):
+            raise BudgetError(
+                f"{mechanism.name!r} would spend more than was planned: {cost:.3g} of mu^2, "
+                f"{self.remaining(budget):.3g} are left"
+            )
+        self._spent[budget.name] += cost
+
+    def _batch(self, mechanism: Mechanism, step: int, rows: int, partial: bool) -> NDArray[np.int64]:
+        """The row numbers of batch `step`, or this process's part of them."""
+        if partial and processes.together():
+            return processes.divided(lambda: self._stream.batch(mechanism, step, rows))
+        return self._stream.batch(mechanism, step, rows)
 
 
-def composed(events: Sequence[DpEvent]) -> DpEvent:
-    """One event for several, for a charge that makes more than one release."""
-    return events[0] if len(events) == 1 else ComposedDpEvent(list(events))
-
-
-def _key(leaf: DpEvent) -> str:
-    return json.dumps(describe(leaf), sort_keys=True)
-
-
-def _rho(leaf: DpEvent) -> float | None:
-    if isinstance(leaf, GaussianDpEvent) and leaf.noise_multiplier > 0:
-        return 0.5 / leaf.noise_multiplier**2
-    if isinstance(leaf, DiscreteGaussianDpEvent):
-        return 0.5 / leaf.sigma**2
-    if isinstance(leaf, ExponentialDpEvent):
-        return leaf.epsilon**2 / 8
-    if isinstance(leaf, ZCDpEvent) and leaf.xi == 0:
-        return leaf.rho
-    return None
+def charge_dict(charge: Planned) -> dict[str, Any]:
+    """A planned charge as it stands in a plan or a privacy statement; JSON-able."""
+    return {
+        "name": charge.name,
+        "event": describe(charge.event),
+        "delta": charge.delta,
+        "detail": dict(charge.detail),
+    }
 
 
 def _number(value: float) -> float | str:

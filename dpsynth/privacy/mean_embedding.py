@@ -33,10 +33,8 @@ import torch
 from torch import Tensor
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.ledger import Charge, Ledger
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -62,71 +60,58 @@ class Embedding:
         return self.sums / self.divisors[:, None]
 
 
-@dataclass(frozen=True)
-class MeanEmbedding:
-    """A planned release. features: length of phi. noise_multiplier: in units of the sensitivity, 0 for epsilon = inf.
+@dataclass(frozen=True, kw_only=True)
+class MeanEmbedding(GaussianMechanism):
+    """A planned release.
 
-    count_weight: a, the part of the squared norm of a row's term that counts it.
+    Attributes:
+        count_weight: a, the part of the squared norm of a row's term that counts it.
     """
 
-    name: str
-    classes: int
-    features: int
-    noise_multiplier: float
     count_weight: float = 0.05
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.count_weight < 1:
             raise BudgetError(f"count_weight={self.count_weight!r}: must lie strictly between 0 and 1")
-        if self.classes < 1 or self.features < 1:
-            raise BudgetError(f"a mean embedding needs classes and features, not {self.classes} and {self.features}")
 
-    def sensitivity(self, budget: Budget) -> float:
+    @property
+    def sensitivity(self) -> float:
         """L2 distance of the sums of neighbours, at most; derived above."""
-        if budget.neighbours == "add_remove":
+        if self.neighbours == "add_remove":
             return 1.0
         return max(math.sqrt(2.0), 2.0 * math.sqrt(1.0 - self.count_weight))
 
-    def charge(self, budget: Budget) -> Charge:
-        """The planned release."""
-        detail = {"noise_multiplier": self.noise_multiplier, "sensitivity": self.sensitivity(budget)}
-        return Charge(self.name, gaussian_event(self.noise_multiplier), detail=detail)
-
-    def measure(self, rows: Iterable[tuple[Tensor, Tensor]], ledger: Ledger, stream: PrivacyStream) -> Embedding:
-        """The noisy embedding of all rows; spends the charge.
+    def measure(
+        self, rows: Iterable[tuple[Tensor, Tensor]], classes: int, features: int, ledger: Ledger
+    ) -> Embedding:
+        """The noisy embedding of all rows.
 
         rows: blocks of ((b, features) float features, (b,) int64 classes), any number, in any sizes. Memory: one block
-        in float64, and a few times classes x features.
+        in float64, and a few times classes x features. classes, features: public.
         """
-        budget = ledger.plan.budget
-        sensitivity = self.sensitivity(budget)
-        exact = self.exact(rows)
-        ledger.spend(self.name, gaussian_event(self.noise_multiplier))
-        noisy = gaussian(
-            stream, self.name, exact, sensitivity=sensitivity, noise_multiplier=self.noise_multiplier, inplace=True
-        )
+        noisy = ledger.release(self, self.exact(rows, classes, features))
         scales = math.sqrt(self.count_weight), math.sqrt(1.0 - self.count_weight)
-        deviation = sensitivity * self.noise_multiplier if self.noise_multiplier else 0.0
         return Embedding(
-            noisy[:, 0] / scales[0], noisy[:, 1:] / scales[1], deviation / scales[1], deviation / scales[0]
+            noisy[:, 0] / scales[0], noisy[:, 1:] / scales[1], self.deviation / scales[1], self.deviation / scales[0]
         )
 
-    def exact(self, rows: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    def exact(self, rows: Iterable[tuple[Tensor, Tensor]], classes: int, features: int) -> Tensor:
         """(classes, 1 + features) float64: the private query S itself."""
-        total = torch.zeros(self.classes, 1 + self.features, dtype=torch.float64)
-        for features, labels in rows:
-            if features.ndim != 2 or features.shape[1] != self.features or labels.shape != features.shape[:1]:
+        total = torch.zeros(classes, 1 + features, dtype=torch.float64)
+        for phi, labels in rows:
+            if phi.ndim != 2 or phi.shape[1] != features or labels.shape != phi.shape[:1]:
                 raise ValueError(
-                    f"{self.name}: expected (b, {self.features}) features and (b,) classes, "
-                    f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+                    f"{self.name}: expected (b, {features}) features and (b,) classes, "
+                    f"got {tuple(phi.shape)} and {tuple(labels.shape)}"
                 )
-            terms = torch.empty(len(features), 1 + self.features, dtype=torch.float64)
+            terms = torch.empty(len(phi), 1 + features, dtype=torch.float64)
             terms[:, 0] = math.sqrt(self.count_weight)
-            terms[:, 1:] = features.detach().to("cpu", torch.float64)
+            terms[:, 1:] = phi.detach().to("cpu", torch.float64)
             bounded = terms[:, 1:]
             norms = bounded.square().sum(dim=1, keepdim=True).sqrt_()
             factor = math.sqrt(1.0 - self.count_weight) / norms.clamp(min=1.0)
             bounded.mul_(factor)
             bounded[~torch.isfinite(norms[:, 0])] = 0.0
-            total.index_add_(0, labels.detach().cpu().clamp(0, self.classes - 1), terms)
+            total.index_add_(0, labels.detach().cpu().clamp(0, classes - 1), terms)
         return total

@@ -8,9 +8,9 @@ Guarantee. The votes of one row are a vector over all candidates of all groups, 
     add_remove   a row that comes or goes moves the histogram by its own vector: sensitivity 1
     replace_one  |u - v|^2 = |u|^2 + |v|^2 - 2 u.v <= 2, because no entry is negative: sensitivity sqrt(2), also when
                  the new row belongs to another group and its vote moves from one group's candidates to another's
-Both are `Budget.count_sensitivity`. All groups leave in one release, `gaussian_event(noise_multiplier)`; T iterations
-are T of them, composed exactly. Where a candidate stands, its look-ahead variations included, is public: a row votes
-once an iteration, however the candidates came about.
+Both are `count_sensitivity`. All groups leave in one release; T iterations are T of them, composed exactly. Where a
+candidate stands, its look-ahead variations included, is public: a row votes once an iteration, however the candidates
+came about.
 
 Floats. A row's nearest candidate must not depend on which other rows stand beside it in a matrix product, whose
 rounding may change with the shape. So coordinates lie in [-1, 1] and are rounded to multiples of 1 / q, with q so small
@@ -30,14 +30,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from dp_accounting import SelfComposedDpEvent
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.ledger import Charge, Detail, Ledger
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.budget import count_sensitivity
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.ledger import Ledger
 
 FINEST = 255  # steps between 0 and 1: whole numbers up to here are exact in bfloat16 too
 _LARGEST_SUM = 2.0**22  # of squares; scores are differences of such, in halves, and stay below 2^24 halves
@@ -55,56 +53,33 @@ class Points(NamedTuple):
     groups: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class NearestVotes:
-    """All histograms of one run, planned under one name of the ledger.
+@dataclass(frozen=True, kw_only=True)
+class NearestVotes(GaussianMechanism):
+    """All histograms of votes of one run, one release an iteration.
 
-    iterations: how many, T. noise_multiplier: noise of a cell in units of the sensitivity; 0 only when epsilon is
-    infinite. nearest: candidates that a row votes for, k.
+    Attributes:
+        nearest: Candidates that a row votes for, k.
     """
 
-    name: str
-    iterations: int
-    noise_multiplier: float
     nearest: int = 1
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.nearest < 1:
-            raise BudgetError(f"{self.name!r}: at least one iteration and one nearest candidate are needed")
+        super().__post_init__()
+        if self.nearest < 1:
+            raise BudgetError(f"{self.name!r}: at least one nearest candidate is needed")
 
-    def charge(self, detail: Detail | None = None) -> Charge:
-        """The T releases; `detail` adds public remarks."""
-        event = SelfComposedDpEvent(gaussian_event(self.noise_multiplier), self.iterations)
-        known = {"noise_multiplier": self.noise_multiplier, "iterations": self.iterations}
-        return Charge(self.name, event, detail={**known, **(detail or {})})
+    @property
+    def sensitivity(self) -> float:
+        return count_sensitivity(self.neighbours)
 
-    def noise(self, budget: Budget) -> float:
-        """Standard deviation of the noise on a cell, in votes."""
-        return self.noise_multiplier * budget.count_sensitivity if self.noise_multiplier else 0.0
-
-    def release(
-        self,
-        rows: Points,
-        candidates: Points,
-        ledger: Ledger,
-        stream: PrivacyStream,
-        step: int,
-        device: str | torch.device = "cpu",
+    def measure(
+        self, rows: Points, candidates: Points, ledger: Ledger, step: int, device: str | torch.device = "cpu"
     ) -> NDArray[np.float64]:
-        """(candidates,) float64 noisy votes of iteration `step`, 0 <= step < T; may be negative. Spends one release.
+        """(candidates,) float64 noisy votes of iteration `step`; may be negative.
 
         rows: private. candidates: public.
         """
-        ledger.spend(self.name, gaussian_event(self.noise_multiplier))
-        noisy = gaussian(
-            stream,
-            self.name,
-            votes(rows, candidates, self.nearest, device),
-            sensitivity=ledger.plan.budget.count_sensitivity,
-            noise_multiplier=self.noise_multiplier,
-            step=step,
-        )
-        return noisy.astype(np.float64, copy=False)
+        return ledger.release(self, votes(rows, candidates, self.nearest, device), step)
 
 
 def votes(

@@ -1,6 +1,6 @@
 """Privacy loss distributions of the events that the ledger knows, on one grid, each an upper bound.
 
-Gaussian, discrete Gaussian, Laplace and Poisson-sampled Gaussian under add/remove come from dp_accounting
+Gaussian, discrete Laplace and Poisson-sampled Gaussian under add/remove come from dp_accounting
 (Connect the Dots, Doroshenko et al. 2022, arXiv 2207.04380). Sampling under replace_one is not covered there
 by a proof, so it stands here.
 
@@ -27,18 +27,15 @@ from __future__ import annotations
 
 import math
 
-import dp_accounting
 import numpy as np
 from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent, SampledWithoutReplacementDpEvent
 from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from dp_accounting.pld import pld_pmf
 from dp_accounting.pld import privacy_loss_distribution as pld
-from dp_accounting.pld.common import DifferentialPrivacyParameters
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
 from dpsynth.privacy.budget import Neighbours
-from dpsynth.privacy.events import DiscreteGaussianDpEvent, ExponentialDpEvent
 
 LossDistribution = pld.PrivacyLossDistribution
 
@@ -61,16 +58,9 @@ def loss_scale(event: DpEvent) -> tuple[float, float] | None:
         if noise <= 0:
             return None
         return rate * math.sqrt(math.expm1(min(noise**-2, 60.0))), 11 / noise + 0.5 / noise**2
-    if isinstance(event, GaussianDpEvent | DiscreteGaussianDpEvent):
-        noise = event.sigma if isinstance(event, DiscreteGaussianDpEvent) else event.noise_multiplier
+    if isinstance(event, GaussianDpEvent):
+        noise = event.noise_multiplier
         return (1 / noise, 11 / noise + 0.5 / noise**2) if noise > 0 else None
-    if isinstance(event, dp_accounting.LaplaceDpEvent):
-        if event.noise_multiplier <= 0:
-            return None
-        loss = 1 / event.noise_multiplier
-        return loss, loss
-    if isinstance(event, ExponentialDpEvent):
-        return (event.epsilon, event.epsilon) if 0 < event.epsilon < math.inf else None
     if isinstance(event, DiscreteLaplaceDpEvent):
         loss = event.noise_parameter * event.sensitivity
         return (loss, loss) if loss > 0 else None
@@ -82,18 +72,10 @@ def loss_distribution(event: DpEvent, neighbours: Neighbours, interval: float) -
     unknown."""
     if isinstance(event, GaussianDpEvent):
         return pld.from_gaussian_mechanism(event.noise_multiplier, value_discretization_interval=interval)
-    if isinstance(event, DiscreteGaussianDpEvent):
-        return pld.from_discrete_gaussian_mechanism(event.sigma, value_discretization_interval=interval)
-    if isinstance(event, dp_accounting.LaplaceDpEvent):
-        return pld.from_laplace_mechanism(event.noise_multiplier, value_discretization_interval=interval)
     if isinstance(event, DiscreteLaplaceDpEvent):
         return pld.from_discrete_laplace_mechanism(
             event.noise_parameter, event.sensitivity, value_discretization_interval=interval
         )
-    if isinstance(event, ExponentialDpEvent):
-        # Nothing is further apart under pure DP than randomised response (Kairouz, Oh, Viswanath 2015).
-        pure = DifferentialPrivacyParameters(event.epsilon, 0.0)
-        return pld.from_privacy_parameters(pure, interval)
     sampled = sampling(event)
     if sampled is None:
         return None

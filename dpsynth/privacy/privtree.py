@@ -1,4 +1,4 @@
-"""Bins that are fine where the rows are, bought: PrivTree (Zhang, Xiao, Xie 2016, arXiv 1601.03229), for one column.
+"""Bins that are fine where the rows are: PrivTree (Zhang, Xiao, Xie 2016, arXiv 1601.03229), for one column.
 
 A node is a run of fine public bins with count c at depth k. Its score is b = max(-d, c - k d); it is split in halves
 when b + X > 0, X discrete Laplace noise of parameter l. Only these decisions leave, never a count.
@@ -11,10 +11,11 @@ decay as for continuous noise). Unclipped scores fall by at least d from depth t
 next above is at least 1 and costs at most 1/l, and each further one exp(-d/l) of the one below. The sum is at most
 (1/l) (1 + 1 / (1 - exp(-d/l))), and l = 3 / epsilon with d >= l log 2 makes it epsilon. The depth does not enter.
 
-replace_one: one row gone and one come, hence l = 6 / epsilon. Event: under pure epsilon-DP nothing is further apart
-than the two sides of randomised response, with log ratios +-epsilon (Kairouz, Oh, Viswanath 2015, arXiv 1311.0776,
-Theorem 3.3); discrete Laplace noise of parameter 1 / epsilon on one integer that moves by one has just these log
-ratios, so its event stands for a tree. The columns compose.
+replace_one: one row gone and one come, hence l = 6 / epsilon. Event of one tree: under pure epsilon-DP nothing is
+further apart than the two sides of randomised response, with log ratios +-epsilon (Kairouz, Oh, Viswanath 2015, arXiv
+1311.0776, Theorem 3.3); discrete Laplace noise of parameter 1 / epsilon on one integer that moves by one has just these
+log ratios, so its event stands for a tree. Each column is one release: its histogram of fine bins, in which a neighbour
+changes one cell by one (L1 sensitivity 1, or 2), goes in, and its cuts come out. The columns compose.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -25,60 +26,78 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from dp_accounting import DpEvent, NonPrivateDpEvent, SelfComposedDpEvent
+from dp_accounting import DpEvent, NonPrivateDpEvent
+from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from numpy.typing import NDArray
 
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.discrete import discrete_laplace_event, sample_laplace
-from dpsynth.privacy.gaussian import check_scale
-from dpsynth.privacy.ledger import Charge, Ledger
+from dpsynth.privacy.budget import Budget, cells_changed
+from dpsynth.privacy.budget_fraction import fraction_noise
+from dpsynth.privacy.integer_noise import integers, sample_laplace
+from dpsynth.privacy.keystream import Keystream
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanism import Detail, Mechanism, Norm
 from dpsynth.privacy.quantiles import NAME, Bins
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.shares import share_noise
 
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class PrivTree:
-    """Buys at most `bins` bins for each of `columns` columns, all for `share` of the budget."""
+@dataclass(frozen=True, kw_only=True)
+class PrivTree(Mechanism):
+    """Finds at most `bins` bins for each of `releases` columns.
 
-    columns: int
+    Attributes:
+        epsilon: Of one column's tree; infinite only without a finite epsilon of the run.
+        bins: Most bins of a column.
+    """
+
+    epsilon: float
     bins: int
-    budget: Budget
-    share: float
+
+    norm: ClassVar[Norm] = "l1"
+
+    @classmethod
+    def planned(cls, columns: int, bins: int, budget: Budget, fraction: float) -> PrivTree:
+        """For a fraction of the budget."""
+        noise = fraction_noise(budget, fraction, columns)
+        epsilon = 1.0 / noise if noise else math.inf
+        return cls(name=NAME, neighbours=budget.neighbours, releases=columns, epsilon=epsilon, bins=bins)
 
     @property
-    def epsilon(self) -> float:
-        """Of one column's tree; infinite without a finite budget."""
-        noise = share_noise(self.budget, self.share, self.columns)
-        return 1.0 / noise if noise else math.inf
+    def sensitivity(self) -> float:
+        return float(cells_changed(self.neighbours))
+
+    @property
+    def noiseless(self) -> bool:
+        return math.isinf(self.epsilon)
+
+    @property
+    def release_event(self) -> DpEvent:
+        return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon, 1)
 
     @property
     def scale(self) -> float:
         """Parameter l of the noise; 0 without a finite budget."""
-        return 3.0 * self.budget.cells_changed / self.epsilon
+        return 3.0 * self.sensitivity / self.epsilon
 
     @property
     def decay(self) -> int:
         """What a score loses from depth to depth: d, in whole rows."""
         return math.ceil(self.scale * math.log(2))
 
-    def charges(self) -> tuple[Charge, ...]:
-        """What it costs; needs no data."""
-        event: DpEvent = discrete_laplace_event(1.0 / self.epsilon) if self.budget.private else NonPrivateDpEvent()
-        detail = {"trees": self.columns, "scale": self.scale}
-        return (Charge(NAME, SelfComposedDpEvent(event, self.columns), detail=detail),)
+    @property
+    def detail(self) -> Detail:
+        return {"trees": self.releases, "scale": self.scale}
 
-    def run(self, histograms: Sequence[Counts], ledger: Ledger, stream: PrivacyStream) -> list[Bins]:
+    def discretize(self, histograms: Sequence[Counts], ledger: Ledger) -> list[Bins]:
         """The bins of each column. histograms: exact counts of its fine bins, every row in at most one."""
-        (charge,) = self.charges()
-        ledger.spend(charge.name, charge.event)
-        return [Bins(self._tree(f"{NAME}/{k}", counts, stream)) for k, counts in enumerate(histograms)]
+        return [Bins(ledger.release(self, counts, step=k)) for k, counts in enumerate(histograms)]
 
-    def _tree(self, name: str, counts: Counts, stream: PrivacyStream) -> NDArray[np.int64]:
+    def draw(self, query: Counts, noise: Keystream) -> NDArray[np.int64]:
+        """The cuts of one column, ascending, from the exact counts of its fine bins (bins,)."""
+        counts = integers(self.name, query)
         below = np.concatenate([[0], counts.cumsum()])
         cuts, open_nodes = {0, len(counts)}, [(0, len(counts))]
         for depth in range(math.ceil(math.log2(max(2, len(counts)))) + 1):
@@ -86,7 +105,8 @@ class PrivTree:
             if not open_nodes:
                 break
             exact = np.array([below[high] - below[low] for low, high in open_nodes], dtype=np.int64)
-            split = self._decide(name, np.maximum(-self.decay, exact - depth * self.decay), depth, stream)
+            scores = np.maximum(-self.decay, exact - depth * self.decay)
+            split = scores > 0 if self.noiseless else scores + sample_laplace(noise, self.scale, scores.size) > 0
             # From here on only decisions are looked at.
             chosen = [node for node, yes in zip(open_nodes, split, strict=True) if yes]
             if len(cuts) - 1 + len(chosen) > self.bins:
@@ -95,18 +115,3 @@ class PrivTree:
             halves = [((low, (low + high) // 2), ((low + high) // 2, high)) for low, high in chosen]
             open_nodes = [half for pair in halves for half in pair]
         return np.array(sorted(cuts), dtype=np.int64)
-
-    def _decide(self, name: str, scores: Counts, depth: int, stream: PrivacyStream) -> NDArray[np.bool_]:
-        """Which scores stay above 0 with noise."""
-        changed = float(self.budget.cells_changed)
-        check_scale(stream, name, self.scale, changed)
-
-        def draw(query: Counts) -> NDArray[np.bool_]:
-            if self.scale == 0:
-                return query > 0
-            return query + sample_laplace(stream.keystream(name, depth), self.scale, query.size) > 0
-
-        parameters = {"mechanism": "privtree", "scale": self.scale, "decay": self.decay}
-        return stream.release(
-            name, scores, sensitivity=changed, norm="l1", draw=draw, parameters=parameters, step=depth
-        )

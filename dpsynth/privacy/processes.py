@@ -1,7 +1,7 @@
 """Several processes that train as one, as torchrun starts them: who leads, and one privacy key for all.
 
-Every process holds all rows and goes through the same fit. Costly sums are shared out and added up (`dp_sgd.py`,
-`votes.py`); every other query is made by each process. With the leader's key these are the same query with the same
+Every process holds all rows and goes through the same fit. Costly sums are divided and added up (`summed`); every other
+query is made by each process. With the leader's key these are the same query with the same
 noise, so they are one release, made several times. With a key of its own each process would draw noise of its own, and
 the average over processes would tell more than was paid for.
 """
@@ -12,12 +12,14 @@ the average over processes would tell more than was paid for.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from torch import distributed
+from numpy.typing import NDArray
+from torch import Tensor, distributed
 
 from dpsynth.privacy.random import PrivacyStream, Streams
 
@@ -36,12 +38,44 @@ def shared(streams: Streams) -> Streams:
     """The leader's streams, on every process; `streams` themselves when this process is alone."""
     if not together():
         return streams
-    told: list[Any] = [(streams.seed, streams.privacy.state())]
-    distributed.broadcast_object_list(told, src=0)
+    sent: list[Any] = [(streams.seed, streams.privacy.state())]
+    distributed.broadcast_object_list(sent, src=0)
     if leading():
         return streams
-    seed, state = told[0]
+    seed, state = sent[0]
     return Streams(seed, privacy=PrivacyStream.from_state(state))
+
+
+def summed(part: Tensor, release: Callable[[Tensor], Tensor]) -> Tensor:
+    """`release` of the sum of every process's `part`, called by rank 0 alone; the answer on every process."""
+    distributed.reduce(part, 0)
+    answer = release(part) if leading() else part
+    distributed.broadcast(answer, 0)
+    return answer
+
+
+def divided(drawn: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+    """This process's part of the row numbers that rank 0 draws: every world-size-th of them."""
+    rank, world = distributed.get_rank(), distributed.get_world_size()
+    size = torch.zeros(1, dtype=torch.int64)
+    rows = size
+    if rank == 0:
+        rows = torch.from_numpy(drawn())
+        size = size + len(rows)
+    distributed.broadcast(size, 0)
+    if rank != 0:
+        rows = torch.zeros(int(size), dtype=torch.int64)
+    distributed.broadcast(rows, 0)
+    return rows[rank::world].numpy()
+
+
+def shared_key(key: bytes) -> bytes:
+    """The leader's key on every process, so that all of them select the same rows."""
+    if not together():
+        return key
+    sent = [key]
+    distributed.broadcast_object_list(sent, src=0)
+    return sent[0]
 
 
 @contextmanager

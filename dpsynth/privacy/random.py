@@ -1,28 +1,36 @@
 """The three kinds of randomness: model, sampling, and privacy. Only the last one carries the guarantee.
 
-Model and sampling streams are ordinary seeded generators. The privacy stream is cryptographic, keyed from the
-operating system by default, and it is the one place that every private query passes: `PrivacyStream.release`.
+Model and sampling generators are ordinary seeded ones (`SeededStreams`), which is all that a method is handed. The
+privacy stream is cryptographic, keyed from the operating system by default, and belongs to the ledger (`ledger.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.keystream import Keystream, Scratch
+from dpsynth.privacy.mechanism import Mechanism
+from dpsynth.privacy.shards import Sharding, Shards
 
 Noise = Literal["secure", "seeded"]
-Norm = Literal["l1", "l2", "linf"]
-Query = TypeVar("Query")
-Output = TypeVar("Output")
+
+
+def fresh_key() -> bytes:
+    """32 secret bytes from the operating system, for what must be secret and is no noise: which rows are selected."""
+    return os.urandom(32)
+
+
+def seeded_key(seed: int) -> bytes:
+    """32 bytes from a seed, for tests: whoever knows the seed knows the key."""
+    return _digest("seeded key", str(seed))
 
 
 class PrivacyStream:
@@ -30,122 +38,87 @@ class PrivacyStream:
 
     The sub-key is sha256(master | purpose | name | step), so streams never overlap, and resuming a run needs
     the master key and the step, nothing else. `secure` keys come from the operating system; seeded ones are
-    for tests and brand every statement "not private". `infinite` marks a run with epsilon = inf, the only one
-    that may add no noise.
+    for tests and brand every statement "not private".
     """
 
-    def __init__(self, key: bytes, *, secure: bool, infinite: bool = False) -> None:
+    def __init__(self, key: bytes, *, secure: bool) -> None:
         if len(key) != 32:
             raise ValueError("a privacy key has 32 bytes")
         self._key = key
         self.secure = secure
-        self.infinite = infinite
-        self.scratch = Scratch()
+        self._scratch = Scratch()
         self._released: set[tuple[str, int]] = set()
 
     @classmethod
-    def fresh(cls, *, infinite: bool = False) -> PrivacyStream:
+    def fresh(cls) -> PrivacyStream:
         """A stream keyed from the operating system's entropy."""
-        return cls(os.urandom(32), secure=True, infinite=infinite)
+        return cls(os.urandom(32), secure=True)
 
     @classmethod
-    def seeded(cls, seed: int, *, infinite: bool = False) -> PrivacyStream:
+    def seeded(cls, seed: int) -> PrivacyStream:
         """A reproducible stream: not private, because whoever knows the seed can subtract the noise."""
-        return cls(_digest("seeded privacy", str(seed)), secure=False, infinite=infinite)
+        return cls(_digest("seeded privacy", str(seed)), secure=False)
 
     def keystream(self, name: str, step: int = 0, purpose: str = "noise") -> Keystream:
-        """The start of the sub-stream (purpose, name, step); asking again starts it again."""
-        return Keystream(_digest(self._key.hex(), purpose, name, str(step)), self.scratch)
+        """The start of the sub-stream (purpose, name, step); asking again starts it again.
 
-    def random_bytes(self, name: str, step: int, count: int) -> bytes:
-        """The first `count` bytes of sub-stream (name, step) of purpose "sampling"; no noise is drawn
-        there."""
-        return self.keystream(name, step, "sampling").bytes(count)
-
-    def uniform32(self, name: str, step: int, count: int) -> NDArray[np.uint32]:
-        """The first `count` 32-bit words of sampling sub-stream (name, step): word i never depends on
-        `count`."""
-        return self.keystream(name, step, "sampling").words32(count)
-
-    def randbelow(self, name: str, step: int, bound: int, count: int) -> NDArray[np.int64]:
-        """(count,) exactly uniform integers below `bound` from sampling sub-stream (name, step)."""
-        return self.keystream(name, step, "sampling").below(bound, count)
-
-    def normal(self, name: str, step: int, count: int, out: torch.Tensor | None = None) -> torch.Tensor:
-        """(count,) float64 standard normals of noise sub-stream (name, step). See `Keystream.normal`."""
-        return self.keystream(name, step).normal(count, out)
-
-    def release(
-        self,
-        name: str,
-        query: Query,
-        *,
-        sensitivity: float,
-        norm: Norm,
-        draw: Callable[[Query], Output],
-        parameters: Mapping[str, Any] | None = None,
-        step: int = 0,
-    ) -> Output:
-        """The one gate of every private query: `draw(query)` adds the noise and is the only thing that
-        leaves.
-
-        `query`: array, tensor, number, list or mapping of those: the exact answer, already clipped.
-        `sensitivity` is the largest distance in `norm` between the answers on neighbouring tables;
-        `parameters` are the public numbers that scale the noise. Both are ignored here and checked by the
-        replay audit (`replay.py`). A (name, step) is released once in the life of a stream: releasing it
-        again would reuse its noise, so it raises BudgetError.
+        Purposes are "noise", of releases, and "rows", which decides by a row's position what happens to the row
+        (batches, shards, positions within a cell): word i is that of row i, whatever the number of rows.
         """
-        if (name, step) in self._released:
-            raise BudgetError(f"the release {name!r} of step {step} was made already; its noise must not be reused")
-        self._released.add((name, step))
-        return draw(query)
+        return Keystream(_digest(self._key.hex(), purpose, name, str(step)), self._scratch)
+
+    def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
+        """The noisy answer of `mechanism` to the exact `query`; for `Ledger.release`, which has charged it.
+
+        Audits override this method (`replay.py`, `audit/`): every private query passes it. A (name, step) is released
+        once in the life of a stream: releasing it again would reuse its noise, so it raises BudgetError.
+        """
+        if (mechanism.name, step) in self._released:
+            raise BudgetError(
+                f"the release {mechanism.name!r} of step {step} was made already; its noise must not be reused"
+            )
+        self._released.add((mechanism.name, step))
+        return mechanism.draw(query, self.keystream(mechanism.name, step))
+
+    def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
+        """Ascending numbers of the private rows that take part in a release; for `Ledger.release`."""
+        batches = mechanism.batches
+        if batches is None:
+            return np.arange(rows, dtype=np.int64)
+        return batches.indices(self.keystream(mechanism.name, step, "rows"), rows)
+
+    def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None) -> Shards:
+        """For `Ledger.shards`."""
+        known = 0 if people is None else int(people.max(initial=-1)) + 1
+        return sharding.deal(self._owners(sharding, "shards", rows), self._owners(sharding, "people", known), people)
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """For `Ledger.uniforms`."""
+        words = self.keystream(name, 0, "rows").words32(rows * columns)
+        return (words.reshape(rows, columns).astype(np.float64) + 0.5) * 2.0**-32
+
+    def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
+        return sharding.owners(self.keystream(name, 0, "rows"), count)
 
     def state(self) -> dict[str, Any]:
         """What a PRIVATE checkpoint needs to go on with the same noise. Never part of a release."""
-        return {"key": self._key.hex(), "secure": self.secure, "infinite": self.infinite}
+        return {"key": self._key.hex(), "secure": self.secure}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> PrivacyStream:
         """Continue a stream: a repeated step gives the same bytes, so an interrupted step is not paid
         twice."""
-        return cls(bytes.fromhex(state["key"]), secure=bool(state["secure"]), infinite=bool(state["infinite"]))
+        return cls(bytes.fromhex(state["key"]), secure=bool(state["secure"]))
 
 
-class Streams:
-    """The streams of one run. `seed` fixes model and sampling, never secure noise.
+class SeededStreams:
+    """Reproducible generators that are not private: initial weights, orders, synthetic rows.
 
     Every call of `model`, `sampling` or `numpy` starts the named generator afresh: hold on to it.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        noise: Noise = "secure",
-        *,
-        infinite: bool = False,
-        privacy: PrivacyStream | None = None,
-    ) -> None:
-        if noise not in ("secure", "seeded"):
-            raise BudgetError(f"privacy.noise must be secure or seeded, not {noise!r}")
+    def __init__(self, seed: int = 0) -> None:
         self.seed = int(seed)
-        if privacy is None:
-            privacy = (
-                PrivacyStream.fresh(infinite=infinite)
-                if noise == "secure"
-                else PrivacyStream.seeded(self.seed, infinite=infinite)
-            )
-        self.privacy = privacy
-
-    def under(self, budget: Budget) -> Streams:
-        """The same streams for a run with this budget: without a finite epsilon, noise of scale 0 is let
-        through."""
-        self.privacy.infinite = not budget.private
-        return self
-
-    @property
-    def noise(self) -> Noise:
-        """Where the privacy noise comes from."""
-        return "secure" if self.privacy.secure else "seeded"
 
     def model(self, name: str) -> torch.Generator:
         """A CPU generator for initial weights, orders and the like."""
@@ -162,6 +135,28 @@ class Streams:
     def _torch(self, kind: str, name: str) -> torch.Generator:
         seed = int.from_bytes(_digest(kind, name, str(self.seed))[:8], "little") >> 1
         return torch.Generator().manual_seed(seed)
+
+
+class Streams(SeededStreams):
+    """All randomness of one run: seeded generators, and the privacy stream. `seed` never fixes secure noise."""
+
+    def __init__(self, seed: int = 0, noise: Noise = "secure", *, privacy: PrivacyStream | None = None) -> None:
+        super().__init__(seed)
+        if noise not in ("secure", "seeded"):
+            raise BudgetError(f"privacy.noise must be secure or seeded, not {noise!r}")
+        if privacy is None:
+            privacy = PrivacyStream.fresh() if noise == "secure" else PrivacyStream.seeded(self.seed)
+        self.privacy = privacy
+
+    @property
+    def noise(self) -> Noise:
+        """Where the privacy noise comes from."""
+        return "secure" if self.privacy.secure else "seeded"
+
+    @property
+    def seeded(self) -> SeededStreams:
+        """The generators without the privacy stream: what a method may hold."""
+        return SeededStreams(self.seed)
 
 
 def _digest(*parts: str) -> bytes:

@@ -4,13 +4,15 @@
 
 Run on D, recording every private query and what was released; run again on the neighbour D' with the released
 outputs frozen. A program that is private by composition of its releases must then (1) make the same releases:
-names, steps, kinds, shapes, declared sensitivities, public parameters; else its control flow depends on data
+mechanisms, field by field, steps and shapes; else its control flow depends on data
 outside a mechanism; (2) ask queries whose answers differ by no more than the declared sensitivity in the
 declared norm; (3) publish the same, bit for bit, because post-processing sees only what was released. (After
 Cebere et al. 2026, arXiv 2602.17454.)
 
-Both runs use the same key, so inclusion in batches is coupled row by row: a row that is added or removed must
-be the last one, a replaced row keeps its place. A pass is evidence for one pair of neighbours, not a proof.
+Both runs use the same key, so what happens to a row by its position (batches, shards) is coupled row by row. Where a
+row is removed from the front or the middle, `Coupling` names the rows that stay: all words under the secret key are
+independent and equally distributed, so the proof may hand every row the same words in both runs, and so does the audit.
+A pass is evidence for one pair of neighbours, not a proof.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -26,13 +28,14 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dpsynth.errors import DpsynthError
-from dpsynth.privacy.random import Norm, PrivacyStream, Streams
+from dpsynth.privacy.mechanism import Mechanism, Norm
+from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.shards import Sharding
 
 Data = TypeVar("Data")
-Query = TypeVar("Query")
-Output = TypeVar("Output")
 _ROUNDING = 1e-5  # relative slack for sums made in float32
 
 
@@ -44,14 +47,15 @@ class AuditError(DpsynthError):
 class Release:
     """One private query as it passed the gate."""
 
-    name: str
+    mechanism: Mechanism
     step: int
-    sensitivity: float
-    norm: Norm
-    parameters: Mapping[str, Any]
     query: Any
     output: Any
     inplace: bool = False  # the output stands in the query's own tensors
+
+    @property
+    def name(self) -> str:
+        return self.mechanism.name
 
     @property
     def title(self) -> str:
@@ -68,7 +72,7 @@ class Report:
     used: Mapping[str, float]
 
     @property
-    def story(self) -> str:
+    def summary(self) -> str:
         """One line per release name."""
         counts: dict[str, int] = {}
         for release in self.releases:
@@ -79,58 +83,73 @@ class Report:
         return "\n".join(lines) or "no private release"
 
 
+@dataclass(frozen=True)
+class Coupling:
+    """Which rows of a data set of `total` rows the data of a run are: ascending positions, int64 (rows,).
+
+    persons, total_persons: the same for numbers of persons, where rows belong to persons.
+    """
+
+    rows: NDArray[np.int64]
+    total: int
+    persons: NDArray[np.int64] | None = None
+    total_persons: int = 0
+
+    @classmethod
+    def without(cls, row: int, total: int) -> Coupling:
+        """All rows but one."""
+        return cls(np.delete(np.arange(total, dtype=np.int64), row), total)
+
+
 class Recorder(PrivacyStream):
     """A seeded stream that keeps every query and output. Its memory is as private as the data."""
 
-    def __init__(self, seed: int = 0, *, infinite: bool = False) -> None:
-        seeded = PrivacyStream.seeded(seed, infinite=infinite)
-        super().__init__(bytes.fromhex(seeded.state()["key"]), secure=False, infinite=infinite)
+    def __init__(self, seed: int = 0, coupling: Coupling | None = None) -> None:
+        seeded = PrivacyStream.seeded(seed)
+        super().__init__(bytes.fromhex(seeded.state()["key"]), secure=False)
         self.releases: list[Release] = []
+        self.coupling = coupling
 
-    def release(
-        self,
-        name: str,
-        query: Query,
-        *,
-        sensitivity: float,
-        norm: Norm,
-        draw: Callable[[Query], Output],
-        parameters: Mapping[str, Any] | None = None,
-        step: int = 0,
-    ) -> Output:
+    def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
+        """The batch of the larger data set, as far as its rows are here."""
+        if self.coupling is None or len(self.coupling.rows) != rows:
+            return super().batch(mechanism, step, rows)
+        return np.flatnonzero(np.isin(self.coupling.rows, super().batch(mechanism, step, self.coupling.total)))
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        """Every row's numbers as in the larger data set."""
+        if self.coupling is None or len(self.coupling.rows) != rows:
+            return super().uniforms(name, rows, columns)
+        return super().uniforms(name, self.coupling.total, columns)[self.coupling.rows]
+
+    def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
+        coupling = self.coupling
+        if coupling is not None and name == "shards" and len(coupling.rows) == count:
+            return super()._owners(sharding, name, coupling.total)[coupling.rows]
+        if coupling is not None and coupling.persons is not None and name == "people":
+            return super()._owners(sharding, name, coupling.total_persons)[coupling.persons]
+        return super()._owners(sharding, name, count)
+
+    def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """Record, then do as any stream does."""
         exact = copy.deepcopy(query)  # the draw may write over it
-        output = super().release(
-            name, query, sensitivity=sensitivity, norm=norm, draw=draw, parameters=parameters, step=step
-        )
-        settings, inplace = dict(parameters or {}), _shared(query, output)
-        kept = Release(name, step, sensitivity, norm, settings, exact, copy.deepcopy(output), inplace)
-        self.releases.append(kept)
+        output = super().release(mechanism, query, step)
+        self.releases.append(Release(mechanism, step, exact, copy.deepcopy(output), _shared(query, output)))
         return output
 
 
 class Replayer(Recorder):
     """Answers every query with what was recorded, and complains when the query is not the recorded one."""
 
-    def __init__(self, recorded: Sequence[Release], seed: int = 0, *, infinite: bool = False) -> None:
-        super().__init__(seed, infinite=infinite)
+    def __init__(self, recorded: Sequence[Release], seed: int = 0, coupling: Coupling | None = None) -> None:
+        super().__init__(seed, coupling)
         self.recorded = tuple(recorded)
         self.used: dict[str, float] = {}
 
-    def release(
-        self,
-        name: str,
-        query: Query,
-        *,
-        sensitivity: float,
-        norm: Norm,
-        draw: Callable[[Query], Output],
-        parameters: Mapping[str, Any] | None = None,
-        step: int = 0,
-    ) -> Output:
-        """Compare, then return the recorded output; `draw` is not called."""
+    def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
+        """Compare, then return the recorded output; nothing is drawn."""
         position = len(self.releases)
-        now = Release(name, step, sensitivity, norm, dict(parameters or {}), copy.deepcopy(query), None)
+        now = Release(mechanism, step, copy.deepcopy(query), None)
         if position >= len(self.recorded):
             raise AuditError(
                 f"data-dependent control flow: the neighbour makes a further release, {now.title}, "
@@ -142,7 +161,7 @@ class Replayer(Recorder):
         output = copy.deepcopy(before.output)
         if before.inplace:
             _overwrite(query, output)
-            return cast(Output, query)
+            return query
         return output
 
     def _compare(self, before: Release, now: Release) -> None:
@@ -151,32 +170,43 @@ class Replayer(Recorder):
                 f"data-dependent control flow: release {len(self.releases)} is {before.title} on the data, "
                 f"but {now.title} on the neighbour"
             )
-        for what in ("sensitivity", "norm", "parameters"):
-            one, other = getattr(before, what), getattr(now, what)
-            if not same(one, other):
-                raise AuditError(f"data-dependent {what} of {now.title}: {one} on the data, {other} on the neighbour")
-        distance, size, shapes = _distance(before.query, now.query, now.norm)
+        if before.mechanism != now.mechanism:
+            raise AuditError(
+                f"data-dependent parameters of {now.title}: {before.mechanism} on the data, "
+                f"{now.mechanism} on the neighbour"
+            )
+        mechanism = now.mechanism
+        distance, size, shapes = _distance(before.query, now.query, mechanism.norm)
         if shapes:
             raise AuditError(f"data-dependent shape of {now.title}: {shapes}")
         # Sums in float32 carry an error of their own size besides.
-        if not distance <= now.sensitivity * (1 + _ROUNDING) + 2e-6 * size:
+        if not distance <= mechanism.sensitivity * (1 + _ROUNDING) + 2e-6 * size:
             raise AuditError(
                 f"{now.title} moves by {distance:.6g} between neighbours, "
-                f"more than its declared {now.norm} sensitivity {now.sensitivity:.6g}"
+                f"more than its declared {mechanism.norm} sensitivity {mechanism.sensitivity:.6g}"
             )
-        used = distance / now.sensitivity if math.isfinite(now.sensitivity) else 0.0
+        used = distance / mechanism.sensitivity if math.isfinite(mechanism.sensitivity) else 0.0
         self.used[now.name] = max(self.used.get(now.name, 0.0), used)
 
 
-def audit(run: Callable[[Data, Streams], object], data: Data, neighbour: Data, *, seed: int = 0) -> Report:
+def audit(
+    run: Callable[[Data, Streams], object],
+    data: Data,
+    neighbour: Data,
+    *,
+    seed: int = 0,
+    couplings: tuple[Coupling | None, Coupling | None] = (None, None),
+) -> Report:
     """Run on `data`, replay on `neighbour`, and compare. Raises AuditError with the first difference.
+
+    couplings: for `data` and `neighbour`, where a row is missing in one of them that is not the last of the other.
 
     `run` gets seeded streams and must take all its randomness from them. It returns what it would publish:
     arrays, tensors, frames, dataclasses, or collections of those; compare-by-value is used for anything else.
     """
-    recorder = Recorder(seed)
+    recorder = Recorder(seed, couplings[0])
     published = run(data, Streams(seed, privacy=recorder))
-    replayer = Replayer(recorder.releases, seed)
+    replayer = Replayer(recorder.releases, seed, couplings[1])
     again = run(neighbour, Streams(seed, privacy=replayer))
     missing = len(recorder.releases) - len(replayer.releases)
     if missing:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from dp_accounting import (
     DpEvent,
+    GaussianDpEvent,
     PoissonSampledDpEvent,
     SampledWithoutReplacementDpEvent,
     SelfComposedDpEvent,
@@ -33,8 +34,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.gaussian import gaussian_event
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.keystream import Keystream
 
 _ONE = 1 << 32
 _BLOCK = 1 << 24  # words drawn at a time, so that large tables need no large buffer
@@ -71,16 +71,14 @@ class PoissonBatches:
 
     def step_event(self, noise_multiplier: float) -> DpEvent:
         """One step, with Gaussian noise in units of the sensitivity under the budget's relation."""
-        return PoissonSampledDpEvent(self.rate, gaussian_event(noise_multiplier))
+        return PoissonSampledDpEvent(self.rate, GaussianDpEvent(noise_multiplier))
 
     def event(self, noise_multiplier: float) -> DpEvent:
         """All steps."""
         return SelfComposedDpEvent(self.step_event(noise_multiplier), self.steps)
 
-    def indices(self, stream: PrivacyStream, step: int, rows: int) -> Indices:
-        """Ascending row numbers of batch `step` of a table with `rows` rows (private, used for nothing
-        else)."""
-        keystream = stream.keystream("batches", step, "sampling")
+    def indices(self, keystream: Keystream, rows: int) -> Indices:
+        """Ascending row numbers of one batch of a table with `rows` rows (private, used for nothing else)."""
         found: list[Indices] = []
         for start in range(0, rows, _BLOCK):
             words = keystream.words32(min(_BLOCK, rows - start))
@@ -107,7 +105,7 @@ class PoissonBatches:
             return 0.0
         return self.steps * chance * (1.0 + math.exp(min(epsilon, 700.0)))
 
-    def padded(self, stream: PrivacyStream, step: int, rows: int, capacity: int) -> tuple[Indices, NDArray[np.bool_]]:
+    def padded(self, keystream: Keystream, rows: int, capacity: int) -> tuple[Indices, NDArray[np.bool_]]:
         """(indices (capacity,), mask (capacity,)) of fixed shape: masked-out entries are row 0 and count for
         nothing.
 
@@ -115,9 +113,9 @@ class PoissonBatches:
         expected batch size, never by `capacity` or the number of true mask entries. For an empty table every
         entry is masked out.
         """
-        batch = self.indices(stream, step, rows)
+        batch = self.indices(keystream, rows)
         if batch.size > capacity:
-            batch = np.sort(_subset(stream, "overflow", step, batch, capacity))
+            batch = np.sort(_subset(keystream, batch, capacity))
         indices = np.zeros(capacity, dtype=np.int64)
         indices[: batch.size] = batch
         return indices, np.arange(capacity) < batch.size
@@ -148,23 +146,22 @@ class FixedSizeBatches:
     def step_event(self, noise_multiplier: float) -> DpEvent:
         """One step, with Gaussian noise in units of the sensitivity of a replaced row (2 C for a clipped
         sum)."""
-        return SampledWithoutReplacementDpEvent(self.rows, self.batch_size, gaussian_event(noise_multiplier))
+        return SampledWithoutReplacementDpEvent(self.rows, self.batch_size, GaussianDpEvent(noise_multiplier))
 
     def event(self, noise_multiplier: float) -> DpEvent:
         """All steps."""
         return SelfComposedDpEvent(self.step_event(noise_multiplier), self.steps)
 
-    def indices(self, stream: PrivacyStream, step: int, rows: int) -> Indices:
-        """Ascending row numbers of batch `step`; `rows` must be the declared number."""
+    def indices(self, keystream: Keystream, rows: int) -> Indices:
+        """Ascending row numbers of one batch; `rows` must be the declared number."""
         if rows != self.rows:
             raise BudgetError(f"fixed-size batches were planned for {self.rows} rows, but the table has {rows}")
-        return np.sort(_subset(stream, "batches", step, np.arange(rows, dtype=np.int64), self.batch_size))
+        return np.sort(_subset(keystream, np.arange(rows, dtype=np.int64), self.batch_size))
 
 
-def _subset(stream: PrivacyStream, name: str, step: int, items: Indices, size: int) -> Indices:
+def _subset(keystream: Keystream, items: Indices, size: int) -> Indices:
     """A uniformly random subset: the items with the smallest of independent 64-bit tags, redrawn if two tags
     tie."""
-    keystream = stream.keystream(name, step, "sampling")
     while True:
         tags = keystream.words64(items.size)
         order = np.argsort(tags, kind="stable")

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Neighbours, cells_changed
 
 Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -41,9 +41,9 @@ def misfits(counts: Sequence[Counts], expected: Sequence[Reals]) -> Reals:
     return np.array([np.abs(c - m).sum() for c, m in zip(counts, expected, strict=True)], dtype=np.float64)
 
 
-def misfit_sensitivity(budget: Budget) -> float:
+def misfit_sensitivity(neighbours: Neighbours) -> float:
     """How far a neighbour can move one misfit: 1, or 2 when a row is replaced."""
-    return float(budget.cells_changed)
+    return float(cells_changed(neighbours))
 
 
 def association(counts: Counts) -> float:
@@ -55,6 +55,8 @@ def association(counts: Counts) -> float:
     return 0.5 * float(np.abs(counts - independent).sum())
 
 
-def association_sensitivity(budget: Budget, rows: int) -> float:
-    """How far a neighbour can move one association. rows: the number of rows, read only where it is public."""
-    return 2.0 if budget.neighbours == "add_remove" else 3.0 + 2.0 / max(2, rows)
+def association_sensitivity(neighbours: Neighbours, rows: int | None) -> float:
+    """How far a neighbour can move one association. rows: the number of rows where it is public, else None."""
+    if neighbours == "add_remove":
+        return 2.0
+    return 4.0 if rows is None else 3.0 + 2.0 / max(2, rows)

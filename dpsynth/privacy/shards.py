@@ -28,13 +28,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy.budget import Neighbours
-from dpsynth.privacy.processes import together
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.keystream import Keystream
 
 Integers = NDArray[np.int64]
 
@@ -50,31 +48,26 @@ class Sharding:
         if self.teachers < 1:
             raise ConfigError(f"model.teachers={self.teachers}: there must be at least 1")
 
-    def deal(self, stream: PrivacyStream, rows: int, people: Integers | None = None) -> Shards:
-        """The shards of a data set of `rows` rows. people: (rows,) int64 number of each row's person, -1 for none.
-
-        Under torch.distributed every process gets the shards that rank 0 deals, whose key counts.
-        """
-        owner = self._owners(stream, rows, people)
-        if together():
-            shared = torch.from_numpy(owner)
-            torch.distributed.broadcast(shared, 0)
-            owner = shared.numpy()
-        return Shards.of(owner, self.teachers)
-
-    def _owners(self, stream: PrivacyStream, rows: int, people: Integers | None) -> Integers:
+    def owners(self, keystream: Keystream, count: int) -> Integers:
+        """(count,) teachers of rows, or of persons, by their numbers; of row i from words of its own (add_remove)."""
         if self.neighbours == "replace_one":
-            order = np.argsort(stream.randbelow("shards", 0, 1 << 62, rows), kind="stable")
-            owner = np.empty(rows, dtype=np.int64)
-            owner[order] = np.arange(rows) % self.teachers
+            order = np.argsort(keystream.below(1 << 62, count), kind="stable")
+            owner = np.empty(count, dtype=np.int64)
+            owner[order] = np.arange(count) % self.teachers
             return owner
-        if people is None:
-            return stream.randbelow("shards", 0, self.teachers, rows)
-        if people.shape != (rows,):
-            raise ValueError("people: one number for each row")
-        known = stream.randbelow("shards of people", 0, self.teachers, int(people.max(initial=-1)) + 1)
-        alone = stream.randbelow("shards", 0, self.teachers, rows)
-        return np.where(people >= 0, np.append(known, 0)[people], alone)
+        return keystream.below(self.teachers, count)
+
+    def deal(self, rows: Integers, persons: Integers, people: Integers | None) -> Shards:
+        """The shards of a data set, from the `owners` of its rows and of its persons.
+
+        people: (rows,) int64 number of each row's person, -1 for none; None where rows stand alone.
+        """
+        owner = rows
+        if people is not None and self.neighbours == "add_remove":
+            if people.shape != rows.shape:
+                raise ValueError("people: one number for each row")
+            owner = np.where(people >= 0, np.append(persons, 0)[people], rows)
+        return Shards.of(owner, self.teachers)
 
 
 @dataclass(frozen=True)
@@ -109,3 +102,4 @@ class Shards:
             return np.zeros(mask.shape, dtype=np.int64), mask
         index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)
         return np.where(mask, self.order[index], 0), mask
+

@@ -40,13 +40,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from dp_accounting import DpEvent, SelfComposedDpEvent
 from torch import Tensor
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.processes import together
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.shards import Sharding
 
 Compress = Literal["topk_sign", "topk_stochastic", "klevel", "clip", "project"]
 Aggregate = Literal["threshold", "linear", "clip"]
@@ -59,15 +58,20 @@ REFUSED = {
 }
 
 
-@dataclass(frozen=True)
-class Votes:
-    """The public rule of a run's votes.
+@dataclass(frozen=True, kw_only=True)
+class Votes(GaussianMechanism):
+    """The votes of a run, one release a step.
 
-    teachers: number of shards. queries: B, public points voted on in a step. width: d, numbers a query.
-    k: entries of a top-k vote. levels: K of klevel, even. bound: C of clip and project; for topk_stochastic and klevel
-    the largest magnitude told apart, infinity for the teacher's own largest.
-    threshold: share of the teachers, for the aggregates threshold and clip.
-    steps, noise_multiplier: of the run. name: of the releases in ledger and replay.
+    Attributes:
+        teachers: Number of shards.
+        queries: B, public points voted on in a step.
+        width: d, numbers a query.
+        compress, aggregate: How a vote is bounded, and what is made of the noisy sum.
+        k: Entries of a top-k vote.
+        levels: K of klevel, even.
+        bound: C of clip and project; for topk_stochastic and klevel the largest magnitude told apart, infinity for the
+            teacher's own largest.
+        threshold: Part of the teachers, for the aggregates threshold and clip.
     """
 
     teachers: int
@@ -79,11 +83,9 @@ class Votes:
     levels: int = 4
     bound: float = 1.0
     threshold: float = 0.5
-    steps: int = 1
-    noise_multiplier: float = 0.0
-    name: str = "votes"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.compress in REFUSED:
             raise ConfigError(f"model.compress={self.compress}: refused, {REFUSED[self.compress]}")
         for field, value, kinds in (
@@ -92,7 +94,7 @@ class Votes:
         ):
             if value not in kinds:
                 raise ConfigError(f"model.{field}={value}: choose one of {', '.join(kinds)}")
-        for field in ("teachers", "queries", "width", "k", "steps"):
+        for field in ("teachers", "queries", "width", "k"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"model.{field}={getattr(self, field)}: must be at least 1")
         if self.levels < 2 or self.levels % 2:
@@ -101,6 +103,11 @@ class Votes:
             raise ConfigError(f"model.bound={self.bound}: must be above 0")
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"model.threshold={self.threshold}: must lie between 0 and 1")
+
+    @property
+    def sharding(self) -> Sharding:
+        """Who belongs to which teacher: the rule that the sensitivity rests on."""
+        return Sharding(self.teachers, self.neighbours)
 
     @property
     def largest(self) -> float:
@@ -123,10 +130,6 @@ class Votes:
             return math.sqrt(min(self.k, self.width) if self.compress.startswith("topk") else self.width)
         return self.teachers * self.largest / math.sqrt(self.queries)
 
-    def event(self, noise_multiplier: float) -> DpEvent:
-        """What the whole run costs."""
-        return rounds_event(noise_multiplier, self.steps)
-
     def vote(self, gradients: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(n, B, d) float votes of n teachers from their gradients of the same shape.
 
@@ -140,26 +143,12 @@ class Votes:
             return _levels(gradients, self.levels, self.bound, generator)
         return _topk(gradients, self.k, self.bound, self.compress == "topk_stochastic", generator)
 
-    def release(self, t: int, total: Tensor, stream: PrivacyStream) -> Tensor:
+    def measure(self, t: int, total: Tensor, ledger: Ledger) -> Tensor:
         """The noisy sum of step t; total: (B, d) float64, overwritten.
 
-        Under torch.distributed the sum is that of rank 0, which alone draws noise; the others receive the result.
+        Under torch.distributed `total` is the sum over the teachers of this process.
         """
-        if together() and torch.distributed.get_rank() != 0:
-            torch.distributed.broadcast(total, 0)
-            return total
-        noisy = gaussian(
-            stream,
-            self.name,
-            total,
-            sensitivity=self.sensitivity,
-            noise_multiplier=self.noise_multiplier,
-            step=t,
-            inplace=True,
-        )
-        if together():
-            torch.distributed.broadcast(noisy, 0)
-        return noisy
+        return ledger.release(self, total, t, partial=True)
 
     def aggregated(self, noisy: Tensor) -> Tensor:
         """The direction the student is told: signs beyond the threshold, the sum itself, or the sum cut at it."""
@@ -167,11 +156,6 @@ class Votes:
         if self.aggregate == "threshold":
             return noisy.sign() * (noisy.abs() > limit)
         return noisy.clamp(-limit, limit) if self.aggregate == "clip" else noisy
-
-
-def rounds_event(noise_multiplier: float, steps: int) -> DpEvent:
-    """The cost of so many steps; it depends on nothing else of the votes."""
-    return SelfComposedDpEvent(gaussian_event(noise_multiplier), steps)
 
 
 def cosine_basis(height: int, width: int, channels: int, frequencies: int) -> Tensor:

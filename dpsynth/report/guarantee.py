@@ -22,12 +22,7 @@ _NEIGHBOURS = {
 }
 _ACCOUNTANTS = {"PLD": "privacy loss distributions (PLD)", "RDP": "Renyi differential privacy (RDP)"}
 _MECHANISMS = {
-    "Gaussian": "Gaussian noise",
-    "DiscreteGaussian": "discrete Gaussian noise on counts",
-    "Laplace": "Laplace noise",
     "DiscreteLaplace": "discrete Laplace noise on counts",
-    "Exponential": "exponential mechanism (a noisy choice)",
-    "ZCDp": "several releases within a zCDP purse",
     "NonPrivate": "no noise: not private",
 }
 
@@ -76,8 +71,9 @@ def releases(statement: Mapping[str, Any]) -> list[Release]:
     found: list[Release] = []
     for charge in statement.get("charges") or []:
         own = f", and a probability of {small(charge['delta'])} of its own" if charge.get("delta") else ""
-        for leaf in _leaves(_mapping(charge.get("event")), 1, "all"):
-            mechanism, noise, times, rows = leaf
+        detail = _mapping(charge.get("detail"))
+        for event, times, rows in _leaves(_mapping(charge.get("event")), 1, "all"):
+            mechanism, noise = _mechanism(event, detail)
             found.append(Release(str(charge.get("name", "")), mechanism, noise + own, f"{times:,}", rows))
     return found
 
@@ -112,7 +108,23 @@ def _proof(proven: Mapping[str, Any]) -> str:
     return _ACCOUNTANTS.get(chosen, chosen) + (f"; {', '.join(others)}" if others else "")
 
 
-def _leaves(event: Mapping[str, Any], times: int, rows: str) -> Iterator[tuple[str, str, int, str]]:
+def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
+    """(mechanism, how noisy it is). Several mechanisms are charged as Gaussian; the remarks of the charge tell which."""
+    kind = str(event.get("kind", ""))
+    if kind != "Gaussian":
+        facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
+        return _MECHANISMS.get(kind, kind or "not said"), facts
+    if "epsilon of a choice" in detail:
+        return "exponential mechanism (a noisy choice)", f"epsilon {small(detail['epsilon of a choice'])} for each choice"
+    if "mu" in detail:
+        return "several releases within a budget of Gaussian DP", f"mu {small(detail['mu'])} in all"
+    if "sigma" in detail:
+        return "rounded Gaussian noise on counts", f"standard deviation {small(detail['sigma'])} rows"
+    return "Gaussian noise", f"{small(event.get('noise_multiplier'))} times what one row can change"
+
+
+def _leaves(event: Mapping[str, Any], times: int, rows: str) -> Iterator[tuple[Mapping[str, Any], int, str]]:
+    """The parts that an event composes, how often, and of which rows each is made."""
     kind = str(event.get("kind", ""))
     if kind == "SelfComposed":
         yield from _leaves(_mapping(event.get("event")), times * int(event.get("count", 1)), rows)
@@ -126,18 +138,7 @@ def _leaves(event: Mapping[str, Any], times: int, rows: str) -> Iterator[tuple[s
         share = f"{event.get('sample_size', 0):,} of {event.get('source_dataset_size', 0):,}"
         yield from _leaves(_mapping(event.get("event")), times, share)
     elif kind != "NoOp":
-        facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
-        yield _MECHANISMS.get(kind, kind or "not said"), _noise(kind, event) or facts, times, rows
-
-
-def _noise(kind: str, event: Mapping[str, Any]) -> str:
-    if kind in ("Gaussian", "Laplace"):
-        return f"{small(event.get('noise_multiplier'))} times what one row can change"
-    if kind == "DiscreteGaussian":
-        return f"standard deviation {small(event.get('sigma'))} rows"
-    if kind == "Exponential":
-        return f"epsilon {small(event.get('epsilon'))} for each choice"
-    return f"rho {small(event.get('rho'))} in all" if kind == "ZCDp" else ""
+        yield event, times, rows
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import clipped_gradients
-from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.ledger import Ledger, Plan
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 from dpsynth.training import Checkpoint, Listener, TrainerSettings, train
@@ -47,6 +47,24 @@ from dpsynth.vi.row_likelihood import RowLikelihood, Shapes, floating, unpack
 from dpsynth.vi.trace import Trace
 
 SGD = "variational inference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPSVIPlan(Plan):
+    """sgd: the steps. rows: the public number of rows that they were planned for."""
+
+    sgd: DPSGD
+    rows: int
+
+    @property
+    def rate(self) -> float:
+        """The sampling rate of a step."""
+        assert self.sgd.sampling is not None, "planned with batches"
+        return self.sgd.sampling.rate
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"rows": self.rows, "rate": self.rate, "steps": self.sgd.releases}
 
 
 @dataclass(frozen=True)
@@ -99,23 +117,21 @@ class DPSVI:
         if self.gradients not in ("functorch", "loop"):
             raise ConfigError(f"gradients='{self.gradients}': choose functorch or loop")
 
-    def plan(self, rows: int, budget: Budget) -> Plan:
+    def plan(self, rows: int, budget: Budget) -> DPSVIPlan:
         """All that a fit will release and what it costs; needs no data.
 
         rows: a public rough number of rows, which sets the sampling rate; under replace_one the exact, public one.
         """
-        batches = self._batches(rows, budget)
-        noise = calibrate(lambda z: [Charge(SGD, batches.event(z))], budget)
-        detail = {"expected_rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
-        settings = {"rows": rows, "rate": batches.rate, "steps": self.steps, "noise_multiplier": noise}
+        noise = calibrate(lambda z: [self._sgd(rows, budget, z)], budget)
+        sgd = self._sgd(rows, budget, noise)
         size = sum(map(math.prod, self.shapes.values()))
         memory = 8 * size * (min(self.microbatch_size or self.batch_size, 2 * self.batch_size) + 400)
-        return Plan(budget, (Charge(SGD, batches.event(noise), detail=detail),), settings, memory)
+        return DPSVIPlan(budget=budget, charges=(sgd,), memory_bytes=memory, sgd=sgd, rows=rows)
 
     def fit(
         self,
         data: Tensor | Sequence[Tensor],
-        plan: Plan,
+        plan: DPSVIPlan,
         streams: Streams | None = None,
         *,
         progress: Listener | None = None,
@@ -128,15 +144,11 @@ class DPSVI:
         long fit and goes on from it.
         """
         rows = floating([data] if isinstance(data, Tensor) else list(data), torch.float64)
-        streams, ledger, settings = streams or Streams(), Ledger(plan), settings or TrainerSettings()
+        streams, settings = streams or Streams(), settings or TrainerSettings()
         if checkpoint is not None:
             streams = checkpoint.begin(streams, {**self._numbers, **plan.to_dict()}, _hash(rows))
-        streams.under(plan.budget)
-        batches = self._batches(plan.settings["rows"], plan.budget)
-        noise = plan.settings["noise_multiplier"]
-        ledger.spend(SGD, batches.event(noise))
-        clip = self.clipping_norm if plan.budget.private else math.inf
-        descent = DPSGD(batches, clip, noise, batches.rate, plan.budget.neighbours, SGD)
+        ledger, sgd = Ledger(plan, streams), plan.sgd
+        clip, rate = sgd.clipping_norm, plan.rate
 
         guide = MeanField(self._first(streams.model("start")), self.scale)
         likelihood = RowLikelihood(self.log_likelihood, self.shapes, guide.mean)
@@ -146,7 +158,7 @@ class DPSVI:
         def step(t: int) -> dict[str, float | Tensor]:
             phi, standard = guide.draw(draws)
             engine.coordinates.write(phi)
-            h = -descent.gradient(t, engine, rows, streams.privacy) + self._prior_gradient(phi)
+            h = -sgd.gradient(t, engine, rows, ledger, rate) + self._prior_gradient(phi)
             guide.align(h, standard)
             return {
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
@@ -162,17 +174,22 @@ class DPSVI:
             trace,
             settings=settings,
             generators={"guide draws": draws},
+            more={"ledger": ledger},
             checkpoint=checkpoint,
             progress=progress,
             title=SGD,
         )
-        return Posterior(dict(self.shapes), trace.means, trace.last, ledger.statement(streams))
+        return Posterior(dict(self.shapes), trace.means, trace.last, ledger.statement())
 
     @property
     def _numbers(self) -> dict[str, Any]:
         """What tells this recipe from another, but for its functions, which have no lasting name."""
         known = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: repr(value) for name, value in known.items() if not callable(value)}
+
+    def _sgd(self, rows: int, budget: Budget, noise: float) -> DPSGD:
+        clip = self.clipping_norm if budget.private else math.inf
+        return DPSGD.sampled(SGD, budget.neighbours, self._batches(rows, budget), noise, clip)
 
     def _batches(self, rows: int, budget: Budget) -> PoissonBatches | FixedSizeBatches:
         """Poisson batches for add_remove, batches of fixed size for replace_one: the pairs that have a proof."""

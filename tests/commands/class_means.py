@@ -10,10 +10,14 @@ import torch
 
 from dpsynth.data import Images
 from dpsynth.models.fitted_images import FittedImages
-from dpsynth.models.synthesizer import OwnPlan, Synthesizer
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.gaussian import gaussian, gaussian_event
-from dpsynth.privacy.ledger import Charge
+from dpsynth.models.synthesizer import MethodPlan, Synthesizer
+from dpsynth.privacy import GaussianQuery, calibrate
+from dpsynth.privacy.budget import sum_sensitivity
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeansPlan(MethodPlan):
+    sums: GaussianQuery
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,18 @@ class ClassMeans(Synthesizer):
     learns_from = (Images,)
 
     def _plan(self, domain, budget, before):
-        noise = calibrate(lambda scale: (*before, Charge("sums", gaussian_event(scale))), budget)
-        return OwnPlan((Charge("sums", gaussian_event(noise)),), {"noise_multiplier": noise}, 1000)
+        bound = sum_sensitivity(budget.neighbours, np.prod(domain.shape) ** 0.5)
 
-    def _fit(self, images, rows, ledger, run):
+        def sums(noise):
+            return GaussianQuery(name="sums", neighbours=budget.neighbours, bound=bound, noise_multiplier=noise)
+
+        return MeansPlan(sums=sums(calibrate(lambda z: (*before, sums(z)), budget)), memory_bytes=1000)
+
+    def _fit(self, images, rows, plan, ledger, run):
         sums = np.zeros((max(len(images.domain.classes), 1), int(np.prod(images.domain.shape))))
         labels = np.zeros(len(images), dtype=int) if images.labels is None else images.labels
         np.add.at(sums, labels, images.pixels.reshape(len(images), -1) / 255)
-        noise = ledger.plan.settings["noise_multiplier"]
-        ledger.spend("sums", gaussian_event(noise))
-        bound = ledger.plan.budget.sum_sensitivity(sums.shape[1] ** 0.5)
-        noisy = gaussian(run.streams.privacy, "sums", sums, sensitivity=bound, noise_multiplier=noise)
+        noisy = ledger.release(plan.sums, sums)
         return FittedMeans(images.domain, torch.from_numpy(noisy * len(sums) / rows))
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dpsynth.data import ImageDomain, Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources import load
 
 FAST = (
@@ -52,7 +53,7 @@ def test_a_run_of_images_is_judged_in_the_frame_of_tables(command, pictured):
 
 
 def test_any_files_of_images_can_be_compared(command, pictured):
-    digits = load("digits", holdout=0.3)
+    digits = load("digits", Selection(bytes(32)), holdout=0.3)
     digits.train.write("a.npz")
     digits.holdout.write("b.npz")
     given = ("real=a.npz", "holdout=b.npz", "synthetic=pictured/release/synthetic.npz", "out=scores", "figures=none")
@@ -70,7 +71,7 @@ def test_any_files_of_images_can_be_compared(command, pictured):
 
 
 def test_classes_are_matched_by_name(command, pictured):
-    digits = load("digits", holdout=0.3)
+    digits = load("digits", Selection(bytes(32)), holdout=0.3)
     digits.train.write("a.npz")
     order = np.arange(10)[::-1]
     turned = Images(digits.holdout.pixels, 9 - digits.holdout.labels, ImageDomain(8, 8, classes=tuple(map(str, order))))
@@ -91,7 +92,7 @@ def test_runs_of_images_are_compared_side_by_side(command, pictured):
 
 
 def test_images_without_classes_are_judged_by_their_pixels(command, tmp_path):
-    digits = load("digits", holdout=0.3)
+    digits = load("digits", Selection(bytes(32)), holdout=0.3)
     for name, images in (("a.npz", digits.train), ("b.npz", digits.holdout)):
         Images(images.pixels, None, ImageDomain(8, 8)).write(name)
     outcome = command("evaluate", "real=a.npz", "synthetic=b.npz", "out=scores", *FAST)
@@ -112,7 +113,7 @@ def test_images_without_classes_are_judged_by_their_pixels(command, tmp_path):
     ],
 )
 def test_mistakes_are_one_line(command, pictured, options, message):
-    digits = load("digits").train
+    digits = load("digits", Selection(bytes(32))).train
     digits.write("a.npz")
     digits.take(np.arange(0)).write("none.npz")
     Images(digits.pixels[:, :, :6], digits.labels, ImageDomain(6, 8, classes=digits.domain.classes)).write("small.npz")

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -6,6 +7,9 @@ import yaml
 
 import dpsynth
 from dpsynth.commands import train as story
+from dpsynth.commands.candidate import candidate_of_run
+from dpsynth.commands.options import EvaluateOptions
+from dpsynth.errors import ArtifactError
 from dpsynth.models import artifact
 
 TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet")
@@ -18,7 +22,8 @@ def test_a_run_leaves_a_release_and_a_private_folder(finished):
         "privacy.json",
         "synthetic.csv",
     ]
-    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml", "data.txt"]
+    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml", "data.txt", "rows.key"]
+    assert (finished / "private" / "rows.key").stat().st_mode & 0o777 == 0o600
     assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
     assert json.loads((finished / "release" / "privacy.json").read_text())["private"]
     kept = yaml.safe_load((finished / "private" / "config.yaml").read_text())
@@ -152,3 +157,65 @@ def test_under_replace_one_the_number_of_rows_is_public_and_exact(command):
     fitted = dpsynth.load("mine")
     assert fitted.statement["neighbours"] == "replace_one"
     assert fitted.rows == 300
+
+
+SCHEMA = "columns:\n  age: {kind: integer, bounds: [0, 199]}\nrows: 200\n"
+
+
+@pytest.fixture
+def own(command, monkeypatch):
+    """own(*options): train on a table of one's own; the outcome and the rows that were fitted to."""
+    Path("s.yaml").write_text(SCHEMA)
+    Path("a.csv").write_text("age,who\n" + "".join(f"{k},p{k // 2}\n" for k in range(200)))
+    Path("b.csv").write_text("age\n" + "".join(f"{k}\n" for k in range(200)))
+    opened, seen = story.rows_to_fit, []
+    monkeypatch.setattr(story, "rows_to_fit", lambda *given: seen.append(opened(*given)) or seen[-1])
+
+    def run(*options, file="b.csv"):
+        seen.clear()
+        base = ("data=csv", f"data.path={file}", "data.schema=s.yaml", "trainer.progress=quiet", "run=mine")
+        outcome = command("train", *base, *options)
+        return outcome, seen[-1] if seen else None
+
+    return run
+
+
+@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
+def test_evaluate_and_resume_find_the_rows_of_the_run(own, command, monkeypatch, neighbours):
+    options = (f"privacy.neighbours={neighbours}", "data.n_train=90")
+    with monkeypatch.context() as patch:
+        patch.setattr(artifact, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        _, first = own(*options)
+    assert command("train", "run=mine", "resume=true").code == 0
+    candidate = candidate_of_run(EvaluateOptions(run="mine"))
+    assert candidate.train.frame.equals(first.frame)
+    assert not set(candidate.train.frame["age"]) & set(candidate.holdout.frame["age"])
+    assert "each row with probability" in candidate.statement["covers"] or neighbours == "replace_one"
+    Path("mine/private/rows.key").unlink()
+    with pytest.raises(ArtifactError, match=r"rows\.key: missing"):
+        candidate_of_run(EvaluateOptions(run="mine"))
+
+
+def test_other_runs_select_other_rows_unless_they_are_seeded(own):
+    seen = [own("overwrite=true")[1].frame for _ in range(2)]
+    assert not seen[0].equals(seen[1])
+    seeded = [own("overwrite=true", "privacy.noise=seeded")[1].frame for _ in range(2)]
+    assert seeded[0].equals(seeded[1])
+
+
+def test_a_promise_to_persons_says_so_even_with_one_row_each(own):
+    outcome, rows = own("data.person=who", file="a.csv")
+    assert "differential privacy for one person (at most 1 row)" in outcome.out
+    assert rows.rows_per_person == 1
+    statement = json.loads(Path("mine/release/privacy.json").read_text())
+    assert statement["covers"].startswith(
+        "every person of the data; used in training: at most 1 row of each person, then"
+    )
+    refused, _ = own("data.person=who", "privacy.neighbours=replace_one", "privacy.dry_run=true", file="nowhere.csv")
+    assert "data.person needs privacy.neighbours=add_remove" in refused.mistake
+
+
+def test_a_limit_without_a_public_number_of_rows_is_refused_before_data_are_opened(own):
+    Path("s.yaml").write_text(SCHEMA.replace("rows: 200\n", ""))
+    assert "declare 'rows: NUMBER' in the schema" in own("data.n_train=50", "privacy.dry_run=true")[0].mistake
+    assert own("data.n_train=50", "privacy.dry_run=true", "privacy.neighbours=replace_one")[0].code == 0

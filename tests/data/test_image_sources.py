@@ -12,6 +12,7 @@ from torchvision.datasets import CelebA, Places365
 
 from dpsynth.commands.declaration import declared_domain
 from dpsynth.data import ImageDomain, Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources import IMAGES, SOURCES, idx_images, image_domain, load
 from dpsynth.data.sources.lookup import packaged
 from dpsynth.errors import ConfigError, DataError
@@ -28,6 +29,7 @@ def picture(path: Path, colour, size=(20, 24)) -> Path:
     return path
 
 
+KEY = Selection(bytes(32))
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
@@ -54,7 +56,7 @@ def test_a_folder_of_sub_folders(pets):
     means = source.train.pixels.mean(axis=(2, 3))
     assert np.abs(means[source.train.labels == 1] - RED).max() < 2
     assert np.abs(means[source.train.labels == 0] - BLUE).max() < 2
-    part = load("image_folder", **pets, holdout=0.4, n_train=3, seed=1)
+    part = load("image_folder", Selection(bytes(32), "replace_one"), **pets, holdout=0.4, n_train=3)
     assert len(part.train) == 3
     assert 0 < len(part.holdout) < 12
 
@@ -93,19 +95,20 @@ def test_pictures_without_classes_and_a_holdout_of_their_own(tmp_path):
         ({"label": "prefix"}, "holds no image files"),
         ({"root": None}, r"data\.root is not set"),
         ({"root": "nowhere"}, "no such folder"),
-        ({"holdout": 1.5}, r"data\.holdout"),
-        ({"n_train": 0}, r"data\.n_train"),
+        ({"holdout": 1.5}, "holdout must be a share"),
+        ({"n_train": 0}, "number of images to keep"),
+        ({"n_train": 5}, r"data\.n_train=5: .*declare 'rows"),
     ],
 )
 def test_what_is_not_declared_is_refused_in_words(pets, changes, message):
     with pytest.raises((ConfigError, DataError), match=message):
-        load("image_folder", **{**pets, **changes})
+        load("image_folder", KEY, **{**pets, **changes})
 
 
 def test_unreadable_pictures_are_named(pets):
     (pets["root"] / "cat" / "broken.png").write_bytes(b"\x89PNG nothing")
     with pytest.raises(DataError, match=r"not readable as images: .*broken\.png; mend or remove"):
-        load("image_folder", **pets)
+        load("image_folder", KEY, **pets)
 
 
 @pytest.fixture

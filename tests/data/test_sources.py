@@ -15,9 +15,11 @@ import pytest
 import yaml
 
 from dpsynth.data import Codec, Domain, ImageView
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES, idx_images, load, lookup
 from dpsynth.errors import ConfigError, DataError
 
+KEY, EXACT = Selection(bytes(32)), Selection(bytes(32), "replace_one")
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
 
 
@@ -55,8 +57,8 @@ def test_adult_as_bundled():
 
 def test_adult_options():
     assert len(load("adult", holdout=0).train) == 48_842
-    whole = load("adult", holdout=0.25, n_train=1000)
-    assert len(whole.train) == 1000
+    whole = load("adult", KEY, holdout=0.25, n_train=1000)
+    assert 900 < len(whole.train) < 1400  # 30,000 rows are declared, 36,600 are left to choose from
     assert 11_000 < len(whole.holdout) < 13_500
     with pytest.raises(ConfigError, match="official"):
         load("adult", holdout="some.csv")
@@ -70,11 +72,12 @@ def test_adult_from_the_official_files(real_data):
 
 def test_pums_and_its_variants(real_data):
     folder = real_data / "pums"
-    source = load("pums", path=folder, holdout=0)
+    source = load("pums", KEY, path=folder, holdout=0)
     assert len(source.train) == 1000
     assert source.train.invalid == {}
     null = load(
         "pums",
+        KEY,
         path=folder / "PUMS_null.csv",
         schema="pums_null",
         holdout=0,
@@ -83,12 +86,12 @@ def test_pums_and_its_variants(real_data):
     )
     assert len(null.train) == 1948 - 88
     assert null.train.invalid == {"pid": 88}
-    once = load("pums", path=folder / "PUMS_dup.csv", schema="pums_null", holdout=0, person="pid")
+    once = load("pums", KEY, path=folder / "PUMS_dup.csv", schema="pums_null", holdout=0, person="pid")
     assert len(once.train) == 1000
     with pytest.raises(DataError, match="missing: true"):
-        load("pums", path=folder / "PUMS_null.csv", person="pid")
+        load("pums", KEY, path=folder / "PUMS_null.csv", person="pid")
     with pytest.raises(DataError, match="'pid' not in the schema"):
-        load("pums", path=folder / "PUMS_pid.csv")
+        load("pums", KEY, path=folder / "PUMS_pid.csv")
 
 
 def test_power_in_both_forms(tmp_path):
@@ -151,7 +154,7 @@ def test_idx_files_are_told_by_what_is_inside(tmp_path, monkeypatch, layout, pac
         load("mnist", root=tmp_path)
     sums = {part: hashlib.sha256(idx(array)).hexdigest() for part, array in zip(idx_images.PARTS, arrays, strict=True)}
     monkeypatch.setattr(idx_images, "MNIST", replace(idx_images.MNIST, sha256=sums))
-    source = load("mnist", root=tmp_path, n_train=4, size=14)
+    source = load("mnist", Selection(bytes(32), "replace_one"), root=tmp_path, n_train=4, size=14)
     assert (len(source.train), len(source.holdout), source.domain.size) == (4, 3, 14)
     assert np.array_equal(source.holdout.pixels[:, 0], arrays[2])
     assert np.array_equal(source.holdout.labels, arrays[3])
@@ -182,12 +185,12 @@ def test_csv_and_parquet_of_anyone(people, tmp_path):
     people.head(300).write(tmp_path / "a.csv")
     people.head(100).write(tmp_path / "b.csv")
     people.write(tmp_path / "c.parquet")
-    source = load("csv", path=str(tmp_path / "[ab].csv"), schema=tmp_path / "s.yaml", holdout=0, n_train=50)
+    source = load("csv", EXACT, path=str(tmp_path / "[ab].csv"), schema=tmp_path / "s.yaml", holdout=0, n_train=50)
     assert len(source.train) == 50
     source = load("csv", path=tmp_path / "a.csv", schema=str(tmp_path / "s.yaml"), holdout=tmp_path / "b.csv")
     assert (len(source.train), len(source.holdout)) == (300, 100)
     assert source.provenance.count("sha256") == 2
-    source = load("parquet", path=tmp_path / "c.parquet", schema=tmp_path / "s.yaml", holdout=0.5)
+    source = load("parquet", KEY, path=tmp_path / "c.parquet", schema=tmp_path / "s.yaml", holdout=0.5)
     assert len(source.train) + len(source.holdout) == 400
     with pytest.raises(ConfigError, match=r"data\.path"):
         load("csv", schema=tmp_path / "s.yaml")
@@ -257,7 +260,7 @@ def test_every_key_of_a_config_is_an_option(name):
     options = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert options.pop("name") == name
     parameters = inspect.signature(SOURCES[name]).parameters
-    assert set(options) == set(parameters)
+    assert set(options) == set(parameters) - {"selection"}
     for key, value in options.items():  # the config shows the defaults
         assert parameters[key].default == value
 

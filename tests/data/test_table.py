@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dpsynth.data import Boolean, Category, Domain, Integer, Number, Table
 from dpsynth.errors import ConfigError, DataError
 
+KEY = bytes(range(32))
 SMALL = Domain((Integer("n", 0, 9), Category("c", ("x", "y"), missing=True)))
 
 
@@ -59,62 +60,70 @@ def test_reading_refuses_what_cannot_be_meant(tmp_path):
 @given(
     owners=st.lists(st.sampled_from(["a", "b", "c", "", "7"]), max_size=60),
     most=st.integers(1, 4),
-    seed=st.integers(0, 99),
+    key=st.binary(min_size=32, max_size=32),
 )
 @settings(max_examples=60, deadline=None)
-def test_nobody_contributes_more_than_the_bound(owners, most, seed):
+def test_nobody_contributes_more_than_the_bound(owners, most, key):
     domain = Domain((Integer("row", 0, 100),))
     frame = pd.DataFrame({"row": range(len(owners)), "who": pd.Series(owners, dtype=object)})
-    table = Table(frame, domain, person="who")
-    bounded = table.bound_contributions("who", most, np.random.default_rng(seed))
+    bounded = Table(frame, domain, person="who").bound_contributions("who", most, key)
     rows = bounded.frame["row"].to_numpy()
     kept = pd.Series(owners, dtype=object).iloc[rows]
     expected = pd.Series(owners, dtype=object).value_counts().clip(upper=most).drop("", errors="ignore")
     assert kept.value_counts().to_dict() == expected.to_dict()  # as many as allowed, nameless rows dropped
     assert (np.diff(rows) > 0).all()
     assert list(bounded.frame.columns) == ["row"]
+    assert bounded.rows_per_person == bounded.head(3).rows_per_person == most
 
 
 def test_the_kept_rows_of_a_person_are_random():
     domain = Domain((Integer("row", 0, 9),))
     table = Table(pd.DataFrame({"row": range(10), "who": ["p"] * 10}), domain, person="who")
-    first = [table.bound_contributions("who", 1, np.random.default_rng(s)).frame["row"][0] for s in range(500)]
+    first = [table.bound_contributions("who", 1, s.to_bytes(32)).frame["row"][0] for s in range(500)]
     assert min(np.bincount(first, minlength=10)) > 25
 
 
 def test_a_declared_person_column_stays():
     domain = Domain((Integer("who", 0, 9), Boolean("b")))
     table = Table(pd.DataFrame({"who": [1, 1, 2], "b": [True, False, True]}), domain)
-    bounded = table.bound_contributions("who", 1, np.random.default_rng(0))
+    bounded = table.bound_contributions("who", 1, KEY)
     assert bounded.frame["who"].tolist() == [1, 2]
     with pytest.raises(ConfigError, match="no person column"):
-        table.bound_contributions("nobody", 1, np.random.default_rng(0))
+        table.bound_contributions("nobody", 1, KEY)
 
 
 def test_split_parts_rows_by_their_own_draws():
     domain = Domain((Integer("row", 0, 10_000),))
     table = Table(pd.DataFrame({"row": range(5000)}), domain)
-    train, held = table.split(0.2, seed=3)
+    train, held = table.split(0.2, KEY)
     assert sorted([*train.frame["row"], *held.frame["row"]]) == list(range(5000))
     assert 850 < len(held) < 1150
-    shorter, _ = table.head(4999).split(0.2, seed=3)
-    assert set(train.frame["row"]) - set(shorter.frame["row"]) <= {4999}  # no other row moves
+    assert train.coverage == ("each row with probability 0.8",)
+    exact, rest = table.split(0.2, KEY, "replace_one")
+    assert (len(exact), len(rest)) == (4000, 1000)
     for share in (0, 1, -0.1, True, float("nan")):
         with pytest.raises(ConfigError, match="holdout"):
-            table.split(share)
+            table.split(share, KEY)
+    with pytest.raises(ConfigError, match="32 bytes"):
+        table.split(0.2, b"short")
 
 
 def test_split_keeps_people_together():
     frame = pd.DataFrame({"row": np.arange(300), "who": np.arange(300) // 3})
-    train, held = Table(frame, Domain((Integer("row", 0, 999),)), person="who").split(0.5)
+    train, held = Table(frame, Domain((Integer("row", 0, 999),)), person="who").split(0.5, KEY)
     assert not set(train.frame["row"] // 3) & set(held.frame["row"] // 3)
 
 
 def test_subset_and_redeclare():
     table = Table(pd.DataFrame({"x": [0.5, 2.0, 9.0]}), Domain((Number("x"),)))
-    assert len(table.subset(2, seed=1)) == 2
-    assert len(table.subset(99)) == 3
+    assert len(table.subset(2, KEY, "replace_one")) == 2
+    assert len(table.subset(99, KEY, "replace_one")) == 3
     bought = table.redeclare(table.domain.complete({"x": Number("x", 0.0, 5.0)}))
     assert bought.frame["x"].tolist() == [0.5, 2.0, 5.0]
-    with pytest.raises(ConfigError):
-        table.subset(0)
+    with pytest.raises(ConfigError, match="positive whole number"):
+        table.subset(0, KEY)
+    with pytest.raises(ConfigError, match="declare 'rows: NUMBER'"):
+        table.subset(2, KEY)
+    many = Table(pd.DataFrame({"x": np.arange(1000.0)}), Domain((Number("x"),), rows=1000)).subset(300, KEY)
+    assert 240 < len(many) < 360
+    assert many.coverage == ("each row with probability 0.3",)

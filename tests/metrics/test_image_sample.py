@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dpsynth.data import ImageDomain, Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources import load
 from dpsynth.errors import ConfigError, DataError
 from dpsynth.metrics import Settings, datalens_classifier, evaluate, evaluate_images
@@ -19,7 +20,7 @@ FEW = {"image_rows": 80, "image_steps": 4, "costly_replicates": 2, "costly_draws
 
 @pytest.fixture(scope="module")
 def digits():
-    source = load("digits", holdout=0.3)
+    source = load("digits", Selection(bytes(32), "replace_one"), holdout=0.3)
     return source.train, source.holdout
 
 
@@ -74,7 +75,7 @@ def test_noise_fills_all_levels_and_classes():
 
 
 def test_a_table_of_pixels_and_its_images_score_alike(digits):
-    table = load("digits", form="table", holdout=0.3)
+    table = load("digits", Selection(bytes(32), "replace_one"), form="table", holdout=0.3)
     settings = Settings(families=("image_distances", "image_logistic"), **FEW)
     train, holdout = digits
     images = {score.name: score for score in evaluate_images(train, holdout, train, settings)}
@@ -88,7 +89,7 @@ def test_fresh_real_images_are_like_real_and_damaged_ones_are_not(digits):
     train, holdout = digits
     settings = Settings(families=("image_distances", "image_support", "image_two_sample", "image_logistic"), **FEW)
     draw = np.random.default_rng(3)
-    half, other = train.split(0.5, seed=5)
+    half, other = train.split(0.5, bytes([5]) * 32)
     blurred = np.clip(half.pixels // 3 + draw.integers(0, 120, half.pixels.shape), 0, 255).astype(np.uint8)
     bad = Images(blurred, draw.permutation(half.labels), half.domain)
     for judged, like in ((half, True), (bad, False)):

@@ -4,6 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources import load
 from dpsynth.errors import ConfigError
 from dpsynth.metrics.family import Reference
@@ -18,7 +19,7 @@ SHORT = ImageClassifier(steps=120, batch=64)
 
 @pytest.fixture(scope="module")
 def digits():
-    source = load("digits", form="table", holdout=0.3)
+    source = load("digits", Selection(bytes(32)), form="table", holdout=0.3)
     return source.train.frame, source.holdout.frame, source.train.domain
 
 

@@ -55,7 +55,7 @@ def fitted(epsilon: float, file: str | None = None, **changes):
     settings = {"components": 6, "steps": 150, "batch_size": 1500, "bins": 24, **changes}
     recipe = DPVI(**settings, file=file)
     budget = Budget(epsilon, 1e-5)
-    return recipe.fit(Table(rows(6000), DOMAIN), budget, Streams(0, "seeded", infinite=not budget.private))
+    return recipe.fit(Table(rows(6000), DOMAIN), budget, Streams(0, "seeded"))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_mixed_law_with_dates_is_learned():
     law = Mixed()
     budget = Budget(math.inf, 1e-5)
     recipe = DPVI(components=6, steps=80, batch_size=2000, bins=24)
-    model = recipe.fit(law.sample(4000, seed=0), budget, Streams(0, "seeded", infinite=True))
+    model = recipe.fit(law.sample(4000, seed=0), budget, Streams(0, "seeded"))
     for group, year in (("A", 2020), ("B", 2021)):
         joined = pd.to_datetime(model.sample(1000, seed=0, where={"group": group}).frame["joined"]).dropna()
         assert (joined.dt.year == year).mean() > 0.9

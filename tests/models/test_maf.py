@@ -22,7 +22,7 @@ SMALL = MAF(hidden=24, steps=12, batch_size=60, bins=16, fit_steps=6)
 
 
 def fitted(recipe, table, budget=BUDGET, seed=0, noise="seeded"):
-    return recipe.fit(table, budget, Streams(seed, noise, infinite=not budget.private))
+    return recipe.fit(table, budget, Streams(seed, noise))
 
 
 def total_variation(a, b):
@@ -99,17 +99,18 @@ def test_replace_one_uses_batches_of_fixed_size(people):
 def test_training_noise_is_the_planned_noise(people, monkeypatch):
     """The line that adds the noise is reached with the planned multiplier, once a step."""
     seen = []
-    original = DPSGD.step
+    original = PrivacyStream.release
 
-    def step(self, t, engine, data, stream):
-        assert isinstance(stream, PrivacyStream)
-        seen.append((t, self.noise_multiplier, self.clipping_norm))
-        return original(self, t, engine, data, stream)
+    def release(self, mechanism, query, step):
+        if isinstance(mechanism, DPSGD):
+            seen.append((step, mechanism.noise_multiplier, mechanism.clipping_norm))
+        return original(self, mechanism, query, step)
 
-    monkeypatch.setattr(DPSGD, "step", step)
+    monkeypatch.setattr(PrivacyStream, "release", release)
     plan = SMALL.plan(people.domain, BUDGET)
     fitted(SMALL, people)
-    noise = plan.settings["noise_multiplier"]
+    noise = plan.method.sgd.noise_multiplier
+    assert noise > 0
     assert seen == [(t, noise, 1.0) for t in range(SMALL.steps)]
 
 

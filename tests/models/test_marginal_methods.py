@@ -11,11 +11,11 @@ import dpsynth
 from dpsynth.data import Category, Domain, Integer, Number, Table
 from dpsynth.data.toy import LAWS
 from dpsynth.errors import ConfigError
-from dpsynth.models.aim import AIM, PURSE, _candidates, _weights
+from dpsynth.models.aim import AIM, ROUNDS_NAME, _candidates, _weights
 from dpsynth.models.independent import Independent
 from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
-from dpsynth.privacy import Streams
+from dpsynth.privacy import Ledger, Streams
 from dpsynth.privacy.replay import audit
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
@@ -27,7 +27,7 @@ CHAIN = LAWS["chain"]()
 
 def fitted(recipe, table, epsilon=1.0, neighbours="add_remove", seed=0):
     budget = dpsynth.Budget(epsilon, 1e-5, neighbours)
-    return recipe.fit(table, budget, Streams(seed, "seeded", infinite=not budget.private))
+    return recipe.fit(table, budget, Streams(seed, "seeded"))
 
 
 def pair(frame, law, first, second):
@@ -88,17 +88,18 @@ def test_the_ledger_total_is_the_budget(recipe, neighbours, binning):
     assert statement["proven"]["epsilon"] <= 1 + 1e-9
 
 
-def test_aim_spends_its_whole_purse_and_no_more(monkeypatch):
+def test_aim_spends_its_whole_budget_and_no_more(monkeypatch):
     left = []
-    from dpsynth.models import aim
+    original = Ledger.release
 
-    class Watched(aim.Purse):
-        def measure(self, exact, sigma):
-            noisy = super().measure(exact, sigma)
-            left.append(self.left / self.total)
-            return noisy
+    def release(self, mechanism, *args, **kwargs):
+        released = original(self, mechanism, *args, **kwargs)
+        if mechanism.name == ROUNDS_NAME:
+            budget = self.plan.named(ROUNDS_NAME)
+            left.append(self.remaining(budget) / budget.total)
+        return released
 
-    monkeypatch.setattr(aim, "Purse", Watched)
+    monkeypatch.setattr(Ledger, "release", release)
     fitted(SMALL_AIM, CHAIN.sample(2000, seed=0))
     assert left[0] > 0.4
     assert 0 <= left[-1] < 1e-6
@@ -249,9 +250,9 @@ def test_replay_of_what_the_configs_do_not_choose(recipe, neighbours, rows):
     audit(publish, other, frame)
 
 
-def test_the_purse_is_one_line_of_the_budget():
+def test_the_adaptive_budget_is_one_line_of_the_plan():
     plan = AIM().plan(CHAIN.domain, dpsynth.Budget(1, 1e-5))
-    assert [charge.name for charge in plan.charges] == [PURSE]
+    assert [charge.name for charge in plan.charges] == [ROUNDS_NAME]
 
 
 @pytest.mark.parametrize("recipe", METHODS, ids=NAMES)

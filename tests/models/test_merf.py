@@ -47,7 +47,7 @@ def draws(n: int, seed: int = 0) -> Table:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return SMALL.replace(steps=500).fit(draws(4000), INFINITE, Streams(0, infinite=True))
+    return SMALL.replace(steps=500).fit(draws(4000), INFINITE, Streams(0))
 
 
 def shares(frame: pd.DataFrame) -> pd.Series:
@@ -105,7 +105,7 @@ def two_kinds(n: int, domain: ImageDomain) -> Images:
 
 def test_images_of_a_class_look_like_it_and_vary():
     domain = ImageDomain(12, 12, classes=("left", "right"))
-    fitted = SMALL.replace(steps=150).fit(two_kinds(600, domain), INFINITE, Streams(0, infinite=True))
+    fitted = SMALL.replace(steps=150).fit(two_kinds(600, domain), INFINITE, Streams(0))
     left = fitted.sample(100, seed=0, where={"label": "left"}).pixels.astype(float)
     assert left[..., :4].mean() > 100 > 60 > left[..., 8:].mean()
     assert left[..., :4].mean(axis=(1, 2, 3)).std() > 15  # real ones: 38
@@ -115,7 +115,7 @@ def test_images_of_a_class_look_like_it_and_vary():
 def test_images_without_classes_and_a_declared_resolution():
     domain = ImageDomain(12, 12, size=6)
     recipe = SMALL
-    images = recipe.fit(two_kinds(30, domain), INFINITE, Streams(0, infinite=True)).sample(4, seed=0)
+    images = recipe.fit(two_kinds(30, domain), INFINITE, Streams(0)).sample(4, seed=0)
     assert images.labels is None
     assert images.pixels.shape == (4, 1, 12, 12)
     view = ImageView(domain, 32)

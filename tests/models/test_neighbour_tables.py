@@ -8,18 +8,24 @@ import torch
 
 import dpsynth
 from dpsynth.data import ImageDomain
-from dpsynth.models.neighbour_tables import NeighbourTables
+from dpsynth.models.neighbour_tables import NAME, NeighbourTables
 from dpsynth.networks.pixel_grid import PixelGrid
 from dpsynth.privacy.ledger import Ledger, Plan
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.marginals import NoisyMarginals
+from dpsynth.privacy.random import Streams
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
 
 
 def measured(tables, grids, labels, budget=INFINITE, seed=0):
-    ledger = Ledger(Plan(budget, (tables.charge(budget),), {}, 1))
-    stream = PrivacyStream.seeded(seed, infinite=not budget.private)
-    return tables.measure(grids, labels, ledger, stream)
+    ledger = Ledger(Plan(budget, (tables.tables,)), Streams(seed, "seeded"))
+    return tables.measure(grids, labels, ledger)
+
+
+def exact(grid, classes):
+    """Tables without noise."""
+    tables = NoisyMarginals(name=NAME, neighbours="add_remove", sigma=0.0, marginals=grid.places)
+    return NeighbourTables(grid, classes, tables)
 
 
 def drawn(n, grid, classes, seed=0):
@@ -31,7 +37,7 @@ def drawn(n, grid, classes, seed=0):
 def test_without_noise_every_image_stands_once_in_every_table():
     grid = PixelGrid(3, 4, 3, 1, 2)
     grids, labels = drawn(200, grid, 2)
-    counts = measured(NeighbourTables(grid, 2, 0.0), grids, labels)
+    counts = measured(exact(grid, 2), grids, labels)
     assert counts.shape == (2, 12, 9, 3)
     assert (counts.sum((0, 2, 3)) == 200).all()
     up, left = grids[:, 0, 2].long(), grids[:, 1, 1].long()
@@ -42,7 +48,7 @@ def test_without_noise_every_image_stands_once_in_every_table():
 def test_one_image_more_moves_the_tables_by_the_stated_sensitivity():
     grid = PixelGrid(3, 3, 2, 1, 2)
     grids, labels = drawn(30, grid, 3)
-    tables = NeighbourTables(grid, 3, 0.0)
+    tables = exact(grid, 3)
     more, less = measured(tables, grids, labels), measured(tables, grids[:-1], labels[:-1])
     assert float((more - less).square().sum()) == grid.places
     other = measured(tables, torch.cat([grids[:-1], 1 - grids[-1:]]), labels)
@@ -57,7 +63,7 @@ def test_many_images_give_their_law_and_none_give_an_even_one():
     grids = torch.randint(2, (n, 2, 2), generator=generator)
     follows = torch.rand(n, generator=generator) < torch.where(labels == 0, 0.9, 0.3)
     grids[:, 1, 1] = torch.where(follows, grids[:, 0, 1], 1 - grids[:, 0, 1])  # the pixel above, often or seldom
-    tables = NeighbourTables(grid, 2, 0.0)
+    tables = exact(grid, 2)
     law = tables.law(measured(tables, grids, labels))
     torch.testing.assert_close(law.sum(-1), torch.ones_like(law[..., 0]))
     for label, chance in ((0, 0.9), (1, 0.3)):
@@ -71,7 +77,7 @@ def test_many_images_give_their_law_and_none_give_an_even_one():
 def test_means_are_the_mean_images():
     grid = PixelGrid(3, 3, 3)
     grids, labels = drawn(5000, grid, 2)
-    tables = NeighbourTables(grid, 2, 0.0)
+    tables = exact(grid, 2)
     means = tables.means(measured(tables, grids, labels))
     expected = torch.stack([grid.units(grids)[labels == k].mean(0) for k in (0, 1)])
     torch.testing.assert_close(means, expected, atol=2e-3, rtol=0)
@@ -93,5 +99,5 @@ def test_noise_is_as_large_as_planned():
     domain = ImageDomain(6, 6, classes=("a", "b"), rows=1000)
     tables = NeighbourTables.planned(domain.shape, 3, 2, 1000, budget, 0.9)
     grids, labels = drawn(1000, tables.grid, 2)
-    noise = measured(tables, grids, labels, budget) - measured(NeighbourTables(tables.grid, 2, 0.0), grids, labels)
+    noise = measured(tables, grids, labels, budget) - measured(exact(tables.grid, 2), grids, labels)
     assert np.std(noise.numpy()) == pytest.approx(tables.sigma, rel=0.2)

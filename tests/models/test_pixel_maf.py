@@ -10,6 +10,7 @@ import torch
 
 import dpsynth
 from dpsynth.data import ImageDomain, Images, sources
+from dpsynth.data.selection import Selection
 from dpsynth.errors import ConfigError
 from dpsynth.models import MAF, PixelMAF
 from dpsynth.models.image_judge import ImageJudge
@@ -20,7 +21,7 @@ SMALL = PixelMAF(steps=3, batch_size=40, width=6, hidden=16, judge_steps=4)
 
 
 def fitted(recipe, images, budget=INFINITE):
-    return recipe.fit(images, budget, Streams(0, "seeded", infinite=not budget.private))
+    return recipe.fit(images, budget, Streams(0, "seeded"))
 
 
 def crosswise(n, seed=0):
@@ -64,7 +65,7 @@ def test_samples_follow_the_density():
 
 
 def test_the_judge_refuses_draws_of_other_classes():
-    images = sources.load("digits").train
+    images = sources.load("digits", Selection(bytes(32))).train
     model = fitted(replace(SMALL, steps=1, judge_steps=60, temperature=1.0), images)
     kept = model.sample(300, seed=0)
     model.judge, judge = None, model.judge
@@ -101,7 +102,7 @@ def test_only_refused_draws_are_drawn_again_and_the_last_stays(tries):
 
 
 def test_what_the_domain_declares_wins_over_the_recipe():
-    images = sources.load("digits").train
+    images = sources.load("digits", Selection(bytes(32))).train
     recipe = replace(SMALL, size=4, levels=2)
     assert recipe.plan(images.domain, INFINITE).settings["levels"] == 17  # declared by the digits
     coarse = images.redeclare(replace(images.domain, size=6, levels=3))
@@ -162,4 +163,4 @@ def test_mistakes_are_named(mistake):
 def test_images_of_another_make_have_no_density():
     model = fitted(SMALL, crosswise(50))
     with pytest.raises(ConfigError, match="another size"):
-        model.log_density(sources.load("digits").train)
+        model.log_density(sources.load("digits", Selection(bytes(32))).train)

@@ -1,11 +1,13 @@
 """The contract's shared half, on the model of docs/adding_a_model.md."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.data import Integer
 from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.models.synthesizer import Shares
 from dpsynth.privacy.random import Streams
@@ -162,3 +164,25 @@ def test_recipes_are_public_facts_only(example):
 def test_shares_must_leave_something_for_the_method(shares):
     with pytest.raises(ConfigError, match="_share"):
         Shares(**shares)
+
+
+def test_the_unit_of_the_budget_and_how_the_table_was_bounded_belong_together(example):
+    frame = pd.DataFrame({"n": range(60), "who": [k // 3 for k in range(60)]})
+    table = dpsynth.Table(frame, dpsynth.Domain((Integer("n", 0, 59),), rows=60), person="who")
+    bounded = table.bound_contributions("who", 2, bytes(32))
+    recipe = example.Example()
+    for given in (bounded, bounded.head(30), bounded.redeclare(bounded.domain), bounded.split(0.3, bytes(32))[0]):
+        for most in (2, 3):
+            statement = recipe.fit(given, replace(BUDGET, rows_per_person=most)).statement
+            assert statement["unit"] == f"one person (at most {most} rows)"
+            assert "at most 2 rows of each person" in statement["covers"]
+        with pytest.raises(ConfigError, match="up to 2 rows of a person"):
+            recipe.fit(given, replace(BUDGET, rows_per_person=1))
+        with pytest.raises(ConfigError, match=r"Budget\(rows_per_person=2\)"):
+            recipe.fit(given, BUDGET)
+        with pytest.raises(ConfigError, match="neighbours='add_remove'"):
+            recipe.fit(given, replace(BUDGET, rows_per_person=2, neighbours="replace_one"))
+    for most in (1, 2):
+        with pytest.raises(ConfigError, match="bound_contributions"):
+            recipe.fit(table, replace(BUDGET, rows_per_person=most))
+    assert recipe.fit(table, BUDGET).statement["covers"] == "every row of the data, all used in training"

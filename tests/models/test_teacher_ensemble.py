@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from dataclasses import replace
@@ -17,7 +18,9 @@ from torch.nn.functional import softplus
 from dpsynth.models.teacher_ensemble import Schooling, TeacherEnsemble
 from dpsynth.networks.stacked_conv import StackedConv
 from dpsynth.networks.stacked_mlp import StackedMLP
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger import Ledger, Plan
+from dpsynth.privacy.random import PrivacyStream, Streams
 from dpsynth.privacy.shards import Sharding, Shards
 from dpsynth.privacy.votes import Votes
 
@@ -29,7 +32,18 @@ COMPRESSIONS = ("topk_sign", "topk_stochastic", "klevel", "clip")
 
 
 def rule(compress: str = "clip", **fields) -> Votes:
-    return Votes(TEACHERS, 6, WIDTH, compress, k=4, bound=0.3, steps=ROUNDS, **fields)  # type: ignore[arg-type]
+    given = {"neighbours": "add_remove", "noise_multiplier": 0.0, **fields}
+    return Votes(
+        name="votes",
+        releases=ROUNDS,
+        teachers=TEACHERS,
+        queries=6,
+        width=WIDTH,
+        compress=compress,  # type: ignore[arg-type]
+        k=4,
+        bound=0.3,
+        **given,
+    )
 
 
 def rows(n: int = ROWS, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -64,8 +78,8 @@ def test_one_record_changes_one_teacher(network, compress, relation, schooling):
     other, kinds = data[:count].clone(), labels[:count].clone()
     if relation == "replace_one":
         other[-1], kinds[-1] = 50.0, (labels[-1] + 1) % CLASSES
-    votes, sharding = rule(compress), Sharding(TEACHERS, relation)  # type: ignore[arg-type]
-    shards = [sharding.deal(PrivacyStream.seeded(3), n) for n in (ROWS, count)]
+    votes = rule(compress, neighbours=relation)
+    shards = [votes.sharding.deal(PrivacyStream.seeded(3), n) for n in (ROWS, count)]
     touched = int(_owner(shards[0])[-1])
     one, states = history(network, schooling, data, labels, shards[0], votes)
     two, others = history(network, schooling, other, kinds, shards[1], votes)
@@ -161,14 +175,14 @@ def released(rank: int, world: int, port: int, folder: str) -> None:
         torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
     data, labels = rows()
     # Every process has a key of its own, as with noise of the operating system; rank 0 decides.
-    stream = PrivacyStream.seeded(rank)
     votes = rule("topk_sign", noise_multiplier=2.0)
-    shards = Sharding(TEACHERS).deal(stream, ROWS)
+    ledger = Ledger(Plan(Budget(math.inf, 1e-5), (votes,)), Streams(rank, "seeded"))
+    shards = ledger.shards(votes.sharding, ROWS)
     ensemble = TeacherEnsemble(MLP, TEACHERS, KEPT)
     told = []
     for turn in range(2):
         total = ensemble.ask(turn, shards, data, labels, *queries(turn), votes)
-        told.append(votes.release(turn, total, stream))
+        told.append(votes.measure(turn, total, ledger))
     torch.save(torch.stack(told), Path(folder) / f"{world}-{rank}.pt")
     if world > 1:
         torch.distributed.destroy_process_group()

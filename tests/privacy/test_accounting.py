@@ -17,13 +17,13 @@ from dp_accounting import (
     ZCDpEvent,
 )
 from dp_accounting.pld import privacy_loss_distribution as pld
+from dpsynth.privacy.discrete import discrete_gaussian_event
 from scipy.stats import norm
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.discrete import discrete_gaussian_event
 from dpsynth.privacy.ledger import Charge
 from dpsynth.privacy.privacy_loss import replaced_row
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
+from dpsynth.privacy.shares import share_noise
 from scipy.stats import norm
 
 from dpsynth.data.columns import Category, Date, Integer, Number
@@ -21,7 +22,6 @@ from dpsynth.privacy.discovery import complete, discovery_charges
 from dpsynth.privacy.ledger import Charge, Ledger, Plan
 from dpsynth.privacy.random import PrivacyStream, Streams
 from dpsynth.privacy.replay import AuditError, audit
-from dpsynth.privacy.shares import share_noise
 
 ADD, REPLACE = Budget(5, 1e-5), Budget(5, 1e-5, "replace_one")
 INFINITE = Budget(math.inf, 1e-5)

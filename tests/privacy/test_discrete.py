@@ -6,9 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from dpsynth.errors import BudgetError
 from dpsynth.privacy.discrete import (
     _coins,
     discrete_gaussian,
@@ -16,6 +13,9 @@ from dpsynth.privacy.discrete import (
     sample_gaussian,
     sample_laplace,
 )
+from scipy import stats
+
+from dpsynth.errors import BudgetError
 from dpsynth.privacy.random import PrivacyStream
 
 STREAM = PrivacyStream.seeded(11)

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from dpsynth.privacy.purse import Purse, purse_charge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy import Budget, Ledger, Plan, Streams
-from dpsynth.privacy.purse import Purse, purse_charge
 
 COUNTS = np.array([[3, 0], [1, 9]])
 BUDGETS = [Budget(1.0, 1e-5), Budget(3.0, 1e-5, "replace_one")]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from dpsynth.privacy.discrete import discrete_gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.privacy.discrete import discrete_gaussian
 from dpsynth.privacy.exponential import exponential
 from dpsynth.privacy.gaussian import gaussian
 from dpsynth.privacy.random import Streams

@@ -21,9 +21,9 @@ def statement():
         "charges": [
             {
                 "name": "marginals",
-                "event": {"kind": "SelfComposed", "event": {"kind": "DiscreteGaussian", "sigma": 65.0}, "count": 2},
+                "event": {"kind": "SelfComposed", "event": {"kind": "Gaussian", "noise_multiplier": 65.0}, "count": 2},
                 "delta": 0.0,
-                "detail": {},
+                "detail": {"sigma": 65.0, "marginals": 1},
             },
             {"name": "dp-sgd", "event": {"kind": "SelfComposed", "event": sampled, "count": 2000}, "delta": 0.0},
         ],

@@ -1,7 +1,21 @@
+import json
 import math
 
 import pytest
 
+from dpsynth.privacy import (
+    DPSGD,
+    AdaptiveBudget,
+    Budget,
+    ExponentialMechanism,
+    GaussianQuery,
+    Ledger,
+    NoisyMarginals,
+    Plan,
+    PoissonBatches,
+    Streams,
+)
+from dpsynth.privacy.exponential import choice_epsilon
 from dpsynth.report.guarantee import plain, promises, releases
 
 
@@ -20,7 +34,7 @@ def test_every_fact_is_told_in_words(statement):
 
 def test_releases_say_mechanism_noise_times_and_rows(statement):
     marginals, sgd = releases(statement)
-    assert (marginals.mechanism, marginals.times, marginals.rows) == ("discrete Gaussian noise on counts", "2", "all")
+    assert (marginals.mechanism, marginals.times, marginals.rows) == ("rounded Gaussian noise on counts", "2", "all")
     assert "65" in marginals.noise
     assert (sgd.name, sgd.times, sgd.rows) == ("dp-sgd", "2,000", "each with probability 0.02")
     assert sgd.noise.startswith("4 times")
@@ -28,17 +42,48 @@ def test_releases_say_mechanism_noise_times_and_rows(statement):
 
 def test_nested_counts_multiply_and_unlike_parts_have_lines_of_their_own(statement):
     parts = [
-        {"kind": "SelfComposed", "count": 3, "event": {"kind": "Exponential", "epsilon": 0.1}},
-        {"kind": "Laplace", "noise_multiplier": 2.0},
+        {"kind": "SelfComposed", "count": 3, "event": {"kind": "Gaussian", "noise_multiplier": 0.1}},
+        {"kind": "DiscreteLaplace", "noise_parameter": 2.0, "sensitivity": 1},
         {"kind": "NoOp"},
     ]
     event = {"kind": "SelfComposed", "count": 5, "event": {"kind": "Composed", "events": parts}}
     found = releases({"charges": [{"name": "choice", "event": event, "delta": 1e-7}]})
     assert [(each.mechanism, each.times) for each in found] == [
-        ("exponential mechanism (a noisy choice)", "15"),
-        ("Laplace noise", "5"),
+        ("Gaussian noise", "15"),
+        ("discrete Laplace noise on counts", "5"),
     ]
     assert all("1e-07 of its own" in each.noise for each in found)
+
+
+@pytest.mark.parametrize("epsilon", [1.0, math.inf])
+def test_every_mechanism_of_a_ledger_has_words(epsilon):
+    """What the accountant charges as Gaussian alike is told apart: counts, sums, choices, and an adaptive budget."""
+    budget = Budget(epsilon, 1e-5)
+    noise = 0.0 if math.isinf(epsilon) else 40.0
+    names = {"neighbours": budget.neighbours}
+    plan = Plan(
+        budget,
+        (
+            NoisyMarginals(name="counts", sigma=noise, marginals=2, **names),
+            GaussianQuery(name="sums", noise_multiplier=noise, bound=3.0, **names),
+            ExponentialMechanism(name="choices", epsilon=choice_epsilon(noise), bound=1.0, releases=3, **names),
+            AdaptiveBudget(name="rounds", mu=1 / noise if noise else math.inf, **names),
+            DPSGD.sampled("sgd", budget.neighbours, PoissonBatches(0.01, 20), noise, 1.0 if noise else math.inf),
+        ),
+    )
+    statement = Ledger(plan, Streams()).statement()
+    told = {each.name: each for each in releases(json.loads(json.dumps(statement, allow_nan=False)))}
+    assert [told[name].times for name in ("counts", "sums", "choices", "rounds", "sgd")] == ["1", "1", "3", "1", "20"]
+    if noise:
+        words = {name: (each.mechanism, each.noise) for name, each in told.items()}
+        assert words["counts"] == ("rounded Gaussian noise on counts", "standard deviation 40 rows")
+        assert words["sums"] == words["sgd"] == ("Gaussian noise", "40 times what one row can change")
+        assert words["choices"][0] == "exponential mechanism (a noisy choice)"
+        assert words["choices"][1] == f"epsilon {choice_epsilon(noise):.4g} for each choice"
+        assert words["rounds"] == ("several releases within a budget of Gaussian DP", "mu 0.025 in all")
+    else:
+        assert told["choices"].mechanism == told["rounds"].mechanism == "no noise: not private"
+    assert told["sgd"].rows == "each with probability 0.01"
 
 
 def test_without_a_promise_no_odds_are_told(statement):

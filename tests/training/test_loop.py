@@ -67,7 +67,7 @@ def run(streams, checkpoint=None, stop_after=None, settings=None, progress=None,
         module.zero_grad()
         loss.backward()
         for number, parameter in enumerate(module.parameters()):
-            noise = streams.privacy.normal(f"gradient-{number}", t, parameter.numel())
+            noise = streams.privacy.keystream(f"gradient-{number}", t).normal(parameter.numel())
             parameter.grad += 0.1 * noise.view(parameter.shape).float()
         if t == stop_after:
             os.kill(os.getpid(), stop_with)

@@ -47,7 +47,7 @@ def fitted(epsilon: float, seeds: int = 1, n: int = 4000, **changes) -> list[Pos
     vi = recipe(**changes)
     budget = Budget(epsilon, 1e-6)
     plan = vi.plan(n, budget)
-    return [vi.fit(logistic(n), plan, Streams(seed, "seeded", infinite=not budget.private)) for seed in range(seeds)]
+    return [vi.fit(logistic(n), plan, Streams(seed, "seeded")) for seed in range(seeds)]
 
 
 def laplace(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +156,7 @@ def test_a_joint_of_rows_is_taken_too():
     vi = recipe(steps=100, batch_size=4000)
     joint = DPSVI(share, None, vi.shapes, steps=100, batch_size=4000, clipping_norm=2.0, learning_rate=0.05)
     budget = Budget(math.inf, 1e-6)
-    one, other = (v.fit(logistic(4000), v.plan(4000, budget), Streams(0, infinite=True)) for v in (vi, joint))
+    one, other = (v.fit(logistic(4000), v.plan(4000, budget), Streams(0)) for v in (vi, joint))
     torch.testing.assert_close(one.mean["slope"], other.mean["slope"], rtol=0, atol=1e-8)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Policy, Reading
-from dpsynth.data.columns.raw import as_text, factorize, first
+from dpsynth.data.columns.raw import as_text, distinct, first
 from dpsynth.errors import DataError, SchemaError
 
 _TRUE = ("true", "1", "yes", "t", "y", "on")
@@ -71,7 +71,7 @@ class Category(Column):
         """Positions in `values`. Unknown values: `other`, else missing if allowed, else position 0 (and
         invalid).
         """
-        codes, uniques = factorize(series)
+        codes, uniques = distinct(series)
         tokens = {token.casefold() for token in missing_values}
         table = np.array([self._find(unique, tokens) for unique in uniques] + [-1], dtype=np.int64)
         found = table[codes]  # -1 absent, -2 unknown; code -1 (absent) reads the last entry
@@ -99,7 +99,7 @@ class Category(Column):
     ) -> tuple[pd.Series, int]:
         if not self.undeclared:
             return super().parse(series, invalid, missing_values)
-        codes, uniques = factorize(series)  # the list is still to be bought: only tidy the texts
+        codes, uniques = distinct(series)  # the list is still to be bought: only tidy the texts
         tokens = {token.casefold() for token in missing_values}
         texts = [as_text(unique) for unique in uniques]
         names = np.array([None if text.casefold() in tokens else text for text in texts] + [None], dtype=object)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.quantity import Quantity
-from dpsynth.data.columns.raw import to_seconds
+from dpsynth.data.columns.timestamps import to_seconds
 from dpsynth.errors import SchemaError
 
 _DAY = 86_400

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Reading
-from dpsynth.data.columns.raw import blank, to_numbers
+from dpsynth.data.columns.numerals import to_numbers
+from dpsynth.data.columns.raw import blank
 from dpsynth.errors import SchemaError
 
 Scale = Literal["linear", "log"]

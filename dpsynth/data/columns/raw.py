@@ -1,13 +1,23 @@
-"""Raw values of any type as texts, numbers and moments. Nothing here raises on a value."""
+"""Raw values of any type as texts, and the distinct ones of a series. Nothing here raises on a value.
+
+Reading a value depends on this value alone, never on its company in a column: a row more in the table must not change
+how another row is read (the sensitivity of every mechanism counts on it). So values are told apart by type and text
+(`True`, `1` and `1.0` are equal to Python), each distinct one is read by itself, and vectorised paths are taken only
+where they give the very same result for each value.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+_PLAIN = (str, int, bool, dt.date)  # types whose equal values have equal texts
 
 
 def series_of(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -17,14 +27,30 @@ def series_of(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def absent(series: pd.Series) -> np.ndarray:
     """(n,) bool: None, NaN, NaT, NA."""
-    return np.array(series.isna(), dtype=bool)
+    try:
+        return np.array(series.isna(), dtype=bool)
+    except ArithmeticError:  # a signalling NaN of decimal
+        return np.array(
+            [(isinstance(value, Decimal) and value.is_nan()) or _gone(value) for value in series], dtype=bool
+        )
+
+
+def _gone(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    found = pd.isna(cast(Any, value))
+    return isinstance(found, bool) and found  # lists are values
 
 
 def as_text(value: object) -> str:
     """One raw value as the text it would have in a file: whole floats lose '.0', outer spaces go."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(value) < 2**53:
         return str(int(value))
-    return str(value).strip()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace").strip()
+    text = str(value).strip()
+    # half of a surrogate pair cannot stand in a file
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def blank(series: pd.Series, where: np.ndarray, missing_values: Iterable[str]) -> np.ndarray:
@@ -33,8 +59,11 @@ def blank(series: pd.Series, where: np.ndarray, missing_values: Iterable[str]) -
     look = where & ~result
     if look.any():
         tokens = {token.casefold() for token in missing_values}
-        texts = series[look].astype(object)
-        result[look] = [isinstance(text, str) and text.strip().casefold() in tokens for text in texts]
+
+        def is_token(value: object) -> float:
+            return float(isinstance(value, str) and value.strip().casefold() in tokens)
+
+        result[look] = by_value(cast(pd.Series, series[look]), is_token, 0.0) > 0
     return result
 
 
@@ -44,59 +73,44 @@ def first(series: pd.Series, mask: np.ndarray) -> str:
     return "an empty value" if absent(pd.Series([value], dtype=object))[0] else repr(str(value)[:40])
 
 
-def factorize(series: pd.Series) -> tuple[np.ndarray, list[object]]:
-    """(codes (n,) int64 with -1 for absent values, distinct raw values), hashable or not."""
-    try:
-        codes, uniques = pd.factorize(series)
-    except TypeError:  # lists, dicts
-        texts = series.astype(object).map(str).where(~absent(series), None)
-        codes, uniques = pd.factorize(texts)
-    return np.asarray(codes, dtype=np.int64), list(uniques)
+def distinct(series: pd.Series) -> tuple[np.ndarray, list[object]]:
+    """(codes (n,) int64 with -1 for absent values, distinct raw values), of any types, hashable or not.
 
-
-def to_numbers(series: pd.Series) -> np.ndarray:
-    """(n,) float64; NaN for whatever is no number. Never raises."""
+    Values are the same only if type and text are.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(object)
-    kind = series.dtype
-    if pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind):
-        return np.full(len(series), np.nan)  # pandas would hand out nanoseconds
-    if pd.api.types.is_complex_dtype(kind):
-        return np.full(len(series), np.nan)
-    if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return series.cat.codes.to_numpy(np.int64), list(series.cat.categories)
+    if series.dtype != object or pd.api.types.infer_dtype(series, skipna=True) == "string":
+        codes, uniques = pd.factorize(series)
+        return np.asarray(codes, dtype=np.int64), list(uniques)
+    gone = absent(series)
+    codes, values, seen = np.full(len(series), -1, dtype=np.int64), list[object](), dict[Any, int]()
+    for i, value in enumerate(series):
+        if not gone[i]:
+            kind = type(value)
+            key = (kind, value if kind in _PLAIN else str(value))
+            codes[i] = seen.setdefault(key, len(values))
+            if codes[i] == len(values):
+                values.append(value)
+    return codes, values
+
+
+def by_value(series: pd.Series, read: Callable[[Any], float], gone: float = np.nan) -> np.ndarray:
+    """(n,) float64: `read` of every distinct value, `gone` where it is absent."""
+    codes, values = distinct(series)
+    table = np.array([*map(read, values), gone], dtype=np.float64)  # code -1 reads the last entry
+    return table[codes]
+
+
+def texts_of(series: pd.Series) -> pa.ChunkedArray | None:
+    """The series as Arrow texts, null where absent; None unless it holds texts only."""
+    if not isinstance(series.dtype, pd.StringDtype) and (
+        series.dtype != object or pd.api.types.infer_dtype(series, skipna=True) != "string"
+    ):
+        return None
     try:
-        numbers: Any = pd.to_numeric(series, errors="coerce")
-        if pd.api.types.is_complex_dtype(numbers.dtype):  # one complex value makes them all complex
-            numbers = numbers.map(lambda number: number.real if number.imag == 0 else np.nan)
-        result = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-    except (TypeError, ValueError, OverflowError):
-        result = np.full(len(series), np.nan)
-    again = np.isnan(result) & ~absent(series)  # decimals, huge integers, texts among lists
-    if again.any():
-        texts: Any = series.astype(object)[again].map(str)
-        again_numbers: Any = pd.to_numeric(texts, errors="coerce")
-        result[again] = again_numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    return result
-
-
-def to_seconds(series: pd.Series, form: str | None) -> np.ndarray:
-    """(n,) float64 seconds since 1970, NaN for whatever is no date. Never raises."""
-    if not (isinstance(series.dtype, (np.dtype, pd.DatetimeTZDtype)) and series.dtype.kind == "M"):
-        texts = series.astype(object)
-        plain = texts.map(lambda value: isinstance(value, (int, float, np.integer, np.floating))).to_numpy(dtype=bool)
-        if plain.any():  # 20240131 as a number is a text; pandas would take it for nanoseconds
-            texts = texts.where(~plain, texts.map(_digits))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            series = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce", utc=True)
-    if isinstance(series.dtype, pd.DatetimeTZDtype):
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    seconds = series.to_numpy().astype("datetime64[s]").astype(np.int64).astype(np.float64)
-    return np.where(absent(series), np.nan, seconds)
-
-
-def _digits(value: object) -> str | None:
-    if isinstance(value, (float, np.floating)):
-        return str(int(value)) if float(value).is_integer() else None
-    return str(value)
+        array = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, UnicodeError, TypeError, ValueError):
+        return None  # half of a surrogate pair
+    array = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return array if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.adult import adult
 from dpsynth.data.sources.celeba import celeba, celeba_domain
 from dpsynth.data.sources.digits import digits, digits_domain
@@ -56,15 +57,19 @@ def image_domain(name: str, **options: Any) -> Domain | ImageDomain:
     return IMAGES[name](**{option: value for option, value in options.items() if option in known})
 
 
-def load(name: str, **options: Any) -> Source:
-    """The rows of a source. `ConfigError` for an unknown name, or an option it does not have."""
+def load(name: str, selection: Selection | None = None, **options: Any) -> Source:
+    """The rows of a source.
+
+    selection: the secret rule by which a holdout share, `n_train` and the rows of a person are chosen; needed only
+    where one of them is asked for. Raises `ConfigError` for an unknown name, or an option it does not have.
+    """
     if name not in SOURCES:
         near = difflib.get_close_matches(str(name), SOURCES, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"data set '{name}' is not one of {', '.join(SOURCES)}{hint}")
     source = SOURCES[name]
-    known = tuple(inspect.signature(source).parameters)
+    known = tuple(option for option in inspect.signature(source).parameters if option != "selection")
     for option in options:
         if option not in known:
             raise ConfigError(f"data={name} has no option '{option}'; it has {', '.join(known)}")
-    return source(**options)
+    return source(**options) if name == "toy" else source(**options, selection=selection)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dpsynth.data import tabular_files
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
 from dpsynth.data.sources.source import Source, declared, finish, share
 from dpsynth.data.table import Policies, Table
@@ -35,7 +36,7 @@ def adult(
     invalid: Policies = "clamp",
     holdout: float | str | None = "official",
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """Adult from a folder with adult.data and adult.test, from adult.parquet, or as bundled.
 
@@ -59,8 +60,8 @@ def adult(
     text = f"Adult: {'; '.join(provenance(file) for file in files)}; {(~test).sum():,} + {test.sum():,} rows"
     if holdout == "official":
         train, held = Table(frame.loc[~test], domain, invalid), Table(frame.loc[test], domain, invalid)
-        return finish(train, held, n_train, seed, text)
-    return finish(Table(frame, domain, invalid), share(holdout), n_train, seed, text)
+        return finish(train, held, n_train, selection, text)
+    return finish(Table(frame, domain, invalid), share(holdout), n_train, selection, text)
 
 
 def raw(file: Path, names: tuple[str, ...], split: str) -> pd.DataFrame:

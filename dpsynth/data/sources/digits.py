@@ -12,6 +12,7 @@ from dpsynth.data.columns import Category, Integer
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.source import Source, finish
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
@@ -43,7 +44,7 @@ def digits(
     levels: int | None = None,
     holdout: float | None = 0.2,
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """form: images, or a table of the columns pixel_0_0 .. pixel_7_7 (0 .. 16) and digit.
 
@@ -54,6 +55,6 @@ def digits(
     text = "digits: bundled with scikit-learn, 1,797 images"
     if isinstance(domain, Domain):
         frame = pd.DataFrame(pixels, columns=list(domain.names[:-1])).assign(digit=labels)
-        return finish(Table(frame, domain), holdout, n_train, seed, text)
+        return finish(Table(frame, domain), holdout, n_train, selection, text)
     grey = np.round(pixels * (255 / (LEVELS - 1))).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return finish(Images(grey, labels, domain), holdout, n_train, seed, text)
+    return finish(Images(grey, labels, domain), holdout, n_train, selection, text)

@@ -20,6 +20,7 @@ import numpy as np
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, cache_folder, download, packaged, provenance
 from dpsynth.data.sources.source import Source, finish, share
 from dpsynth.errors import ConfigError, DataError
@@ -88,6 +89,9 @@ SUBSET = Subset(
     rows=4_000,
     holdout=0.2,
 )
+# The part that stands in for the official test images is the same in every run. One image more moves one image at
+# most, whatever the key (selection.py), so this key may be public.
+SUBSET_KEY = hashlib.sha256(b"MNIST subset").digest()
 
 
 def mnist(
@@ -96,10 +100,10 @@ def mnist(
     levels: int | None = None,
     holdout: float | str | None = "official",
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """MNIST.  holdout: official holds out the 10,000 test images, a share holds out some of the 60,000, or 0."""
-    return _load(MNIST, root, size, levels, holdout, n_train, seed)
+    return _load(MNIST, root, size, levels, holdout, n_train, selection)
 
 
 def fashion_mnist(
@@ -108,10 +112,10 @@ def fashion_mnist(
     levels: int | None = None,
     holdout: float | str | None = "official",
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """Fashion-MNIST, as `mnist`."""
-    return _load(FASHION, root, size, levels, holdout, n_train, seed)
+    return _load(FASHION, root, size, levels, holdout, n_train, selection)
 
 
 def mnist_domain(root: str | Path | None = None, size: int | None = None, levels: int | None = None) -> ImageDomain:
@@ -132,14 +136,14 @@ def _load(
     levels: int | None,
     holdout: float | str | None,
     n_train: int | None,
-    seed: int,
+    selection: Selection | None,
 ) -> Source:
     if holdout is not None and holdout != "official" and share(holdout) is None:
         raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
     domain = replace(published.domain, size=size, levels=levels)
     subset = _subset(published, root)
     if subset is not None:
-        return _load_subset(subset, replace(domain, rows=SUBSET.rows), holdout, n_train, seed)
+        return _load_subset(subset, replace(domain, rows=SUBSET.rows), holdout, n_train, selection)
     found = {part: _find(published, part, root) for part in PARTS}
     arrays = {part: _array(content, where) for part, (content, where) in found.items()}
     train, test = (
@@ -147,7 +151,7 @@ def _load(
         for pixels, labels in (PARTS[:2], PARTS[2:])
     )
     text = f"{published.title}: {found[PARTS[0]][1].parent}, checksums as published"
-    return finish(train, test if holdout == "official" else share(holdout), n_train, seed, text)
+    return finish(train, test if holdout == "official" else share(holdout), n_train, selection, text)
 
 
 def _subset(published: IdxSet, root: str | Path | None) -> Path | None:
@@ -161,7 +165,11 @@ def _subset(published: IdxSet, root: str | Path | None) -> Path | None:
 
 
 def _load_subset(
-    file: Path, domain: ImageDomain, holdout: float | str | None, n_train: int | None, seed: int
+    file: Path,
+    domain: ImageDomain,
+    holdout: float | str | None,
+    n_train: int | None,
+    selection: Selection | None,
 ) -> Source[Images]:
     try:
         content = gzip.decompress(file.read_bytes())
@@ -172,12 +180,11 @@ def _load_subset(
     table = np.loadtxt(io.BytesIO(content), delimiter=",", dtype=np.int64)
     images = Images(table[:, :-1].astype(np.uint8).reshape(-1, *domain.shape), table[:, -1], domain)
     text = f"a SUBSET of MNIST: 5,000 of its training images, {provenance(file)}; set data.root to use all of MNIST"
-    train, test = images.split(SUBSET.holdout, seed)
-    return (
-        finish(train, test, n_train, seed, text)
-        if holdout == "official"
-        else finish(images, share(holdout), n_train, seed, text)
-    )
+    if holdout != "official":
+        return finish(images, share(holdout), n_train, selection, text)
+    neighbours = "add_remove" if selection is None else selection.neighbours
+    train, test = images.split(SUBSET.holdout, SUBSET_KEY, neighbours)
+    return finish(train, test, n_train, selection, text)
 
 
 def _find(published: IdxSet, part: str, root: str | Path | None) -> tuple[bytes, Path]:

@@ -15,6 +15,7 @@ from PIL import Image
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_files import file_name
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.picture_files import PictureFiles
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
@@ -63,7 +64,7 @@ def image_folder(
     levels: int | None = None,
     holdout: float | str | None = 0.2,
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source[Images]:
     """label: folder (root/CLASS/any.png), prefix (root/CLASS_any.png) or none.  Images are resized to image_size.
 
@@ -76,7 +77,7 @@ def image_folder(
     held = share(holdout)
     if holdout is not None and held is None:
         held = found(Path(str(holdout)).expanduser(), domain.classes, label)
-    return files.source(held, domain, n_train, seed, f"images in {root}")
+    return files.source(held, domain, n_train, selection, f"images in {root}")
 
 
 def found(root: Path, classes: Sequence[str], label: str) -> PictureFiles:

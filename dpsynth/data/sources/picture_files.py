@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.images import Images, share_of_images
+from dpsynth.data.selection import Selection, check_rows, check_share, limit_probability, needed
 from dpsynth.data.sources.source import Source
-from dpsynth.errors import ConfigError, DataError
+from dpsynth.errors import DataError
 
 READERS = 4  # files decoded side by side
 NAMED = 5  # unreadable files that a message names
@@ -21,21 +22,49 @@ NAMED = 5  # unreadable files that a message names
 
 @dataclass(frozen=True, eq=False)
 class PictureFiles:
-    """Files of images and the codes of their classes, int64 (n,), or None without classes."""
+    """Files of images and the codes of their classes, int64 (n,), or None without classes.
+
+    coverage: as of `Images`.
+    """
 
     paths: Sequence[Path]
     labels: np.ndarray | None
+    coverage: tuple[str, ...] = ()
 
     def take(self, index: np.ndarray) -> PictureFiles:
         """The files at the positions `index`, int64 (m,)."""
-        return PictureFiles([self.paths[i] for i in index], None if self.labels is None else self.labels[index])
+        labels = None if self.labels is None else self.labels[index]
+        return PictureFiles([self.paths[i] for i in index], labels, self.coverage)
 
-    def split(self, holdout: float, seed: int) -> tuple[PictureFiles, PictureFiles]:
-        """(train, holdout), every file by a draw of its own, as `Images.split`."""
-        if not 0 < holdout < 1:
-            raise ConfigError(f"data.holdout={holdout!r}: must be a share between 0 and 1, or 0 for none")
-        held = np.random.default_rng(seed).random(len(self.paths)) < holdout
-        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
+    def split(self, holdout: float, selection: Selection) -> tuple[PictureFiles, PictureFiles]:
+        """(train, holdout), every file by its bytes and class; as `Images.split`."""
+        check_share(holdout)
+        held = selection.chosen("holdout", self._contents(selection), holdout)
+        told = share_of_images(selection.neighbours)
+        return self._covered(~held, told.format(1 - holdout)), self._covered(held, told.format(holdout))
+
+    def subset(self, rows: int, selection: Selection, declared: int | None) -> PictureFiles:
+        """About `rows` files of a `declared` number (replace_one: exactly so many); as `Images.subset`."""
+        check_rows(rows, "images")
+        if selection.neighbours == "replace_one":
+            return self._covered(selection.fixed("n_train", len(self.paths), rows), f"{rows} images")
+        probability = limit_probability(rows, declared)
+        kept = selection.chosen("n_train", self._contents(selection), probability)
+        return self._covered(kept, f"each image with probability {probability:.4g}")
+
+    def _contents(self, selection: Selection) -> np.ndarray:
+        """(n, 2) uint64 digests of the files' bytes and classes; their names do not count."""
+        if selection.neighbours == "replace_one":  # positions decide, no file is opened
+            return np.zeros((len(self.paths), 2), dtype=np.uint64)
+        codes = np.zeros(len(self.paths), dtype="<i8") if self.labels is None else self.labels.astype("<i8")
+        try:
+            read = (code.tobytes() + path.read_bytes() for path, code in zip(self.paths, codes, strict=True))
+            return selection.digests_of_arrays(read)
+        except OSError as error:
+            raise DataError(f"'{error.filename}' cannot be read: {error.strerror}") from None
+
+    def _covered(self, kept: np.ndarray, told: str) -> PictureFiles:
+        return replace(self.take(np.flatnonzero(kept)), coverage=(*self.coverage, told))
 
     def decoded(self, domain: ImageDomain, square: bool = False) -> Images:
         """All of them in `domain`: turned upright, cut to the middle square if `square`, resized, grey or coloured.
@@ -56,14 +85,14 @@ class PictureFiles:
         if broken:
             more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
             raise DataError(f"not readable as images: {', '.join(broken[:NAMED])}{more}; mend or remove them")
-        return Images(pixels, self.labels, domain)
+        return Images(pixels, self.labels, domain, self.coverage)
 
     def source(
         self,
         holdout: PictureFiles | float | None,
         domain: ImageDomain,
         n_train: int | None,
-        seed: int,
+        selection: Selection | None,
         provenance: str,
         square: bool = False,
     ) -> Source[Images]:
@@ -71,11 +100,11 @@ class PictureFiles:
         if isinstance(holdout, PictureFiles):
             train, held = self, holdout
         else:
-            train, held = self.split(holdout, seed) if holdout else (self, None)
+            train, held = self, None
+            if holdout:
+                train, held = self.split(holdout, needed(selection, f"data.holdout={holdout}"))
         if n_train is not None:
-            if isinstance(n_train, bool) or not isinstance(n_train, int) or n_train < 1:
-                raise ConfigError(f"data.n_train={n_train!r}: must be a positive whole number")
-            train = train.take(np.sort(np.random.default_rng(seed).permutation(len(train.paths))[:n_train]))
+            train = train.subset(n_train, needed(selection, f"data.n_train={n_train}"), domain.rows)
         unseen = None if held is None else held.decoded(domain, square)
         return Source(train.decoded(domain, square), unseen, provenance)
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from dpsynth.data.columns.raw import to_numbers
+from dpsynth.data.columns.numerals import to_numbers
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
 from dpsynth.data.sources.source import Source, declared, finish, share
 from dpsynth.data.table import Policies, Table
@@ -38,7 +39,7 @@ def power(
     invalid: Policies = "clamp",
     holdout: float | None = 0.1,
     n_train: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """The UCI zip or its text file, or the imputed copy; `minute` of the day replaces the time."""
     domain = declared(schema, "power")
@@ -50,7 +51,7 @@ def power(
         raise DataError(f"'{file}' has {len(frame):,} rows, not {ROWS:,}; delete it or set data.path")
     note = "imputed copy: missing minutes were filled in" if "date_time" in frame else "official form"
     table = Table(_with_minute(frame, file), domain, invalid)
-    return finish(table, share(holdout), n_train, seed, f"Power: {provenance(file, note)}")
+    return finish(table, share(holdout), n_train, selection, f"Power: {provenance(file, note)}")
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -67,7 +68,10 @@ def _read(file: Path) -> pd.DataFrame:
 
 def _parse(source: Any, delimiter: str, compression: Any) -> pd.DataFrame:
     times: Any = {"Date": "str", "Time": "str", "date_time": "str"}
-    return pd.read_csv(source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False)
+    exact: Any = {"float_precision": "round_trip"}  # each number as it reads by itself, whatever else is in the column
+    return pd.read_csv(
+        source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False, **exact
+    )
 
 
 def _with_minute(frame: pd.DataFrame, file: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
 from dpsynth.data.sources.source import Source, bounded, declared, finish, share
 from dpsynth.data.table import Policies, Table
@@ -26,7 +27,7 @@ def pums(
     n_train: int | None = None,
     person: str | None = None,
     max_rows_per_person: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """PUMS.csv, from `path` (a file or its folder), the cache or the web.
 
@@ -38,5 +39,5 @@ def pums(
         raise ConfigError(f"data.holdout={holdout!r}: use a share between 0 and 1, or 0 for none")
     file = find(PUMS, path)
     table = Table.read(file, domain, invalid=invalid, person=person)
-    table = bounded(table, person, max_rows_per_person, seed)
-    return finish(table, share(holdout), n_train, seed, f"PUMS: {provenance(file)}")
+    table = bounded(table, person, max_rows_per_person, selection)
+    return finish(table, share(holdout), n_train, selection, f"PUMS: {provenance(file)}")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection, needed
 from dpsynth.data.sources.lookup import PACKAGED
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
@@ -44,14 +43,15 @@ def declared(schema: str | Path | Domain | None, default: str) -> Domain:
     return Domain.from_yaml(packaged if packaged.parent == PACKAGED and packaged.is_file() else Path(name))
 
 
-def bounded(table: Table, person: str | None, max_rows_per_person: int | None, seed: int) -> Table:
+def bounded(table: Table, person: str | None, max_rows_per_person: int | None, selection: Selection | None) -> Table:
     """At most `max_rows_per_person` (default 1) rows of each person; unchanged without a person column."""
     if person is None:
         if max_rows_per_person is not None:
             raise ConfigError("data.max_rows_per_person needs data.person, the column that says whose row it is")
         return table
-    most = 1 if max_rows_per_person is None else max_rows_per_person
-    return table.bound_contributions(person, most, np.random.default_rng([seed, 1]))
+    selection = needed(selection, "data.person")
+    selection.refuse_persons()
+    return table.bound_contributions(person, 1 if max_rows_per_person is None else max_rows_per_person, selection.key)
 
 
 def share(holdout: Any) -> float | None:
@@ -64,11 +64,20 @@ def share(holdout: Any) -> float | None:
         return None
 
 
-def finish(rows: Rows, holdout: Rows | float | None, n_train: int | None, seed: int, provenance: str) -> Source[Rows]:
-    """Split off the holdout (a share; 0 or None for none) and limit the training rows."""
+def finish(
+    rows: Rows, holdout: Rows | float | None, n_train: int | None, selection: Selection | None, provenance: str
+) -> Source[Rows]:
+    """Split off the holdout (a share; 0 or None for none) and limit the training rows, as `selection` says.
+
+    Raises `ConfigError` when there is something to select and no `selection`.
+    """
     held: Any = holdout
     if not isinstance(holdout, Table | Images):
-        rows, held = rows.split(holdout, seed) if holdout else (rows, None)
+        held = None
+        if holdout:
+            chosen = needed(selection, f"data.holdout={holdout}")
+            rows, held = rows.split(holdout, chosen.key, chosen.neighbours)
     if n_train is not None:
-        rows = rows.subset(n_train, seed)
+        chosen = needed(selection, f"data.n_train={n_train}")
+        rows = rows.subset(n_train, chosen.key, chosen.neighbours)
     return Source(rows, held, provenance)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dpsynth.data import tabular_files
 from dpsynth.data.domain import Domain
+from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import provenance
 from dpsynth.data.sources.source import Source, bounded, declared, finish, share
 from dpsynth.data.table import Policies, Table
@@ -25,7 +26,7 @@ def csv(
     person: str | None = None,
     max_rows_per_person: int | None = None,
     delimiter: str = ",",
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """One or several CSV files, a folder or a glob; the holdout is a share of the rows or another file.
 
@@ -37,15 +38,15 @@ def csv(
         raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     domain = declared(schema, "")
     table = Table.read(path, domain, invalid=invalid, delimiter=delimiter, person=person)
-    table = bounded(table, person, max_rows_per_person, seed)
+    table = bounded(table, person, max_rows_per_person, selection)
     text = "; ".join(provenance(file) for file in tabular_files.find(path))
     fraction = share(holdout)
     if holdout is None or fraction is not None:
-        return finish(table, fraction, n_train, seed, text)
+        return finish(table, fraction, n_train, selection, text)
     held = Table.read(holdout, domain, invalid=invalid, delimiter=delimiter, person=person)
-    held = bounded(held, person, max_rows_per_person, seed)
+    held = bounded(held, person, max_rows_per_person, selection)
     text += "; holdout " + "; ".join(provenance(file) for file in tabular_files.find(holdout))
-    return finish(table, held, n_train, seed, text)
+    return finish(table, held, n_train, selection, text)
 
 
 def parquet(
@@ -56,7 +57,7 @@ def parquet(
     n_train: int | None = None,
     person: str | None = None,
     max_rows_per_person: int | None = None,
-    seed: int = 0,
+    selection: Selection | None = None,
 ) -> Source:
     """As `csv`, for Parquet files."""
-    return csv(path, schema, invalid, holdout, n_train, person, max_rows_per_person, seed=seed)
+    return csv(path, schema, invalid, holdout, n_train, person, max_rows_per_person, selection=selection)
