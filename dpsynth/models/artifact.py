@@ -58,8 +58,8 @@ def load(folder: str | Path) -> Fitted:
     """The model saved in `folder`: a run folder or its `release/`.
 
     Raises `ArtifactError` when it is missing, unfinished, damaged, of an unknown format, or names unknown classes. All
-    that can be told from the files is checked before anything is built, and it is built, and tried with one draw, under a
-    limit on memory.
+    that can be told from the files is checked before anything is built, and it is built, and tried with one draw, under
+    a limit on memory.
     """
     release = find_release(folder)
     path = plain(release, "model.json", LARGEST_TEXT)

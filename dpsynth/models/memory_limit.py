@@ -18,8 +18,8 @@ LEAST = 2**30  # bytes: threads and libraries that are loaded on the way reserve
 def limited(more: int) -> Iterator[None]:
     """Let the address space of the process grow by at most `more` bytes, 1 GiB at least, inside the block.
 
-    An allocation beyond that raises `MemoryError`, or `RuntimeError` from torch. Only Linux keeps such a limit; elsewhere
-    the block runs without one. Other threads of the process share the limit while the block runs.
+    An allocation beyond that raises `MemoryError`, or `RuntimeError` from torch. Only Linux keeps such a limit;
+    elsewhere the block runs without one. Other threads of the process share the limit while the block runs.
     """
     if not sys.platform.startswith("linux"):
         yield

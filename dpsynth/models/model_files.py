@@ -23,7 +23,8 @@ LARGEST_TENSORS = 2**36  # bytes of model.safetensors
 
 
 def plain(folder: Path, name: str, largest: int) -> Path:
-    """The file `name` of `folder`. Raises `ArtifactError` unless it is a plain file inside, of at most `largest` bytes."""
+    """The file `name` of `folder`. Raises `ArtifactError` unless it is a plain file inside, of at most `largest`
+    bytes."""
     path = folder / name
     try:
         found = path.stat()
@@ -60,7 +61,8 @@ def read_json(path: Path, infinite: bool = False) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file. Raises `ArtifactError` when it is damaged or holds a number that is not finite."""
+    """The tensors of a safetensors file. Raises `ArtifactError` when it is damaged or holds a number that is not
+    finite."""
     try:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
@@ -72,7 +74,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def verify(folder: Path, checksums: Any, names: Mapping[str, int]) -> None:
-    """Compare the files `names` of `folder` with their checksums. Raises `ArtifactError` naming the file that differs."""
+    """Compare the files `names` of `folder` with their checksums. Raises `ArtifactError` naming the file that
+    differs."""
     if not isinstance(checksums, dict) or set(checksums) != set(names):
         raise ArtifactError(f"{folder / 'model.json'}: must give checksums of {', '.join(names)}; copy it again")
     for name, largest in names.items():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import dpsynth
 from dpsynth.data import ImageDomain, Images
-from dpsynth.errors import ArtifactError, DpsynthError
+from dpsynth.errors import ArtifactError
 from dpsynth.models import AIM, DPVI, MAF, MERF, NAPSU, PE, DataLens, Independent, PixelMAF, PrivBayes
 
 IMAGES = ImageDomain(8, 8, classes=("disk", "bar"), rows=60)
