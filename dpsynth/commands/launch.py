@@ -58,8 +58,9 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
 
 
 def tell(error: BaseException) -> None:
-    """Print the one line of a mistake."""
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    """Print the one line of a mistake, or of each of several."""
+    for line in getattr(error, "lines", None) or [one_line(error)]:
+        print(f"error: {line}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:

@@ -112,6 +112,14 @@ class RunFolder:
             self.path.rmdir()
 
 
+def free_name(wanted: Path) -> Path:
+    """`wanted`, or the first of `wanted-2`, `wanted-3`, ... that does not exist; the suffix stays at the end."""
+    for candidate in _names(wanted.with_suffix("")):
+        if not (path := candidate.with_name(candidate.name + wanted.suffix)).exists():
+            return path
+    raise AssertionError("unreachable: there is always another number")
+
+
 def _names(wanted: Path):
     yield wanted
     number = 2

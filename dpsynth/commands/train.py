@@ -1,5 +1,6 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from rich.console import Console
 
 from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, rows_of_person, rows_to_fit
+from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
+from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
@@ -62,8 +64,9 @@ def train(config: DictConfig) -> None:
     rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
     if isinstance(rows, EncodedFiles):
         rows.verify()  # a refusal that depends on private rows comes before any budget is spent
+    report = intake_of(rows)
     if options.trainer.private_console:
-        console.print(*files, sep="\n", markup=False, highlight=False, soft_wrap=True)
+        console.print(*files, *told_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
     if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
         plan = recipe.plan_for(rows, budget, options.privacy.shares())
     streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
@@ -76,6 +79,7 @@ def train(config: DictConfig) -> None:
             console.print(f"{wanted} holds another run, so this one goes to {run.path}", markup=False, highlight=False)
         kept_options.write(run, kept, chosen())
         run.keep_key(selection.key)
+    write_text(run.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     (run.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
 
     checkpoint = Checkpoint(run.checkpoint)

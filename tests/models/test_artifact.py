@@ -61,7 +61,7 @@ def test_a_failed_save_leaves_nothing(fitted, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(artifact, "_sha256", full)
+    monkeypatch.setattr(artifact, "sha256", full)
     with pytest.raises(OSError, match="No space"):
         fitted.save(tmp_path / "release")
     assert list(tmp_path.iterdir()) == []

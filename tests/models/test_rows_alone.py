@@ -26,6 +26,8 @@ from dpsynth.models.merf import MERF
 from dpsynth.models.teacher_space import Space
 from dpsynth.models.vector_view import VectorView
 from dpsynth.networks.oriented_gradients import oriented_gradients
+from dpsynth.privacy.class_scatter import ClassScatter
+from dpsynth.privacy.mean_embedding import MeanEmbedding
 
 BLOCK = 64  # rows that maps take at once here
 MOST = 2 * BLOCK + 10  # rows together
@@ -176,6 +178,22 @@ def test_a_row_is_the_same_in_any_company(name, seed, others, place, count, kind
     assert alone.dtype == beside.dtype
     assert beside.shape == (others + 1, *alone.shape[1:])
     assert alone[0].tobytes() == beside[at].tobytes()
+
+
+@pytest.mark.parametrize("release", [MeanEmbedding("sum", 2, 37, 1.0), ClassScatter("scatter", 2, 37, 0.5, 1.0)])
+@given(seed=st.integers(0, 2**32), others=st.integers(0, 200), place=st.floats(0, 1), count=st.sampled_from([1, 2]))
+@settings(max_examples=20, deadline=None)
+def test_a_row_is_scaled_the_same_in_any_company(release, seed, others, place, count):
+    """The cells of a class with one row hold what that row adds."""
+    rows = torch.randn(others + 1, 37, generator=generator(seed))
+    at = round(place * others)
+    labels = torch.ones(others + 1, dtype=torch.int64)
+    labels[at] = 0
+    with threads(1):
+        alone = release.exact([(rows[at : at + 1], labels[at : at + 1])])
+    with threads(count):
+        beside = release.exact([(rows, labels)])
+    assert torch.equal(alone[0], beside[0])
 
 
 @pytest.mark.parametrize("name", maps())

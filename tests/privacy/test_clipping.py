@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dpsynth.models.image_judge import ImageJudge
 from dpsynth.privacy import clipping
 from dpsynth.privacy.clipping import SUM_SLACK
-from dpsynth.privacy.gradients import clipped_gradients
+from dpsynth.privacy.gradients import Mode, clipped_gradients
 
 INPUTS, OUTPUTS = 30, 20
 KINDS = ["alike", "alternating", "repeating scales", "halves", "tiny and large"]
@@ -43,7 +43,7 @@ def adversarial(kind: str, rows: int) -> tuple[Tensor, Tensor]:
 
 
 def moves(
-    module: nn.Module, batch: tuple[Tensor, ...], clip: float, size: int | None = None, mode: str = "fused"
+    module: nn.Module, batch: tuple[Tensor, ...], clip: float, size: int | None = None, mode: Mode = "fused"
 ) -> float:
     """The largest distance between the sums of the batch and without its first, a middle or its last row, over C."""
     engine, rows = clipped_gradients(mode, module, clip, size), len(batch[0])
