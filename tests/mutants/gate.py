@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import Mutant, contract, guard
+from .mutant import Mutant, guard
 
 LEDGER = "dpsynth/privacy/ledger.py"
 RANDOM = "dpsynth/privacy/random.py"

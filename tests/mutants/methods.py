@@ -166,7 +166,7 @@ METHODS = (
     Mutant(
         "maf: the flow is brought to agree with exact pairs", "B35", "dpsynth/models/maf.py",
         "                twos,\n                plan.two_way.sigma if plan.two_way else 1.0,",
-        "                exact_counts(coarsening(encoded.codes), coarsening.pairs, coarsening.sizes) if twos else twos,\n"
+        "                exact_counts(coarsening(encoded.codes), coarsening.pairs, coarsening.sizes),\n"
         "                plan.two_way.sigma if plan.two_way else 1.0,",
         contract("replay", "maf"),
     ),

@@ -203,7 +203,7 @@ SENSITIVITIES = (
         "no decay along a tree", "B17", TREE,
         "return math.ceil(self.scale * math.log(2))",
         "return 0",
-        guard("privacy/test_bins.py", "test_privtree_is_private_as_a_whole"),
+        guard("privacy/test_largest_moves.py", "test_the_depth_of_a_tree_does_not_enter_its_price"),
     ),
     Mutant(
         "two thirds of a tree's noise", "B44", TREE,
@@ -234,8 +234,8 @@ SENSITIVITIES = (
         "associations of a replaced row as if of an added one", "B16", SCORES,
         "return 4.0 if rows is None else 3.0 + 2.0 / max(2, rows)",
         "return 2.0",
-        guard("privacy/test_scores.py", "test_association_keeps_to_its_sensitivity",
-              "test_association_on_all_tables_of_few_rows"),
+        guard("privacy/test_largest_moves.py",
+              "test_a_replaced_row_moves_an_association_further_than_an_added_one_can"),
     ),
     Mutant(
         "misfits of a replaced row as if of an added one", "B16", SCORES,

@@ -20,6 +20,7 @@ from dpsynth.privacy import (
     Streams,
 )
 from dpsynth.privacy.bounds import PrivateBounds
+from dpsynth.privacy.budget import cells_changed
 from dpsynth.privacy.categories import PrivateCategories
 from dpsynth.privacy.class_histograms import ClassHistograms
 from dpsynth.privacy.class_scatter import ClassScatter
@@ -32,6 +33,7 @@ from dpsynth.privacy.nearest_votes import NearestVotes, Points
 from dpsynth.privacy.privtree import PrivTree
 from dpsynth.privacy.quantiles import PrivateQuantiles
 from dpsynth.privacy.replay import Recorder
+from dpsynth.privacy.scores import association, association_sensitivity
 from dpsynth.privacy.votes import Votes
 
 RELATIONS = ("add_remove", "replace_one")
@@ -160,7 +162,8 @@ def test_every_mechanism_is_moved():
 def test_the_largest_move_is_the_sensitivity(kind, relation):
     row, other = CASES[kind][2:]
     if relation == "replace_one" and other is None:
-        assert kind is RowCount and RowCount.planned(Budget(1.0, 1e-5, relation), 0.1) is None
+        assert kind is RowCount
+        assert RowCount.planned(Budget(1.0, 1e-5, relation), 0.1) is None
         return
     second = [other] if relation == "replace_one" or kind in ALWAYS_REPLACED else []
     mechanism, query = asked(kind, relation, [row])
@@ -169,4 +172,32 @@ def test_the_largest_move_is_the_sensitivity(kind, relation):
     largest = moved(query, changed, mechanism.norm) * slack
     assert mechanism.sensitivity >= largest * (1 - 1e-4)
     assert mechanism.sensitivity == pytest.approx(largest, rel=1e-3)
-    assert math.isfinite(largest) and largest > 0
+    assert 0 < largest < math.inf
+
+
+def test_a_replaced_row_moves_an_association_further_than_an_added_one_can():
+    """A row that stood alone takes a place where the others never stand."""
+    before = np.array([[0, 251, 40], [0, 35, 0], [1, 0, 0]])
+    after = before + np.array([[0, 0, 0], [0, 0, 1], [-1, 0, 0]])
+    change = abs(association(before) - association(after))
+    assert 2.7 < change <= association_sensitivity("replace_one", int(before.sum()))
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 4.0])
+def test_the_depth_of_a_tree_does_not_enter_its_price(relation, epsilon):
+    """A row changes the scores along its path: the log ratio of all decisions there, for paths of any length."""
+    tree = PrivTree(name="tree", neighbours=relation, epsilon=epsilon, bins=1000)
+    p = math.exp(-1 / tree.scale)
+
+    def splits(count, depth):
+        score = max(-tree.decay, count - depth * tree.decay)
+        return p ** (1 - score) / (1 + p) if score <= 1 else 1 - p**score / (1 + p)
+
+    worst = 0.0
+    for count in [*range(20), *(k * tree.decay + j for k in range(1, 12) for j in range(3))]:
+        ratios = [math.log(splits(count + 1, depth) / splits(count, depth)) for depth in range(40)]
+        leaves = [math.log((1 - splits(count, depth)) / (1 - splits(count + 1, depth))) for depth in range(40)]
+        worst = max(worst, *(abs(sum(ratios[:depth]) - leaves[depth]) for depth in range(40)), sum(ratios))
+    assert worst <= epsilon / cells_changed(relation) + 1e-9
+    assert worst > 0.3 * epsilon / cells_changed(relation)

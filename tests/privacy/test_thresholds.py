@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpsynth.privacy import Budget, Ledger, Plan, Streams
+from dpsynth.privacy import Budget, Ledger, Plan
 from dpsynth.privacy.bounds import PrivateBounds
 from dpsynth.privacy.categories import PrivateCategories
 from dpsynth.privacy.replay import audit

@@ -44,7 +44,7 @@ def test_the_meter_finds_noise_that_comes_back_in_another_step():
         if passes:
             meter.check(plan)
         else:
-            with pytest.raises(AuditError, match="comes back|was used again"):
+            with pytest.raises(AuditError, match=r"comes back|was used again"):
                 meter.check(plan)
 
 
