@@ -152,6 +152,7 @@ GRADIENTS = (
         "the image classifier sums in float32", "B47", "dpsynth/models/image_judge.py",
         "        judge.double()\n",
         "",
-        guard("privacy/test_clipping.py", "test_the_image_classifier_sums_in_float64"),
+        guard("privacy/test_clipped_sums.py",
+              "test_the_image_classifier_is_trained_in_float64_and_kept_in_float32"),
     ),
 )  # fmt: skip

@@ -39,9 +39,9 @@ METHODS = (
         contract("replay", "mst"),
     ),
     Mutant(
-        "mst: one choice is charged for all edges", "B34", MST,
-        "releases=edges,",
-        "releases=1,",
+        "mst: one pair is charged for all edges", "B34", MST,
+        "pairs = _marginals(TWOS, edges, noise",
+        "pairs = _marginals(TWOS, 1, noise",
         contract("spends", "mst"),
     ),
     Mutant(

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from dpsynth.models.image_judge import ImageJudge, JudgeTraining
+from dpsynth.privacy import Budget, Ledger, Plan, Streams
 from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.random import PrivacyStream
 
 
 class Loss(nn.Module):
@@ -30,3 +33,18 @@ def test_the_sum_is_that_of_the_definition(mode, norm):
         total += gradient * min(1.0, norm / gradient.norm().item())
     found = torch.cat([part.flatten() for part in clipped_gradients(mode, module, norm).clipped_sum(rows)])
     torch.testing.assert_close(found.float(), total, rtol=1e-4, atol=1e-5 * total.abs().max().item())
+
+
+def test_the_image_classifier_is_trained_in_float64_and_kept_in_float32():
+    budget, judge, seen = Budget(1.0, 1e-5), ImageJudge((1, 8, 8), 3), []
+
+    class Watched(PrivacyStream):
+        def release(self, mechanism, query, step):
+            seen.append((judge.linear.weight.dtype, query.dtype))
+            return super().release(mechanism, query, step)
+
+    training = JudgeTraining.planned(budget, 0.5, 3, 0.3, 0.5)
+    ledger = Ledger(Plan(budget, (training.sgd,)), Streams(0, privacy=Watched(bytes(32), secure=False)))
+    training.fit(judge, [torch.rand(6, 1, 8, 8)], torch.arange(6) % 3, 6, ledger)
+    assert seen == [(torch.float64, torch.float64)] * 3
+    assert judge.linear.weight.dtype == torch.float32
