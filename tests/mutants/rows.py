@@ -49,6 +49,12 @@ ROWS = (
         "images are split by position", "B41", "dpsynth/data/images.py",
         'held = selection.chosen("holdout", self._contents(selection), holdout)',
         'held = selection.chosen("holdout", np.arange(2 * len(self), dtype=np.uint64).reshape(-1, 2), holdout)',
+        guard("data/test_image_parts.py", "test_an_image_removed_moves_no_other"),
+    ),
+    Mutant(
+        "pictures in a folder are split by position", "B41", "dpsynth/data/sources/picture_files.py",
+        'held = selection.chosen("holdout", self._contents(selection), holdout)',
+        'held = selection.chosen("holdout", np.arange(2 * len(self.paths), dtype=np.uint64).reshape(-1, 2), holdout)',
         PICTURE,
     ),
     Mutant(
