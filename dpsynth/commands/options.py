@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
 from dpsynth.models.synthesizer import Shares, Synthesizer
@@ -88,9 +89,22 @@ class EvaluateOptions:
     holdout: str | None = None
     synthetic: list[str] | str | None = None
     schema: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    header: bool = True
+    comment: str | None = None
+    skip_rows: int = 0
+    ignore: list[str] = field(default_factory=list)
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
+
+    def dialect(self) -> CsvDialect:
+        """How the CSV files are written."""
+        return CsvDialect(
+            self.delimiter, self.encoding, self.quote, self.header, self.comment, self.skip_rows, tuple(self.ignore)
+        )
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

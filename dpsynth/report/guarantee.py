@@ -115,7 +115,10 @@ def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str
         facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
         return _MECHANISMS.get(kind, kind or "not said"), facts
     if "epsilon of a choice" in detail:
-        return "exponential mechanism (a noisy choice)", f"epsilon {small(detail['epsilon of a choice'])} for each choice"
+        return (
+            "exponential mechanism (a noisy choice)",
+            f"epsilon {small(detail['epsilon of a choice'])} for each choice",
+        )
     if "mu" in detail:
         return "several releases within a budget of Gaussian DP", f"mu {small(detail['mu'])} in all"
     if "sigma" in detail:
