@@ -153,8 +153,8 @@ def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
 
 def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect) -> Table:
     """A real table that is judged as its file is, whatever its values."""
-    frame = tabular_files.read(path, dialect, domain.names)
-    tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'")
+    frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
+    tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'", aside=domain.set_aside)
     if not len(frame):
         raise DataError(f"'{path}': a header but no rows")
     return Table.as_it_stands(frame, domain)
@@ -214,9 +214,10 @@ def _read(
 
 def _frames(files: list[Path], domain: Domain, dialect: CsvDialect) -> tuple[pd.DataFrame, ...]:
     """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
-    frames = [tabular_files.read(file, dialect, domain.names) for file in files]
+    names = [column.name for column in domain.written]
+    frames = [tabular_files.read(file, dialect, names) for file in files]
     for file, frame in zip(files, frames, strict=True):
-        tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{file}'")
+        tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{file}'", aside=domain.set_aside)
         if not len(frame):
             raise DataError(f"'{file}': a header but no rows")
     return tuple(frame.loc[:, list(domain.names)] for frame in frames)

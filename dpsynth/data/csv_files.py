@@ -282,7 +282,7 @@ def check_header(file: Path, header: Sequence[str]) -> None:
 @contextmanager
 def _opened(file: Path, dialect: CsvDialect) -> Iterator[IO[bytes]]:
     """The bytes of the file, uncompressed and without comment lines."""
-    with _uncompressed(file) as stream:
+    with uncompressed(file) as stream:
         if dialect.comment is None:
             yield stream
         else:
@@ -290,7 +290,7 @@ def _opened(file: Path, dialect: CsvDialect) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _uncompressed(file: Path) -> Iterator[Any]:
+def uncompressed(file: Path) -> Iterator[Any]:
     suffix = file.suffix.lower()
     if suffix == ".xz":
         with lzma.open(file) as stream:

@@ -62,7 +62,7 @@ class Table:
         words = policies(invalid)
         if unreadable not in UNREADABLE:
             raise ConfigError(f"unreadable={unreadable!r} is not understood; use {' or '.join(UNREADABLE)}")
-        tabular_files.match(frame, domain.names, person)
+        tabular_files.match(frame, domain.names, person, aside=domain.set_aside)
         self.domain = domain
         readings = {c.name: c.read(series_of(frame, c.name), domain.missing_values) for c in domain}
         refused = [
@@ -121,9 +121,9 @@ class Table:
         domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
         policies(invalid)
         written = dialect_of(dialect)
-        frame = tabular_files.read(path, written, domain.names)
+        frame = tabular_files.read(path, written, [column.name for column in domain.written])
         where = f"'{path}'" if isinstance(path, (str, Path)) else "the files"
-        tabular_files.match(frame, domain.names, person, written.delimiter, where)
+        tabular_files.match(frame, domain.names, person, written.delimiter, where, domain.set_aside)
         if not len(frame):
             raise DataError(f"{where}: a header but no rows")
         for column in domain:
@@ -161,19 +161,27 @@ class Table:
 
     def to_csv(self, path: str | Path) -> Path:
         """UTF-8 CSV with a header; dates in the declared format."""
-        texts = pd.DataFrame({c.name: c.text(series_of(self.frame, c.name)) for c in self.domain})
-        tokens = self.domain.missing_values
-        empty = "" if "" in tokens or not tokens else tokens[0]
+        frame = self.written
+        texts = pd.DataFrame({c.name: c.text(series_of(frame, c.name)) for c in self.domain.written})
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
-            path, lambda aside: texts.to_csv(aside, index=False, na_rep=empty, compression=compression)
+            path, lambda aside: texts.to_csv(aside, index=False, na_rep="", compression=compression)
         )
 
     def to_parquet(self, path: str | Path) -> Path:
         """Parquet, zstd-compressed."""
         return tabular_files.write_whole(
-            path, lambda aside: self.frame.to_parquet(aside, index=False, compression="zstd")
+            path, lambda aside: self.written.to_parquet(aside, index=False, compression="zstd")
         )
+
+    @property
+    def written(self) -> pd.DataFrame:
+        """The rows as they are written: with fresh identifiers, where the schema has some."""
+        if not self.domain.identifiers:
+            return self.frame
+        fresh = {column.name: column.fresh(len(self)) for _, column in self.domain.identifiers}
+        names = [column.name for column in self.domain.written]
+        return pd.DataFrame({name: fresh[name] if name in fresh else self.frame[name] for name in names})
 
     def head(self, rows: int) -> Table:
         """The first rows."""

@@ -150,10 +150,14 @@ def match(
     person: str | None = None,
     delimiter: str = ",",
     where: str = "table",
+    aside: Sequence[str] = (),
 ) -> None:
-    """`DataError` unless the frame has exactly the declared columns (and the person column)."""
+    """`DataError` unless the frame has exactly the declared columns (and the person column).
+
+    aside: columns that it may have, too: identifiers.
+    """
     absent = [name for name in (*names, *((person,) if person else ())) if name not in frame.columns]
-    extra = [str(name) for name in frame.columns if name not in names and name != person]
+    extra = [str(name) for name in frame.columns if name not in names and name != person and name not in aside]
     if absent:
         hint = ""
         if len(frame.columns) == 1:

@@ -50,8 +50,11 @@ def encode_files(
 
     def blocks() -> Iterator[np.ndarray]:
         seen = 0
-        for frame in tabular_files.frames(path, rows, written, domain.names):
-            tabular_files.match(frame, domain.names, delimiter=written.delimiter, where="the files")
+        names = [column.name for column in domain.written]
+        for frame in tabular_files.frames(path, rows, written, names):
+            tabular_files.match(
+                frame, domain.names, delimiter=written.delimiter, where="the files", aside=domain.set_aside
+            )
             table = Table(frame, domain, invalid, unreadable=unreadable, first_row=seen + 1)
             for name, column in table.intake.items():
                 intake[name] = intake[name] + column if name in intake else column
