@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.commands import kept_options
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.options import EvaluateOptions
 from dpsynth.commands.run_folder import RunFolder
@@ -98,7 +99,7 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
     selection = Selection(run.kept_key(), kept["privacy"]["neighbours"])
-    source: Any = opened(kept["data"], kept.get("columns"), selection)
+    source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
     out = Path(options.out) if options.out else run.private
     return Candidate(
         train=source.train.redeclare(fitted.domain),

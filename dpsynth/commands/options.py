@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dpsynth.commands.command_line import texts
 from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
@@ -51,7 +52,7 @@ class TrainOptions:
     data: dict[str, Any]
     privacy: PrivacyOptions
     trainer: TrainerSettings
-    columns: list[str] | None = None
+    columns: list[str] | str | None = None
     seed: int = 0
     n: int | None = None
     run: str | None = None
@@ -74,7 +75,7 @@ class GenerateOptions:
     seed: int | None = None
     out: str | None = None
     format: str | None = None
-    where: dict[str, Any] | None = None
+    where: dict[str, Any] | str | None = None
     overwrite: bool = False
 
 
@@ -95,7 +96,7 @@ class EvaluateOptions:
     header: bool = True
     comment: str | None = None
     skip_rows: int = 0
-    ignore: list[str] = field(default_factory=list)
+    ignore: list[str] | str = field(default_factory=list)
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
@@ -103,7 +104,13 @@ class EvaluateOptions:
     def dialect(self) -> CsvDialect:
         """How the CSV files are written."""
         return CsvDialect(
-            self.delimiter, self.encoding, self.quote, self.header, self.comment, self.skip_rows, tuple(self.ignore)
+            self.delimiter,
+            self.encoding,
+            self.quote,
+            self.header,
+            self.comment,
+            self.skip_rows,
+            tuple(texts(self.ignore, "ignore") or ()),
         )
 
 
