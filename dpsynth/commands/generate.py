@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from dpsynth.commands.command_line import mapping
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
 from dpsynth.data import datalens_files, pe_files
@@ -36,7 +37,7 @@ def generate(config: DictConfig) -> None:
     if out.exists() and not options.overwrite:
         raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
-    rows = fitted.sample(options.n, seed=options.seed, where=options.where)
+    rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
     if options.format is None or isinstance(rows, Table):
         rows.write(out)
     elif options.format == pe_files.FORM:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dpsynth.commands.command_line import texts
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
 from dpsynth.models.synthesizer import Shares, Synthesizer
@@ -51,7 +53,7 @@ class TrainOptions:
     data: dict[str, Any]
     privacy: PrivacyOptions
     trainer: TrainerSettings
-    columns: list[str] | None = None
+    columns: list[str] | str | None = None
     seed: int = 0
     n: int | None = None
     run: str | None = None
@@ -79,7 +81,7 @@ class GenerateOptions:
     seed: int | None = None
     out: str | None = None
     format: str | None = None
-    where: dict[str, Any] | None = None
+    where: dict[str, Any] | str | None = None
     overwrite: bool = False
 
 
@@ -94,9 +96,28 @@ class EvaluateOptions:
     holdout: str | None = None
     synthetic: list[str] | str | None = None
     schema: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    header: bool = True
+    comment: str | None = None
+    skip_rows: int = 0
+    ignore: list[str] | str = field(default_factory=list)
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
+
+    def dialect(self) -> CsvDialect:
+        """How the CSV files are written."""
+        return CsvDialect(
+            self.delimiter,
+            self.encoding,
+            self.quote,
+            self.header,
+            self.comment,
+            self.skip_rows,
+            tuple(texts(self.ignore, "ignore") or ()),
+        )
 
 
 @dataclass(frozen=True)

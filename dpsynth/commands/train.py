@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
 from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import launch
@@ -50,8 +51,9 @@ def train(config: DictConfig) -> None:
     options = typed(TrainOptions, kept)
     recipe = options.recipe()
     neighbours = options.privacy.neighbours
-    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
-    domain = declared_domain(options.data, options.columns, neighbours)
+    data, columns = data_options(options.data), texts(options.columns, "columns")
+    budget = options.privacy.budget(rows_of_person(data, neighbours))
+    domain = declared_domain(data, columns, neighbours)
     plan = recipe.plan(domain, budget, options.privacy.shares())
     print_plan(plan, domain, console)
     if options.privacy.dry_run:
@@ -61,7 +63,7 @@ def train(config: DictConfig) -> None:
     key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
     selection = Selection(shared_key(key), budget.neighbours)
     files: list[str] = []
-    rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
+    rows = rows_to_fit(data, columns, domain, selection, files.append)
     if isinstance(rows, EncodedFiles):
         rows.verify()  # a refusal that depends on private rows comes before any budget is spent
     report = intake_of(rows)
