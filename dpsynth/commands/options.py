@@ -57,6 +57,12 @@ class TrainOptions:
     overwrite: bool = False
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("n", "seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
+
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
         if "_target_" not in self.model:
