@@ -8,6 +8,7 @@ from dpsynth.data import sources
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
+from dpsynth.data.intake import ColumnIntake
 from dpsynth.data.selection import Selection, check_rows, limit_probability
 from dpsynth.data.sources.source import Source, declared
 from dpsynth.data.table import Table
@@ -95,6 +96,21 @@ def rows_to_fit(
         tell(f"Data, read from {source.provenance}")
     rows: Any = source.train  # of the kind that `domain` describes
     return rows if rows.domain == domain else rows.redeclare(domain)
+
+
+def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
+    """What reading did to the training rows: counts for every column, private; for `private/intake.json`."""
+    if not isinstance(rows, Table):
+        return {}
+    return {
+        "columns": [column.to_dict() for column in rows.intake.values()],
+        "rows without a person, left out": rows.nameless,
+    }
+
+
+def told_of(report: Mapping[str, Any]) -> list[str]:
+    """The lines on values that were changed, for the terminal of the data's own steward."""
+    return [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
 
 
 def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:

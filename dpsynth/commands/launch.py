@@ -95,9 +95,10 @@ def _scratch() -> Iterator[Path]:
 
 
 def tell(error: BaseException) -> None:
-    """Print the one line of a mistake."""
-    with suppress(OSError):
-        print(f"error: {one_line(error)}", file=sys.stderr)
+    """Print the one line of a mistake, or of each of several."""
+    with suppress(OSError):  # the terminal may be gone
+        for line in getattr(error, "lines", None) or [one_line(error)]:
+            print(f"error: {line}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The options of the three commands as typed records: a key that nobody reads cannot be given.
+"""The options of the four commands as typed records: a key that nobody reads cannot be given.
 
 Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
 """
@@ -19,6 +19,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
 
 Record = TypeVar("Record")
+ATTACKS = ("white_box", "release_only")
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,14 @@ class TrainOptions:
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
-        if "_target_" not in self.model:
-            raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
-        return registry.build(self.model, Synthesizer, "model")
+        return recipe_of(self.model)
+
+
+def recipe_of(model: Mapping[str, Any]) -> Synthesizer:
+    """The synthesizer that a file of configs/model describes."""
+    if "_target_" not in model:
+        raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
+    return registry.build(model, Synthesizer, "model")
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,39 @@ class EvaluateOptions:
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """configs/audit.yaml"""
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    privacy: PrivacyOptions
+    all: bool = False
+    attacks: list[str] = field(default_factory=lambda: ["white_box", "release_only"])
+    rows: int | None = None
+    runs: int = 20_000
+    minutes: float = 2.0
+    confidence: float = 0.95
+    processes: int = 2
+    small: bool = True
+    seed: int | None = None
+    progress: str = "auto"
+    out: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for attack in self.attacks:
+            if attack not in ATTACKS:
+                raise ConfigError(f"attacks={attack}: choose from {', '.join(ATTACKS)}")
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(f"confidence={self.confidence}: must be at least 0.5 and below 1")
+        for name in ("runs", "minutes", "processes"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be above 0")
+        if self.rows is not None and self.rows < 1:
+            raise ConfigError(f"rows={self.rows}: must be at least 1")
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

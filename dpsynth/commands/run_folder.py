@@ -273,6 +273,14 @@ def _own(name: str) -> bool:
     return name in ("release", "private", LOCK) or _part(name)
 
 
+def free_name(wanted: Path) -> Path:
+    """`wanted`, or the first of `wanted-2`, `wanted-3`, ... that does not exist; the suffix stays at the end."""
+    for candidate in _names(wanted.with_suffix("")):
+        if not (path := candidate.with_name(candidate.name + wanted.suffix)).exists():
+            return path
+    raise AssertionError("unreachable: there is always another number")
+
+
 def _names(wanted: Path) -> Iterator[Path]:
     yield wanted
     number = 2

@@ -1,5 +1,6 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
+import json
 import signal
 import sys
 import time
@@ -14,7 +15,8 @@ from rich.console import Console
 
 from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.declaration import declared_domain, rows_of_person, rows_to_fit
+from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
+from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
@@ -64,8 +66,9 @@ def train(config: DictConfig) -> None:
         rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
         if isinstance(rows, EncodedFiles):
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
+        report = intake_of(rows)
         if options.trainer.private_console:
-            console.print(*files, sep="\n", markup=False, highlight=False, soft_wrap=True)
+            console.print(*files, *told_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
         if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
             plan = recipe.plan_for(rows, budget, options.privacy.shares())
         streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
@@ -77,6 +80,7 @@ def train(config: DictConfig) -> None:
             def fill(new: RunFolder) -> None:
                 kept_options.write(new, kept, names)
                 new.keep_key(selection.key)
+                write_text(new.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
                 (new.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
 
             run, lock = RunFolder.claim(wanted, fill)

@@ -13,7 +13,17 @@ import pandas as pd
 
 from dpsynth.data.columns import MISSING_VALUES, Column
 from dpsynth.data.constraints import Constraint, repair, satisfied
-from dpsynth.data.schema import TOP_KEYS, check_keys, column_from, dump_yaml, parse_yaml, spec_of, whole
+from dpsynth.data.schema import (
+    NOTATION,
+    TOP_KEYS,
+    check_keys,
+    column_from,
+    dump_yaml,
+    notation_from,
+    parse_yaml,
+    spec_of,
+    whole,
+)
 from dpsynth.errors import SchemaError
 
 
@@ -138,7 +148,9 @@ class Domain:
                 fields[key] = tuple(str(item) for item in content[key])
         if content.get("rows") is not None:
             fields["rows"] = whole(content["rows"], f"{where}, rows")
-        return cls(tuple(column_from(str(name), spec) for name, spec in columns.items()), **fields)
+        notation = {key: content[key] for key in NOTATION if key in content}
+        notation_from(notation, where)
+        return cls(tuple(column_from(str(name), spec, notation) for name, spec in columns.items()), **fields)
 
     def to_dict(self) -> dict[str, Any]:
         """A json-able mapping with the keys of schema.yaml; defaults are left out."""

@@ -7,7 +7,9 @@
       income:  {kind: category, categories: ["<=50K", ">50K"], label: true}
     constraints: ["start <= end"]
     rows: 30000                     a public rough number of rows, optional
-    missing_values: ["", "?"]       texts that stand for no value, optional
+    missing_values: ["", "?"]       texts that stand for no value, optional; a column may have its own
+    decimal: ","                    how the file writes numbers, optional; also thousands: "." and symbols: ["$"].
+                                    A column may have its own
 
 YAML's own guesses (no -> False, 1990-01-01 -> date, 012 -> 10) are switched off: every scalar arrives as
 the text that was written, and the kind of the column says what it means.
@@ -22,19 +24,21 @@ from typing import Any
 
 import yaml
 
-from dpsynth.data.columns import KINDS, Category, Column, Date, Datetime, Number, Quantity
+from dpsynth.data.columns import KINDS, Category, Column, Date, Datetime, Integer, Number, Quantity
+from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import as_text
 from dpsynth.errors import SchemaError
 
-TOP_KEYS = ("columns", "constraints", "rows", "missing_values")
-_SHARED = ("kind", "missing", "label")
+NOTATION = ("decimal", "thousands", "symbols")  # of a column, or of all columns at the top
+TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
+_SHARED = ("kind", "missing", "label", "missing_values")
 _KEYS = {
     "category": (*_SHARED, "categories", "other", "ordered"),
     "boolean": _SHARED,
-    "integer": (*_SHARED, "bounds", "spike", "scale"),
-    "number": (*_SHARED, "bounds", "spike", "scale", "decimals"),
-    "date": (*_SHARED, "bounds", "spike", "format"),
-    "datetime": (*_SHARED, "bounds", "spike", "resolution", "format"),
+    "integer": (*_SHARED, "bounds", "spike", "scale", *NOTATION),
+    "number": (*_SHARED, "bounds", "spike", "scale", "decimals", *NOTATION),
+    "date": (*_SHARED, "bounds", "spike", "format", "timezone"),
+    "datetime": (*_SHARED, "bounds", "spike", "resolution", "format", "timezone"),
 }
 PRIVATE = "private"
 
@@ -77,8 +81,11 @@ def check_keys(content: Mapping[str, Any], allowed: Iterable[str], where: str) -
             raise SchemaError(f"{where}: unknown key '{key}'; {meant}")
 
 
-def column_from(name: str, spec: Any) -> Column:
-    """The column that one entry of `columns:` declares. Values may be texts (YAML) or native (JSON)."""
+def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None) -> Column:
+    """The column that one entry of `columns:` declares. Values may be texts (YAML) or native (JSON).
+
+    notation: keys of `NOTATION` that hold for numbers which do not say otherwise.
+    """
     where = f"column '{name}'"
     if not isinstance(spec, Mapping):
         raise SchemaError(f"{where}: write it as {{kind: integer, bounds: [0, 100]}} or another kind")
@@ -87,6 +94,12 @@ def column_from(name: str, spec: Any) -> Column:
         raise SchemaError(f"{where}: kind {kind!r} is not one of {', '.join(KINDS)}")
     check_keys(spec, _KEYS[kind], f"{where} (kind {kind})")
     fields: dict[str, Any] = {key: truth(spec[key], f"{where}, {key}") for key in ("missing", "label") if key in spec}
+    if spec.get("missing_values") is not None:
+        fields["missing_values"] = texts(spec["missing_values"], f"{where}, missing_values")
+    if kind in ("integer", "number"):
+        fields["notation"] = notation_from(
+            {**(notation or {}), **{key: spec[key] for key in NOTATION if key in spec}}, where
+        )
     if kind == "category":
         fields |= _category(spec, where)
     elif kind != "boolean":
@@ -124,10 +137,28 @@ def _quantity(kind: str, spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key in ("decimals", "resolution"):
         if spec.get(key) is not None:
             fields[key] = whole(spec[key], f"{where}, {key}")
-    for key in ("scale", "format"):
+    for key in ("scale", "format", "timezone"):
         if spec.get(key) is not None:
             fields[key] = str(spec[key])
     return fields
+
+
+def notation_from(spec: Mapping[str, Any], where: str) -> Notation:
+    """The notation that the keys of `NOTATION` declare."""
+    fields = {key: str(spec[key]) for key in ("decimal", "thousands") if spec.get(key) not in (None, "")}
+    try:
+        return Notation(**fields, symbols=texts(spec.get("symbols") or (), f"{where}, symbols"))
+    except SchemaError as error:
+        raise SchemaError(f"{where}: {error}") from None
+
+
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    """A list of texts; a single text stands for a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, (list, tuple)):
+        raise SchemaError(f"{where}: must be a list, got {value!r}")
+    return tuple(str(item) for item in value)
 
 
 def spec_of(column: Column) -> dict[str, Any]:
@@ -147,8 +178,15 @@ def spec_of(column: Column) -> dict[str, Any]:
         spec["decimals"] = column.decimals
     if isinstance(column, Datetime) and column.resolution != 1:
         spec["resolution"] = column.resolution
-    if isinstance(column, (Date, Datetime)) and column.format is not None:
-        spec["format"] = column.format
+    if isinstance(column, (Date, Datetime)):
+        spec |= {key: getattr(column, key) for key in ("format", "timezone") if getattr(column, key) is not None}
+    if isinstance(column, (Integer, Number)) and not column.notation.plain:
+        spec |= {
+            key: getattr(column.notation, key) for key in ("decimal", "thousands") if getattr(column.notation, key)
+        }
+        spec |= {"symbols": list(column.notation.symbols)} if column.notation.symbols else {}
+    if column.missing_values is not None:
+        spec["missing_values"] = list(column.missing_values)
     return spec | {key: True for key in ("missing", "label") if getattr(column, key)}
 
 

@@ -1,9 +1,9 @@
 """A table of private or synthetic rows that fits its declared domain.
 
 A `Table` is legal by construction: columns in the order of the domain, values inside it, one pandas dtype
-per kind (texts, bool, int64, float64, datetime64[s]; nullable where missing values are allowed). What had
-to be changed is counted in `invalid`, which is private. Errors of this file quote data and are meant for
-the data's own steward.
+per kind (texts, bool, int64, float64, datetime64[s]; nullable where missing values are allowed). What cannot be read
+is refused; what lies outside the domain is changed by a policy and counted in `intake`, which is private. Errors of
+this file quote data and are meant for the data's own steward.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dpsynth.data import tabular_files
 from dpsynth.data.columns import POLICIES, Category, Column, Policy
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.domain import Domain
+from dpsynth.data.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, taken_in
 from dpsynth.data.selection import Neighbours, Selection, check_rows, check_share, limit_probability
 from dpsynth.errors import ConfigError, DataError
 
@@ -29,11 +30,16 @@ _GROUPS = ("numbers", "categories")
 class Table:
     """Rows and their domain.
 
-    frame   a DataFrame with exactly the columns of the domain (and `person`), of any dtypes
-    invalid the policy for values outside the domain (see `Column.parse`): one word, or one for `numbers`
-            (and dates) and one for `categories` (and booleans)
-    person  a column that says whose row it is; unless the domain declares it, it is set aside, not a
-    column of the table
+    frame       a DataFrame with exactly the columns of the domain (and `person`), of any dtypes
+    invalid     the policy for values outside the domain (see `Column.parse`): one word, or one for `numbers`
+                (and dates) and one for `categories` (and booleans)
+    person      a column that says whose row it is; unless the domain declares it, it is set aside, not a
+                column of the table
+    unreadable  the policy for what is no value of the declared kind at all: "error" (`DataError` with a line for
+                each column) or "missing"
+    first_row   the number of the first row, for messages
+
+    Raises `IntakeError`, a `DataError`, for values that cannot be read, and for missing ones where none are allowed.
 
     Two public attributes say how the rows came about; they go along with every selection of rows:
     rows_per_person  the most rows of one person, once `bound_contributions` has seen to it; None before
@@ -44,20 +50,37 @@ class Table:
     unit: ClassVar[str] = "rows"
 
     def __init__(
-        self, frame: pd.DataFrame, domain: Domain, invalid: Policies = "clamp", person: str | None = None
+        self,
+        frame: pd.DataFrame,
+        domain: Domain,
+        invalid: Policies = "clamp",
+        person: str | None = None,
+        unreadable: str = "error",
+        first_row: int = 1,
     ) -> None:
         words = policies(invalid)
+        if unreadable not in UNREADABLE:
+            raise ConfigError(f"unreadable={unreadable!r} is not understood; use {' or '.join(UNREADABLE)}")
         tabular_files.match(frame, domain.names, person)
         self.domain = domain
-        self.invalid: dict[str, int] = {}
+        readings = {c.name: c.read(series_of(frame, c.name), domain.missing_values) for c in domain}
+        refused = [
+            line
+            for c in domain
+            for line in refusals(c, series_of(frame, c.name), readings[c.name], unreadable, first_row)
+        ]
+        if refused:
+            raise IntakeError(refused)
+        self.intake: dict[str, ColumnIntake] = {}
         columns: dict[str, pd.Series] = {}
         for column in domain:
             word = words["categories" if isinstance(column, Category) else "numbers"]
-            parsed, changed = column.parse(series_of(frame, column.name), word, domain.missing_values)
-            columns[column.name] = parsed.reset_index(drop=True)
-            if changed:
-                self.invalid[column.name] = changed
+            series, reading = series_of(frame, column.name), readings.pop(column.name)
+            settled = column.settled(series, reading, word, domain.missing_values)
+            columns[column.name] = settled.reset_index(drop=True)
+            self.intake[column.name] = taken_in(column, reading, word)
         self.frame = pd.DataFrame(columns)
+        self.nameless = 0  # rows that named no person and were dropped
         self.person = person
         self.rows_per_person: int | None = None
         self.coverage: tuple[str, ...] = ()
@@ -80,6 +103,7 @@ class Table:
         schema: Domain | str | Path,
         *,
         invalid: Policies = "clamp",
+        unreadable: str = "error",
         delimiter: str = ",",
         person: str | None = None,
     ) -> Table:
@@ -98,7 +122,7 @@ class Table:
             raise DataError(f"{where}: a header but no rows")
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
-        return cls(frame, domain, invalid, person)
+        return cls(frame, domain, invalid, person, unreadable)
 
     def write(self, path: str | Path) -> Path:
         """Write .csv (also .csv.gz) or .parquet by the name; the file appears whole or not at all."""
@@ -182,23 +206,31 @@ class Table:
         bounded.person, bounded.people, bounded._names = person, owner[kept], names
         bounded.rows_per_person = max_rows
         if (owner < 0).any():
-            bounded.invalid[person] = int((owner < 0).sum())
+            bounded.nameless = int((owner < 0).sum())
         return bounded
 
     def redeclare(self, domain: Domain, invalid: Policies = "clamp") -> Table:
         """The same rows under another domain of the same columns, for example once its bounds were bought."""
-        return self._as_before(Table(self.frame, domain, invalid))
+        frame, words = {}, policies(invalid)
+        for column in domain:
+            word = words["categories" if isinstance(column, Category) else "numbers"]
+            frame[column.name], _ = column.parse(series_of(self.frame, column.name), word, domain.missing_values)
+        table = self._take(np.arange(len(self)))
+        table.domain, table.frame = domain, pd.DataFrame(frame)
+        return table
 
     def select(self, names: Iterable[str]) -> Table:
         """The same rows with some of the columns, in the order given."""
-        domain = self.domain.select(names)
-        return self._as_before(Table(self.frame.loc[:, list(domain.names)], domain))
-
-    def _as_before(self, table: Table) -> Table:
-        """`table`, whose rows are those of this one, with what is known of them."""
-        table.person, table.people, table._names = self.person, self.people, self._names
-        table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
+        table = self._take(np.arange(len(self)))
+        table.domain = self.domain.select(names)
+        table.frame = table.frame.loc[:, list(table.domain.names)]
         return table
+
+    @property
+    def invalid(self) -> dict[str, int]:
+        """Column -> values that were changed, where any were; private."""
+        changed = {name: column.changed for name, column in self.intake.items()}
+        return {name: count for name, count in changed.items() if count}
 
     def _each(self, probability: float, neighbours: Neighbours = "add_remove") -> str:
         if neighbours == "replace_one":
@@ -226,7 +258,7 @@ class Table:
 
     def _take(self, rows: np.ndarray) -> Table:
         table = object.__new__(Table)
-        table.domain, table.invalid = self.domain, dict(self.invalid)
+        table.domain, table.intake, table.nameless = self.domain, dict(self.intake), self.nameless
         table.frame = self.frame.iloc[rows].reset_index(drop=True)
         table.person = self.person
         table.people, table._names = None if self.people is None else self.people[rows], self._names

@@ -1,6 +1,7 @@
 """Every mistake a person can make: one line that names it, exit code 2, nothing half-written."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -66,7 +67,45 @@ def test_bad_files(own, text, message):
     assert not Path("outputs").exists()
 
 
-@pytest.mark.parametrize("value", ["200", "nan", "inf", "-inf", "old", ""])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nan", "column 'age': 1 of 61 values are missing, first 'nan' (row 61); allow 'missing: true' in the schema"),
+        ("", "column 'age': 1 of 61 values are missing, first an empty one (row 61)"),
+        ("old", "column 'age': 1 of 61 values are no whole numbers, first 'old' (row 61); declare missing_values: "),
+        ("3O", "column 'age': 1 of 61 values are no whole numbers, first '3O' (row 61); declare symbols: "),
+    ],
+)
+def test_values_that_cannot_be_read_are_refused_with_column_row_and_remedy(own, value, message):
+    assert message in own(GOOD + f"{value},Male\n").mistake
+    assert not Path("outputs").exists()
+    assert "missing: true" in own(GOOD + f"{value},Male\n", SCHEMA, "data.unreadable=missing").mistake
+    schema = SCHEMA.replace("[0, 100]", "[0, 100], missing: true")
+    assert own(GOOD + f"{value},Male\n", schema, "data.unreadable=missing").code == 0
+
+
+def test_two_columns_that_cannot_be_read_have_a_line_each(own):
+    text = "age,sex\n" + '"1,000",Male\n,Female\n"2,000",\n'
+    lines = own(text).err.strip().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(
+        "error: column 'age': 2 of 3 values are no whole numbers, first '1,000' (row 1) and '2,000'"
+    )
+    assert lines[1].startswith("error: column 'age': 1 of 3 values are missing")
+    assert lines[2].startswith("error: column 'sex': 1 of 3 values are missing, first an empty one (row 3)")
+
+
+def test_what_was_changed_is_counted_in_private_and_on_the_terminal_when_asked(own):
+    told = own(GOOD + "200,Male\n", SCHEMA, "run=a", "trainer.private_console=true").out
+    line = "column 'age': 1 of 61 values (1.6%) lie outside its domain and were moved to the nearest bound"
+    assert line in told
+    report = json.loads(Path("a/private/intake.json").read_text())
+    assert [column["outside"] for column in report["columns"]] == [1, 0]
+    assert "61" not in own(GOOD + "200,Male\n", SCHEMA, "run=b").out
+    assert not any("intake" in path.name for path in Path("b/release").iterdir())
+
+
+@pytest.mark.parametrize("value", ["200", "inf", "-inf"])
 def test_values_outside_the_domain_are_clamped_unless_errors_are_asked_for(own, value):
     text = GOOD + f"{value},Male\n"
     assert own(text).code == 0

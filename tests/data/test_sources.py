@@ -85,7 +85,7 @@ def test_pums_and_its_variants(real_data):
         max_rows_per_person=99,
     )
     assert len(null.train) == 1948 - 88
-    assert null.train.invalid == {"pid": 88}
+    assert null.train.nameless == 88
     once = load("pums", KEY, path=folder / "PUMS_dup.csv", schema="pums_null", holdout=0, person="pid")
     assert len(once.train) == 1000
     with pytest.raises(DataError, match="missing: true"):

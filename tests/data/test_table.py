@@ -14,11 +14,22 @@ SMALL = Domain((Integer("n", 0, 9), Category("c", ("x", "y"), missing=True)))
 
 
 def test_columns_are_ordered_and_legal():
-    table = Table(pd.DataFrame({"c": ["x", "?", "z"], "n": ["3", "44", "nan"]}, index=[5, 5, 6]), SMALL)
+    table = Table(pd.DataFrame({"c": ["x", "?", "z"], "n": ["3", "44", "-inf"]}, index=[5, 5, 6]), SMALL)
     assert list(table.frame.columns) == ["n", "c"]
     assert table.frame["n"].tolist() == [3, 9, 0]
     assert table.frame["c"].isna().tolist() == [False, True, True]
     assert table.invalid == {"n": 2, "c": 1}
+    assert table.intake["c"].to_dict() == {
+        "name": "c",
+        "rows": 3,
+        "missing": 2,
+        "outside": 1,
+        "unreadable": 0,
+        "done": "made missing",
+    }
+    assert (
+        "2 of 3 values (66.7%) lie outside its domain and were moved to the nearest bound" in table.intake["n"].line()
+    )
     assert "3" not in repr(table)  # no count of rows, no values
 
 

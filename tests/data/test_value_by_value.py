@@ -81,8 +81,8 @@ def reading(column, values, dtype=object):
         else ["" if value is None or value is pd.NA or value != value else str(value) for value in written]
     )
     return [
-        (repr(value), bool(gone), bool(wrong), text)
-        for value, gone, wrong, text in zip(*read, shown, strict=True)
+        (repr(value), bool(gone), bool(a), bool(b), bool(c), text)
+        for value, gone, a, b, c, text in zip(*read, shown, strict=True)
     ]  # fmt: skip
 
 

@@ -72,16 +72,29 @@ class Category(Column):
         invalid).
         """
         codes, uniques = distinct(series)
-        tokens = {token.casefold() for token in missing_values}
+        tokens = {token.casefold() for token in self.tokens(missing_values)}
         table = np.array([self._find(unique, tokens) for unique in uniques] + [-1], dtype=np.int64)
         found = table[codes]  # -1 absent, -2 unknown; code -1 (absent) reads the last entry
         missing = (found == -1) & self.missing
-        invalid = (found < 0) & ~missing
+        unknown, unwanted = found == -2, (found == -1) & ~missing
         if self.other is not None:
-            found = np.where(invalid, self._position[self.other], found)
+            found = np.where(unknown | unwanted, self._position[self.other], found)
         elif self.missing:
-            missing = missing | invalid
-        return Reading(np.maximum(found, 0), missing, invalid)
+            missing = missing | unknown
+        nothing = np.zeros(len(found), dtype=bool)
+        if self.undeclared:
+            unknown = nothing  # whatever it is, it may be bought
+        outside, unreadable = (nothing, unknown) if self._kinds_only else (unknown, nothing)
+        return Reading(np.maximum(found, 0), missing, outside, unreadable, unwanted)
+
+    @property
+    def _kinds_only(self) -> bool:
+        """True where an unknown text is no value of the kind, rather than a value that was not listed."""
+        return False
+
+    @property
+    def _nearest(self) -> str:
+        return f"taken for '{self.other}'" if self.other is not None else "made missing"
 
     def _find(self, value: object, tokens: set[str]) -> int:
         text = as_text(value)
@@ -94,22 +107,26 @@ class Category(Column):
         names = np.array([*self.values, None], dtype=object)
         return pd.Series(names[np.where(missing, len(names) - 1, values)], name=self.name)
 
-    def parse(
-        self, series: pd.Series, invalid: Policy = "clamp", missing_values: Iterable[str] = MISSING_VALUES
-    ) -> tuple[pd.Series, int]:
-        if not self.undeclared:
-            return super().parse(series, invalid, missing_values)
-        codes, uniques = distinct(series)  # the list is still to be bought: only tidy the texts
-        tokens = {token.casefold() for token in missing_values}
+    def settled(
+        self, series: pd.Series, reading: Reading, invalid: Policy, missing_values: Iterable[str] = MISSING_VALUES
+    ) -> pd.Series:
+        if self.undeclared:
+            return self._tidied(series, missing_values)
+        return super().settled(series, reading, invalid, missing_values)
+
+    def _tidied(self, series: pd.Series, missing_values: Iterable[str]) -> pd.Series:
+        """The texts of a column whose list is still to be bought."""
+        codes, uniques = distinct(series)
+        tokens = {token.casefold() for token in self.tokens(missing_values)}
         texts = [as_text(unique) for unique in uniques]
         names = np.array([None if text.casefold() in tokens else text for text in texts] + [None], dtype=object)
-        return pd.Series(names[codes], name=self.name), 0
+        return pd.Series(names[codes], name=self.name)
 
     def _refuse(self, series: pd.Series, reading: Reading, invalid: Policy) -> None:
         super()._refuse(series, reading, invalid)
-        if not self._takes_all and not self.missing and reading.invalid.any():
+        if not self._takes_all and not self.missing and reading.outside.any():
             raise DataError(
-                f"column '{self.name}': {first(series, reading.invalid)} is no declared category; "
+                f"column '{self.name}': {first(series, reading.outside)} is no declared category; "
                 "add it to the schema, declare 'other: NAME' to take in such values, or allow 'missing: true'"
             )
 
@@ -126,6 +143,10 @@ class Boolean(Category):
         super().__post_init__()
         if self.categories != ("False", "True") or self.other is not None or self.ordered:
             raise SchemaError(f"column '{self.name}': a boolean has no categories, other or order of its own")
+
+    @property
+    def _kinds_only(self) -> bool:
+        return True
 
     def _find(self, value: object, tokens: set[str]) -> int:
         text = as_text(value).casefold()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.quantity import Quantity
-from dpsynth.data.columns.timestamps import to_seconds
+from dpsynth.data.columns.timestamps import EPOCHS, WRITTEN, to_seconds, written
 from dpsynth.errors import SchemaError
 
 _DAY = 86_400
@@ -18,16 +19,22 @@ _ZERO = dt.datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Date(Quantity):
-    """Days low .. high, both included. `format` (strptime) is how the file writes them; None: ISO 8601."""
+    """Days low .. high, both included.
+
+    format    how the file writes them: a format of strptime, epoch_s or epoch_ms; None: ISO 8601
+    timezone  the zone whose days they are: what has an offset from UTC is converted to it. None: the day as written
+    """
 
     low: dt.date | None = None
     high: dt.date | None = None
     spikes: tuple[dt.date, ...] = ()
     format: str | None = None
+    timezone: str | None = field(default=None, kw_only=True)
 
     kind = "date"
 
     def _check_values(self) -> None:
+        _check_writing(self.name, self.format, self.timezone)
         if self.scale != "linear":
             raise SchemaError(f"column '{self.name}': dates have a linear scale only")
         for value in (*self.spikes, *(() if self.low is None else (self.low, self.high))):
@@ -42,7 +49,7 @@ class Date(Quantity):
         return float((value - _ZERO.date()).days * _DAY)
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        return to_seconds(series, self.format)
+        return to_seconds(series, self.format, self.timezone or WRITTEN)
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         return np.floor(values / _DAY) * _DAY  # the time of day is dropped
@@ -51,7 +58,7 @@ class Date(Quantity):
         return _write(values, missing, self.name)
 
     def text(self, series: pd.Series) -> pd.Series:
-        return series.dt.strftime(self.format or "%Y-%m-%d")
+        return _text(series, self.format, days=True, clock=self.timezone or WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,9 @@ class Datetime(Quantity):
     """Moments low .. high every `resolution` seconds, counted from low; times between are cut down to the
     last one.
 
-    Texts with a time zone are converted to UTC; without one they are taken as they stand.
+    format    as of `Date`
+    timezone  the zone whose clock they follow: what has an offset from UTC is converted to it, without one it is taken
+              as it stands. None: UTC
     """
 
     low: dt.datetime | None = None
@@ -67,10 +76,12 @@ class Datetime(Quantity):
     spikes: tuple[dt.datetime, ...] = ()
     resolution: int = 1
     format: str | None = None
+    timezone: str | None = field(default=None, kw_only=True)
 
     kind = "datetime"
 
     def _check_values(self) -> None:
+        _check_writing(self.name, self.format, self.timezone)
         if self.scale != "linear":
             raise SchemaError(f"column '{self.name}': dates have a linear scale only")
         if isinstance(self.resolution, bool) or not isinstance(self.resolution, int) or self.resolution < 1:
@@ -91,7 +102,7 @@ class Datetime(Quantity):
         return float((value - _ZERO) // dt.timedelta(seconds=1))
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        return to_seconds(series, self.format)
+        return to_seconds(series, self.format, self.timezone or "UTC")
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         start = 0.0 if self.low is None else self.start
@@ -103,9 +114,38 @@ class Datetime(Quantity):
         return _write(values, missing, self.name)
 
     def text(self, series: pd.Series) -> pd.Series:
-        return series.dt.strftime(self.format or "%Y-%m-%d %H:%M:%S")
+        return _text(series, self.format, days=False, clock=self.timezone or "UTC")
 
 
 def _write(values: np.ndarray, missing: np.ndarray, name: str) -> pd.Series:
     seconds = np.where(missing, 0.0, values).astype(np.int64).astype("datetime64[s]")
     return pd.Series(np.where(missing, np.datetime64("NaT", "s"), seconds), name=name)
+
+
+def _text(series: pd.Series, form: str | None, *, days: bool, clock: str) -> pd.Series:
+    seconds = to_seconds(series)
+    gone = np.isnan(seconds)
+    texts = np.full(len(series), None, dtype=object)
+    texts[~gone] = written(seconds[~gone], form, days, clock)
+    return pd.Series(texts, name=series.name, index=series.index)
+
+
+def _check_writing(name: str, form: str | None, zone: str | None) -> None:
+    """`SchemaError` for a format or a time zone that nobody knows."""
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise SchemaError(
+                f"column '{name}': no time zone {zone!r}; name one such as Europe/Berlin or UTC"
+            ) from None
+    if form is None or form in EPOCHS:
+        return
+    moment = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
+    try:
+        dt.datetime.strptime(moment.strftime(form), form)
+    except ValueError as error:
+        raise SchemaError(
+            f"column '{name}': format {form!r} cannot be read ({error}); write it as strptime does, such as %d.%m.%Y, "
+            f"or say {' or '.join(EPOCHS)}"
+        ) from None

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Reading
+from dpsynth.data.columns.notation import PLAIN, Notation
 from dpsynth.data.columns.numerals import to_numbers
 from dpsynth.data.columns.raw import blank
 from dpsynth.errors import SchemaError
@@ -135,18 +136,27 @@ class Quantity(Column):
 
     def read(self, series: pd.Series, missing_values: Iterable[str] = MISSING_VALUES) -> Reading:
         raw = self.numbers(series)
-        finite = np.isfinite(raw)
-        none = blank(series, np.isnan(raw), missing_values)
+        tokens = self.tokens(missing_values)
+        none = blank(series, np.isnan(raw), tokens) | np.isin(raw, self._readable(tokens))
+        unreadable, infinite = np.isnan(raw) & ~none, np.isinf(raw) & ~none
+        finite = ~(none | unreadable | infinite)
         values = self.snap(np.where(finite, raw, 0.0))
-        invalid = ~finite | self._off_lattice(raw, values, finite)
-        if not self.undeclared:
+        outside = infinite | self._off_lattice(raw, values, finite)
+        if self.undeclared:
+            values = np.where(infinite, raw, values)
+        else:
             spike = np.isin(values, self.spike_values) & finite
             clamped = np.where(spike, values, np.clip(values, self.start, self.stop))
-            clamped = np.where(finite, clamped, self.start)
-            invalid |= clamped != values
-            values = clamped
-        missing = ~finite if self.missing or self.undeclared else np.zeros(len(raw), dtype=bool)
-        return Reading(values, missing, invalid & ~(missing & none))
+            clamped = np.where(infinite, np.where(raw > 0, self.stop, self.start), clamped)
+            outside |= finite & (clamped != values)
+            values = np.where(none | unreadable, self.start, clamped)
+        missing = none | unreadable if self.missing or self.undeclared else np.zeros(len(raw), dtype=bool)
+        return Reading(values, missing, outside, unreadable, none & (not self.missing))
+
+    def _readable(self, tokens: Iterable[str]) -> np.ndarray:
+        """Values of the texts for no value that would be read otherwise, such as -9 or 9999-12-31."""
+        values = self.numbers(pd.Series(list(tokens), dtype=object))
+        return values[np.isfinite(values)]
 
     def _off_lattice(self, raw: np.ndarray, snapped: np.ndarray, finite: np.ndarray) -> np.ndarray:
         """(n,) bool: values that snapping changed although no public rounding was declared."""
@@ -155,13 +165,20 @@ class Quantity(Column):
 
 @dataclass(frozen=True)
 class Integer(Quantity):
-    """Whole numbers low .. high, both included. Fractions are rounded and counted as invalid."""
+    """Whole numbers low .. high, both included. Fractions are rounded and counted as outside.
+
+    notation: how the file writes them.
+    """
 
     low: int | None = None
     high: int | None = None
     spikes: tuple[int, ...] = ()
+    notation: Notation = field(default=PLAIN, kw_only=True)
 
     kind = "integer"
+
+    def numbers(self, series: pd.Series) -> np.ndarray:
+        return self.notation.to_numbers(series)
 
     def _check_values(self) -> None:
         for value in (*self.spikes, *(() if self.low is None else (self.low, self.high))):
@@ -187,15 +204,24 @@ class Integer(Quantity):
 @dataclass(frozen=True)
 class Number(Quantity):
     """Real numbers low .. high. `decimals` is a public rounding, which makes the column a lattice; None
-    keeps all.
+    keeps all. notation: how the file writes them.
     """
 
     low: float | None = None
     high: float | None = None
     spikes: tuple[float, ...] = ()
     decimals: int | None = None
+    notation: Notation = field(default=PLAIN, kw_only=True)
 
     kind = "number"
+
+    def numbers(self, series: pd.Series) -> np.ndarray:
+        return self.notation.to_numbers(series)
+
+    def text(self, series: pd.Series) -> pd.Series:
+        if self.notation.decimal == ".":
+            return series
+        return series.map(lambda number: self.notation.write(repr(number)), na_action="ignore")
 
     def _check_values(self) -> None:
         if self.decimals is not None and not (isinstance(self.decimals, int) and 0 <= self.decimals <= 9):

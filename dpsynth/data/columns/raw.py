@@ -61,7 +61,7 @@ def blank(series: pd.Series, where: np.ndarray, missing_values: Iterable[str]) -
         tokens = {token.casefold() for token in missing_values}
 
         def is_token(value: object) -> float:
-            return float(isinstance(value, str) and value.strip().casefold() in tokens)
+            return float(as_text(value).casefold() in tokens)
 
         result[look] = by_value(cast(pd.Series, series[look]), is_token, 0.0) > 0
     return result

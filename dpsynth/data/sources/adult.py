@@ -34,6 +34,7 @@ def adult(
     path: str | Path | None = None,
     schema: str | Path | Domain | None = None,
     invalid: Policies = "clamp",
+    unreadable: str = "error",
     holdout: float | str | None = "official",
     n_train: int | None = None,
     selection: Selection | None = None,
@@ -59,9 +60,9 @@ def adult(
     frame = frame.drop(columns="split")
     text = f"Adult: {'; '.join(provenance(file) for file in files)}; {(~test).sum():,} + {test.sum():,} rows"
     if holdout == "official":
-        train, held = Table(frame.loc[~test], domain, invalid), Table(frame.loc[test], domain, invalid)
+        train, held = (Table(frame.loc[part], domain, invalid, unreadable=unreadable) for part in (~test, test))
         return finish(train, held, n_train, selection, text)
-    return finish(Table(frame, domain, invalid), share(holdout), n_train, selection, text)
+    return finish(Table(frame, domain, invalid, unreadable=unreadable), share(holdout), n_train, selection, text)
 
 
 def raw(file: Path, names: tuple[str, ...], split: str) -> pd.DataFrame:

@@ -37,6 +37,7 @@ def power(
     path: str | Path | None = None,
     schema: str | Path | Domain | None = None,
     invalid: Policies = "clamp",
+    unreadable: str = "error",
     holdout: float | None = 0.1,
     n_train: int | None = None,
     selection: Selection | None = None,
@@ -50,7 +51,7 @@ def power(
     if path is None and len(frame) != ROWS:
         raise DataError(f"'{file}' has {len(frame):,} rows, not {ROWS:,}; delete it or set data.path")
     note = "imputed copy: missing minutes were filled in" if "date_time" in frame else "official form"
-    table = Table(_with_minute(frame, file), domain, invalid)
+    table = Table(_with_minute(frame, file), domain, invalid, unreadable=unreadable)
     return finish(table, share(holdout), n_train, selection, f"Power: {provenance(file, note)}")
 
 

@@ -23,6 +23,7 @@ def pums(
     path: str | Path | None = None,
     schema: str | Path | Domain | None = None,
     invalid: Policies = "clamp",
+    unreadable: str = "error",
     holdout: float | None = 0.2,
     n_train: int | None = None,
     person: str | None = None,
@@ -38,6 +39,6 @@ def pums(
     if holdout is not None and share(holdout) is None:
         raise ConfigError(f"data.holdout={holdout!r}: use a share between 0 and 1, or 0 for none")
     file = find(PUMS, path)
-    table = Table.read(file, domain, invalid=invalid, person=person)
+    table = Table.read(file, domain, invalid=invalid, unreadable=unreadable, person=person)
     table = bounded(table, person, max_rows_per_person, selection)
     return finish(table, share(holdout), n_train, selection, f"PUMS: {provenance(file)}")

@@ -21,6 +21,7 @@ def csv(
     path: Paths | None = None,
     schema: str | Path | Domain | None = None,
     invalid: Policies = "clamp",
+    unreadable: str = "error",
     holdout: Any = 0.2,
     n_train: int | None = None,
     person: str | None = None,
@@ -37,13 +38,13 @@ def csv(
     if schema is None:
         raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     domain = declared(schema, "")
-    table = Table.read(path, domain, invalid=invalid, delimiter=delimiter, person=person)
+    table = Table.read(path, domain, invalid=invalid, unreadable=unreadable, delimiter=delimiter, person=person)
     table = bounded(table, person, max_rows_per_person, selection)
     text = "; ".join(provenance(file) for file in tabular_files.find(path))
     fraction = share(holdout)
     if holdout is None or fraction is not None:
         return finish(table, fraction, n_train, selection, text)
-    held = Table.read(holdout, domain, invalid=invalid, delimiter=delimiter, person=person)
+    held = Table.read(holdout, domain, invalid=invalid, unreadable=unreadable, delimiter=delimiter, person=person)
     held = bounded(held, person, max_rows_per_person, selection)
     text += "; holdout " + "; ".join(provenance(file) for file in tabular_files.find(holdout))
     return finish(table, held, n_train, selection, text)
@@ -53,6 +54,7 @@ def parquet(
     path: Paths | None = None,
     schema: str | Path | Domain | None = None,
     invalid: Policies = "clamp",
+    unreadable: str = "error",
     holdout: Any = 0.2,
     n_train: int | None = None,
     person: str | None = None,
@@ -60,4 +62,4 @@ def parquet(
     selection: Selection | None = None,
 ) -> Source:
     """As `csv`, for Parquet files."""
-    return csv(path, schema, invalid, holdout, n_train, person, max_rows_per_person, selection=selection)
+    return csv(path, schema, invalid, unreadable, holdout, n_train, person, max_rows_per_person, selection=selection)
