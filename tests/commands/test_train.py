@@ -22,7 +22,12 @@ def test_a_run_leaves_a_release_and_a_private_folder(finished):
         "privacy.json",
         "synthetic.csv",
     ]
-    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml", "data.txt", "rows.key"]
+    assert sorted(path.name for path in (finished / "private").iterdir()) == [
+        "config.yaml",
+        "data.txt",
+        "intake.json",
+        "rows.key",
+    ]
     assert (finished / "private" / "rows.key").stat().st_mode & 0o777 == 0o600
     assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
     assert json.loads((finished / "release" / "privacy.json").read_text())["private"]
