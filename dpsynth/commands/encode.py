@@ -36,7 +36,7 @@ def encode(arguments: Sequence[str]) -> None:
         raise ConfigError("name the files to read and then the file to write: dpsynth encode FILES... OUT.parquet")
     if "schema" not in options:
         raise ConfigError("schema is not set: say schema=FILE.yaml; draft one with: dpsynth schema FILE")
-    out = Path(files.pop())
+    out = Path(files.pop()).expanduser()
     for switch in ("overwrite", "private_console"):
         if options.get(switch, "false") not in ("true", "false"):
             raise ConfigError(f"{switch}={options[switch]}: say true or false")
@@ -48,7 +48,7 @@ def encode(arguments: Sequence[str]) -> None:
     encoded, changed = encode_files(
         files,
         out,
-        options["schema"],
+        Path(options["schema"]).expanduser(),
         bins=int(bins),
         invalid=options.get("invalid", "clamp"),
         delimiter=options.get("delimiter", ","),

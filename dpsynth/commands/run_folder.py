@@ -1,7 +1,8 @@
 """The folder of one run: what may be handed out in `release/`, what may not in `private/`.
 
     run/release/   model.json  model.safetensors  privacy.json  synthetic.csv
-    run/private/   config.yaml  rows.key  data.txt  intake.json  checkpoint/  train_log.csv  scores.json  report.html  figures/
+    run/private/   config.yaml  rows.key  data.txt  intake.json  checkpoint/  train_log.csv
+                   scores.json  report.html  figures/
 
 `private/` is made with everything that a resumed run needs, and appears whole: it is the claim. A run is finished when
 `release/` is there, which is written aside and appears whole, too.  A finished run is never overwritten by accident,

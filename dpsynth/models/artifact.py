@@ -104,7 +104,7 @@ def _check_format(version: Any, path: Path) -> None:
 
 def find_release(folder: str | Path) -> Path:
     """The `release/` of a run folder, or the folder itself when it is one.  `ArtifactError` otherwise."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     for candidate in (folder, folder / "release"):
         if (candidate / "model.json").is_file():
             return candidate
@@ -118,7 +118,7 @@ def find_release(folder: str | Path) -> Path:
 @contextmanager
 def written_aside(folder: str | Path) -> Iterator[Path]:
     """A temporary sibling to write into; it becomes `folder` if the block ends well, else it vanishes."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(f"{folder}: exists already; choose another folder or remove it first")
     folder.parent.mkdir(parents=True, exist_ok=True)
