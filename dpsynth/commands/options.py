@@ -3,6 +3,7 @@
 Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -21,6 +22,10 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
 
 Record = TypeVar("Record")
+PATHS = {  # options that name files or folders, in whatever group
+    "run", "runs", "out", "real", "holdout", "synthetic", "schema", "path", "root", "file", "source", "inception",
+    "account",
+}  # fmt: skip
 ATTACKS = ("white_box", "release_only")
 
 
@@ -59,6 +64,12 @@ class TrainOptions:
     run: str | None = None
     overwrite: bool = False
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("n", "seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
@@ -162,7 +173,25 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing: say {key}=...") from None
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
-    return content
+    return _at_home(content)
+
+
+def _at_home(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a leading ~ of every path replaced by the home folder, wherever the path stands."""
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expanded(each) for each in value]
+        return os.path.expanduser(value) if isinstance(value, str) else value
+
+    return {
+        key: _at_home(value)
+        if isinstance(value, dict) and key != "where"
+        else expanded(value)
+        if key in PATHS
+        else value
+        for key, value in options.items()
+    }
 
 
 def typed(kind: type[Record], config: DictConfig | Mapping[str, Any]) -> Record:
