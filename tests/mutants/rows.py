@@ -40,7 +40,8 @@ ROWS = (
     ),
     Mutant(
         "under replace_one the split goes by content", "B41", SELECTION,
-        '        if self.neighbours == "replace_one":\n            return self.fixed(purpose, n, round(n * probability))\n',
+        '        if self.neighbours == "replace_one":\n'
+        "            return self.fixed(purpose, n, round(n * probability))\n",
         "",
         guard("data/test_selection.py", "test_a_replaced_row_changes_one_row_and_no_size"),
     ),

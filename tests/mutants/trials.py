@@ -27,10 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from .mutant import ROOT, Mutant
 
-COPIED = ("dpsynth", "tests", "configs", "docs", "pyproject.toml", "README.md", "train.py", "generate.py", "evaluate.py")
+COPIED = (
+    "dpsynth", "tests", "configs", "docs", "pyproject.toml", "README.md", "SECURITY.md", "train.py", "generate.py",
+    "evaluate.py",
+)  # fmt: skip
 LIBRARIES = (
     "torch", "pandas", "pyarrow.parquet", "scipy.stats", "scipy.optimize", "sklearn", "numba", "hydra", "omegaconf",
     "dp_accounting", "dp_accounting.rdp", "dp_accounting.pld.privacy_loss_distribution", "opacus.grad_sample",
@@ -58,10 +62,17 @@ class Outcome:
 
 
 class Watch:
-    """A pytest plugin that keeps the first failure."""
+    """A pytest plugin that keeps the first failure, as hypothesis finds it: making it small would take longer."""
 
     def __init__(self) -> None:
         self.test, self.passed = "", 0
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        found = (Phase.explicit, Phase.reuse, Phase.generate)
+        for function in {getattr(item.obj, "__func__", item.obj) for item in items if hasattr(item, "obj")}:
+            own = getattr(function, "_hypothesis_internal_use_settings", None)
+            if own is not None:
+                function._hypothesis_internal_use_settings = settings(own, phases=found)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.test:
