@@ -2,7 +2,7 @@
 
 import sys
 
-from dpsynth.commands.launch import MISTAKES, tell
+from dpsynth.commands.launch import MISTAKES, ending, tell
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -26,8 +26,9 @@ def main() -> None:
         from importlib import import_module
 
         try:
-            name = command.replace("-", "_")
-            getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
+            with ending():
+                name = command.replace("-", "_")
+                getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
         except MISTAKES as error:
             tell(error)
             sys.exit(2)

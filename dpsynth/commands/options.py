@@ -3,6 +3,7 @@
 Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -12,6 +13,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dpsynth.commands.command_line import texts
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
 from dpsynth.models.synthesizer import Shares, Synthesizer
@@ -19,6 +22,10 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
 
 Record = TypeVar("Record")
+PATHS = {  # options that name files or folders, in whatever group
+    "run", "runs", "out", "real", "holdout", "synthetic", "schema", "path", "root", "file", "source", "inception",
+    "account",
+}  # fmt: skip
 ATTACKS = ("white_box", "release_only")
 
 
@@ -51,12 +58,18 @@ class TrainOptions:
     data: dict[str, Any]
     privacy: PrivacyOptions
     trainer: TrainerSettings
-    columns: list[str] | None = None
+    columns: list[str] | str | None = None
     seed: int = 0
     n: int | None = None
     run: str | None = None
     overwrite: bool = False
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("n", "seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
@@ -79,7 +92,7 @@ class GenerateOptions:
     seed: int | None = None
     out: str | None = None
     format: str | None = None
-    where: dict[str, Any] | None = None
+    where: dict[str, Any] | str | None = None
     overwrite: bool = False
 
 
@@ -94,9 +107,28 @@ class EvaluateOptions:
     holdout: str | None = None
     synthetic: list[str] | str | None = None
     schema: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    header: bool = True
+    comment: str | None = None
+    skip_rows: int = 0
+    ignore: list[str] | str = field(default_factory=list)
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
+
+    def dialect(self) -> CsvDialect:
+        """How the CSV files are written."""
+        return CsvDialect(
+            self.delimiter,
+            self.encoding,
+            self.quote,
+            self.header,
+            self.comment,
+            self.skip_rows,
+            tuple(texts(self.ignore, "ignore") or ()),
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +173,25 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing: say {key}=...") from None
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
-    return content
+    return _at_home(content)
+
+
+def _at_home(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a leading ~ of every path replaced by the home folder, wherever the path stands."""
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expanded(each) for each in value]
+        return os.path.expanduser(value) if isinstance(value, str) else value
+
+    return {
+        key: _at_home(value)
+        if isinstance(value, dict) and key != "where"
+        else expanded(value)
+        if key in PATHS
+        else value
+        for key, value in options.items()
+    }
 
 
 def typed(kind: type[Record], config: DictConfig | Mapping[str, Any]) -> Record:

@@ -92,9 +92,7 @@ class AIM(MarginalMethod):
         if self.rounds is not None and self.rounds < 1:
             raise ConfigError(f"model.rounds={self.rounds}: must be at least 1, or null")
 
-    def _releases(
-        self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
-    ) -> AIMPlan:
+    def _releases(self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> AIMPlan:
         return AIMPlan(
             budget=AdaptiveBudget.remaining(ROUNDS_NAME, budget, before),
             targets=tuple(self._targets(domain.names)),

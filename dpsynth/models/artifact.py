@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,17 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.models import registry
 from dpsynth.models.fitted import Fitted
-from dpsynth.models.memory_limit import LEAST, limited
-from dpsynth.models.model_files import LARGEST_TENSORS, LARGEST_TEXT, plain, read_json, read_tensors, sha256, verify
+from dpsynth.models.memory_limit import limited
+from dpsynth.models.model_files import (
+    LARGEST_TENSORS,
+    LARGEST_TEXT,
+    plain,
+    read_json,
+    read_tensors,
+    refuse_sizes,
+    sha256,
+    verify,
+)
 
 FORMAT = 1
 MORE = 8  # bytes that a model may take for each byte of its tensors, beside what libraries need
@@ -58,8 +68,8 @@ def load(folder: str | Path) -> Fitted:
     """The model saved in `folder`: a run folder or its `release/`.
 
     Raises `ArtifactError` when it is missing, unfinished, damaged, of an unknown format, or names unknown classes. All
-    that can be told from the files is checked before anything is built, and it is built, and tried with one draw, under
-    a limit on memory.
+    that can be told from the files is checked before anything is built. The model is built, and tried with one draw,
+    under a limit on memory.
     """
     release = find_release(folder)
     path = plain(release, "model.json", LARGEST_TEXT)
@@ -69,11 +79,13 @@ def load(folder: str | Path) -> Fitted:
     _check_format(model["format"], path)
     verify(release, model["sha256"], {"model.safetensors": LARGEST_TENSORS, "privacy.json": LARGEST_TEXT})
     kind = _class_of(model, path)
+    refuse_sizes(model["config"], path)
     statement = read_json(release / "privacy.json", infinite=True)
     tensors = read_tensors(release / "model.safetensors")
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     try:
-        with limited(LEAST + MORE * size):
+        with limited(MORE * size), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
             fitted = kind.restore(model["config"], tensors, domain, statement)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
@@ -92,7 +104,7 @@ def _check_format(version: Any, path: Path) -> None:
 
 def find_release(folder: str | Path) -> Path:
     """The `release/` of a run folder, or the folder itself when it is one.  `ArtifactError` otherwise."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     for candidate in (folder, folder / "release"):
         if (candidate / "model.json").is_file():
             return candidate
@@ -106,7 +118,7 @@ def find_release(folder: str | Path) -> Path:
 @contextmanager
 def written_aside(folder: str | Path) -> Iterator[Path]:
     """A temporary sibling to write into; it becomes `folder` if the block ends well, else it vanishes."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(f"{folder}: exists already; choose another folder or remove it first")
     folder.parent.mkdir(parents=True, exist_ok=True)

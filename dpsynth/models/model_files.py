@@ -20,11 +20,15 @@ from dpsynth.errors import ArtifactError
 
 LARGEST_TEXT = 2**28  # bytes of model.json or privacy.json
 LARGEST_TENSORS = 2**36  # bytes of model.safetensors
+# Numbers of a configuration that give sizes, and the most that could ever be trained; building more takes for ever.
+LIMITS = {"layers": 4096, "hidden": 2**20, "width": 2**20, "latent": 2**20, "tries": 2**20}
 
 
 def plain(folder: Path, name: str, largest: int) -> Path:
-    """The file `name` of `folder`. Raises `ArtifactError` unless it is a plain file inside, of at most `largest`
-    bytes."""
+    """The file `name` of `folder`.
+
+    Raises `ArtifactError` unless it is a plain file that lies inside and has at most `largest` bytes.
+    """
     path = folder / name
     try:
         found = path.stat()
@@ -61,8 +65,10 @@ def read_json(path: Path, infinite: bool = False) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file. Raises `ArtifactError` when it is damaged or holds a number that is not
-    finite."""
+    """The tensors of a safetensors file.
+
+    Raises `ArtifactError` when it is damaged or holds a number that is not finite.
+    """
     try:
         tensors = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
@@ -74,13 +80,26 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def verify(folder: Path, checksums: Any, names: Mapping[str, int]) -> None:
-    """Compare the files `names` of `folder` with their checksums. Raises `ArtifactError` naming the file that
-    differs."""
+    """Compare files of `folder` with their checksums. Raises `ArtifactError` naming the one that differs.
+
+    names: the files, and the most bytes each may have.
+    """
     if not isinstance(checksums, dict) or set(checksums) != set(names):
         raise ArtifactError(f"{folder / 'model.json'}: must give checksums of {', '.join(names)}; copy it again")
     for name, largest in names.items():
         if sha256(plain(folder, name, largest)) != checksums[name]:
             raise ArtifactError(f"{folder / name}: does not match its checksum in model.json; copy it again")
+
+
+def refuse_sizes(config: Any, path: Path) -> None:
+    """Refuse a configuration that gives a size beyond `LIMITS`, at any depth. Raises `ArtifactError`."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            most = LIMITS.get(key)
+            if most is not None and isinstance(value, int | float) and not 0 <= value <= most:
+                raise ArtifactError(f"{path}: {key} {value!r:.40} does not lie between 0 and {most:,}; copy it again")
+    for each in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        refuse_sizes(each, path)
 
 
 def sha256(path: Path) -> str:

@@ -116,9 +116,7 @@ class MST(MarginalMethod):
                 "model.one_way_share and model.choice_share must be above 0 and leave something for pairs"
             )
 
-    def _releases(
-        self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
-    ) -> TreePlan:
+    def _releases(self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> TreePlan:
         return TreePlan.planned(sizes, budget, before, self.one_way_share, self.choice_share)
 
     def _learn(self, rows: CodedRows, total: int, plan: TreePlan, ledger: Ledger, run: Run) -> FittedGraph:

@@ -103,9 +103,7 @@ class NAPSU(MarginalMethod):
         sigma = calibrate(lambda z: (*before, counts(z)), budget)
         return NamedPlan(cliques=cliques, marginals=counts(sigma), memory_bytes=64 * self.most_cells)
 
-    def _learn(
-        self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run
-    ) -> FittedLaws:
+    def _learn(self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run) -> FittedLaws:
         if isinstance(plan, TreePlan):
             rows, measured = plan.measure(rows, ledger, run)
         else:

@@ -66,7 +66,7 @@ def test_diagnostics_are_pictures_alone(command, finished):
     outcome = command("evaluate", "run=mine", "figures=diagnostics", "progress=quiet")
     assert outcome.code == 0, outcome.err
     private = {path.name for path in (finished / "private").iterdir()}
-    assert private == {"config.yaml", "data.txt", "figures", "rows.key"}
+    assert private == {"config.yaml", "data.txt", "figures", "intake.json", "rows.key"}
     drawn = {path.name for path in (finished / "private" / "figures").iterdir()}
     assert {"histograms.png", "dependence.png"} <= drawn
     assert "scores.png" not in drawn
@@ -125,7 +125,7 @@ def test_illegal_values_of_a_foreign_table_are_counted_not_refused(command, tabl
 def test_mistakes_are_one_line(command, finished, options, message):
     assert message in command("evaluate", *options).mistake
     files = sorted(path.name for path in (finished / "private").iterdir())
-    assert files == ["config.yaml", "data.txt", "rows.key"]
+    assert files == ["config.yaml", "data.txt", "intake.json", "rows.key"]
 
 
 def test_a_table_of_other_columns_is_refused(command, tables):

@@ -22,7 +22,12 @@ def test_a_run_leaves_a_release_and_a_private_folder(finished):
         "privacy.json",
         "synthetic.csv",
     ]
-    assert sorted(path.name for path in (finished / "private").iterdir()) == ["config.yaml", "data.txt", "rows.key"]
+    assert sorted(path.name for path in (finished / "private").iterdir()) == [
+        "config.yaml",
+        "data.txt",
+        "intake.json",
+        "rows.key",
+    ]
     assert (finished / "private" / "rows.key").stat().st_mode & 0o777 == 0o600
     assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 300
     assert json.loads((finished / "release" / "privacy.json").read_text())["private"]
@@ -65,7 +70,7 @@ def test_images_are_refused_by_a_model_of_tables(command):
 
 def test_finished_runs_are_kept_and_the_new_place_is_named(command, finished):
     outcome = command("train", *TOY, "run=mine")
-    assert "mine holds another run, so this one goes to mine-2" in outcome.out
+    assert "mine holds another run; this one goes to mine-2 instead" in outcome.out
     assert dpsynth.load("mine-2").domain == dpsynth.load(finished).domain
 
 
