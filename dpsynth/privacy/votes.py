@@ -190,10 +190,12 @@ def rdp_2017(steps: int, queries: int, k: int, sigma: float, delta: float) -> fl
 def _clipped(gradients: Tensor, bound: float) -> Tensor:
     if math.isinf(bound):
         return gradients
-    norms = gradients.flatten(1).double().norm(dim=1)
-    # A float32 product may round up by 2^-24; a scale that much smaller keeps the bound exactly.
+    wide = gradients.flatten(1).double()
+    norms = wide.norm(dim=1)
+    # Products are made in float64, where the scale of a huge gradient is no subnormal number. Their rounding to float32
+    # may add 2^-24; a scale that much smaller keeps the bound exactly.
     scale = (bound / norms.clamp_min(1e-30)).clamp_max(1.0) * (1.0 - 2.0**-22)
-    return gradients * scale.to(gradients.dtype)[:, None, None]
+    return wide.mul_(scale[:, None]).to(gradients.dtype).view_as(gradients)
 
 
 def _topk(g: Tensor, k: int, bound: float, stochastic: bool, generator: torch.Generator | None) -> Tensor:

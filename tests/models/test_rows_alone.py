@@ -180,7 +180,14 @@ def test_a_row_is_the_same_in_any_company(name, seed, others, place, count, kind
     assert alone[0].tobytes() == beside[at].tobytes()
 
 
-@pytest.mark.parametrize("release", [MeanEmbedding("sum", 2, 37, 1.0), ClassScatter("scatter", 2, 37, 0.5, 1.0)])
+FOR = {"neighbours": "add_remove", "noise_multiplier": 1.0}
+
+
+@pytest.mark.parametrize(
+    "release",
+    [MeanEmbedding(name="sum", **FOR), ClassScatter(name="scatter", classes=2, width=37, radius=0.5, **FOR)],
+    ids=lambda release: release.name,
+)
 @given(seed=st.integers(0, 2**32), others=st.integers(0, 200), place=st.floats(0, 1), count=st.sampled_from([1, 2]))
 @settings(max_examples=20, deadline=None)
 def test_a_row_is_scaled_the_same_in_any_company(release, seed, others, place, count):
@@ -189,10 +196,11 @@ def test_a_row_is_scaled_the_same_in_any_company(release, seed, others, place, c
     at = round(place * others)
     labels = torch.ones(others + 1, dtype=torch.int64)
     labels[at] = 0
+    sizes = (2, 37) if isinstance(release, MeanEmbedding) else ()
     with threads(1):
-        alone = release.exact([(rows[at : at + 1], labels[at : at + 1])])
+        alone = release.exact([(rows[at : at + 1], labels[at : at + 1])], *sizes)
     with threads(count):
-        beside = release.exact([(rows, labels)])
+        beside = release.exact([(rows, labels)], *sizes)
     assert torch.equal(alone[0], beside[0])
 
 

@@ -177,8 +177,8 @@ SENSITIVITIES = (
     ),
     Mutant(
         "votes are clipped for each query by itself", "B37", VOTES,
-        "norms = gradients.flatten(1).double().norm(dim=1)",
-        "norms = gradients.double().norm(dim=2).amax(1)",
+        "norms = wide.norm(dim=1)",
+        "norms = wide.view_as(gradients).norm(dim=2).amax(1)",
         VOTE,
     ),
     Mutant(

@@ -201,3 +201,14 @@ def test_the_depth_of_a_tree_does_not_enter_its_price(relation, epsilon):
         worst = max(worst, *(abs(sum(ratios[:depth]) - leaves[depth]) for depth in range(40)), sum(ratios))
     assert worst <= epsilon / cells_changed(relation) + 1e-9
     assert worst > 0.3 * epsilon / cells_changed(relation)
+
+
+@pytest.mark.parametrize("size", [1e-42, 1e-30, 1.0, 1e30, 3.4e38])
+@pytest.mark.parametrize("bound", [1e-6, 0.5, 1e3])
+def test_votes_of_any_size_keep_their_bound(size, bound):
+    votes = Votes(name="v", neighbours="add_remove", noise_multiplier=1.0, teachers=1, queries=2, width=3,
+                  compress="clip", bound=bound)  # fmt: skip
+    gradients = torch.tensor([[[1.0, -0.7, 0.3], [0.1, 0.9, -1.0]]]) * size
+    clipped = votes.vote(gradients).double().norm().item()
+    assert min(bound, gradients.double().norm().item()) * 0.999 <= clipped + 1e-44
+    assert clipped <= bound
