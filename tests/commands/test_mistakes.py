@@ -159,7 +159,7 @@ def test_bad_schemas(own, schema, message):
         ("trainer.log_every=0", "trainer.log_every=0"),
         ("model=nothing", "model/nothing: no such choice"),
         ("data.n_train=0", "rows to keep"),
-        ("data.path=[", "no file '['"),
+        ("data.path=[", "'[' names no CSV or Parquet file"),
         ("trainer.device=[", "cannot read the option"),
         ("seed=x", "seed=x: must be a whole number"),
         ("n=-5", "n=-5"),
