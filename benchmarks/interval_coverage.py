@@ -31,9 +31,8 @@ from dpsynth.models.dpvi import DPVI
 from dpsynth.models.fitted_mixture import FittedMixture
 from dpsynth.models.fitted_posterior import FittedPosterior
 from dpsynth.models.napsu import NAPSU
-from dpsynth.models.synthesizer import Synthesizer
+from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
 from dpsynth.privacy import Streams
-from dpsynth.privacy.ledger import Plan
 from dpsynth.training.device import processor_threads
 
 Ends = tuple[np.ndarray, np.ndarray]
@@ -82,7 +81,7 @@ def forgetful(fitted: FittedPosterior, rows: int, sets: int, seed: int) -> list[
     return [fitted.sample(rows, seed=sets * seed + k).frame for k in range(sets)]
 
 
-def trial(recipe: Synthesizer, plan: Plan, rows: int, sets: int, seed: int) -> dict[str, Ends]:
+def trial(recipe: Synthesizer, plan: SynthesisPlan, rows: int, sets: int, seed: int) -> dict[str, Ends]:
     """The ends of the intervals of one trial, by the way they were made."""
     table = Table(law(rows, seed), domain(rows))
     fitted = recipe.fit(table, plan, Streams(seed))

@@ -19,8 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from dp_accounting import ZCDpEvent
+from dp_accounting.rdp import RdpAccountant
 from rich.console import Console
 from rich.table import Table as Shown
+from scipy.optimize import brentq
 from table_quality import Method, arguments, changes, compare, fitting, show, write
 
 import dpsynth
@@ -33,7 +36,6 @@ from dpsynth.models.independent import Independent
 from dpsynth.models.mst import MST
 from dpsynth.models.privbayes import PrivBayes
 from dpsynth.privacy import Streams
-from dpsynth.privacy.purse import purse_charge
 
 RECIPES = {
     "independent": Independent(),
@@ -84,7 +86,7 @@ def peer(python: str, method: str, bins: int) -> Method:
 
     def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
         codec = Codec(train.domain, bins)
-        rho = purse_charge(method, budget, ()).detail["rho"]
+        rho = largest_rho(budget)
         with tempfile.TemporaryDirectory() as folder:
             asked, drawn = Path(folder, "asked.npz"), Path(folder, "codes.npy")
             facts = {"sizes": codec.sizes, "rho": rho, "seed": seed, "method": method, **LIMITS}
@@ -97,6 +99,15 @@ def peer(python: str, method: str, bins: int) -> Method:
         return codec.decode(Encoded(codes), np.random.default_rng(seed)), run["seconds"]
 
     return fit
+
+
+def largest_rho(budget: dpsynth.Budget) -> float:
+    """The largest zCDP within the budget, converted at delta: what mechanisms that compose zCDP may spend."""
+
+    def excess(rho: float) -> float:
+        return RdpAccountant().compose(ZCDpEvent(rho)).get_epsilon(budget.delta) - budget.epsilon
+
+    return brentq(excess, 0.0, budget.epsilon)
 
 
 def grow(sizes: list[int], epsilon: float, delta: float) -> None:

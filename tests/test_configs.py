@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from dpsynth.commands.declaration import declared_domain
 from dpsynth.commands.launch import config_folder
-from dpsynth.commands.options import EvaluateOptions, GenerateOptions, PrivacyOptions, TrainOptions, typed
+from dpsynth.commands.options import AuditOptions, EvaluateOptions, GenerateOptions, PrivacyOptions, TrainOptions, typed
 from dpsynth.data.sources import SOURCES
 from dpsynth.metrics.suite import Settings
 from dpsynth.models.synthesizer import Synthesizer
@@ -94,6 +94,7 @@ RECORDS = [
     ("train.yaml", TrainOptions, {"model", "data", "privacy", "trainer"}),
     ("generate.yaml", GenerateOptions, set()),
     ("evaluate.yaml", EvaluateOptions, {"metrics"}),
+    ("audit.yaml", AuditOptions, {"model", "data", "privacy"}),
     *((f"privacy/{name}.yaml", PrivacyOptions, set()) for name in names("privacy")),
     *((f"trainer/{name}.yaml", TrainerSettings, set()) for name in names("trainer")),
     *((f"metrics/{name}.yaml", Settings, set()) for name in names("metrics")),
@@ -155,6 +156,7 @@ def test_every_line_of_the_front_pages_says_what_it_is_for():
         "train.yaml",
         "generate.yaml",
         "evaluate.yaml",
+        "audit.yaml",
         "privacy/default.yaml",
         "trainer/default.yaml",
     ):

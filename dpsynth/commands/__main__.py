@@ -1,8 +1,8 @@
-"""The `dpsynth` command: `dpsynth schema FILE`, `dpsynth encode FILES OUT`, and the three scripts under one name."""
+"""The `dpsynth` command: schema, encode, audit and datalens-flags, and the three scripts under one name."""
 
 import sys
 
-from dpsynth.commands.launch import MISTAKES, tell
+from dpsynth.commands.launch import MISTAKES, ending, tell
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -12,6 +12,7 @@ USAGE = """usage: dpsynth COMMAND ...
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
+  audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
 
 train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
 Add --help to a command to see its options."""
@@ -25,19 +26,21 @@ def main() -> None:
         from importlib import import_module
 
         try:
-            name = command.replace("-", "_")
-            getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
+            with ending():
+                name = command.replace("-", "_")
+                getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
         except MISTAKES as error:
             tell(error)
             sys.exit(2)
-    elif command in ("train", "generate", "evaluate"):
+    elif command in ("train", "generate", "evaluate", "audit"):
         from importlib import import_module
 
         sys.argv = [f"dpsynth {command}", *arguments]
         import_module(f"dpsynth.commands.{command}").main()
     else:
         print(
-            f"error: no command {command!r}; there are schema, encode, datalens-flags, train, generate and evaluate",
+            f"error: no command {command!r}; there are schema, encode, datalens-flags, train, generate, evaluate and "
+            "audit",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -98,7 +98,7 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     kept = kept_options.read(run)
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
-    selection = Selection(run.kept_key(), kept["privacy"]["neighbours"])
+    selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
     source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
     out = Path(options.out) if options.out else run.private
     return Candidate(

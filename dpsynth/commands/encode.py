@@ -42,7 +42,7 @@ def encode(arguments: Sequence[str]) -> None:
         raise ConfigError("name the files to read and then the file to write: dpsynth encode FILES... OUT.parquet")
     if "schema" not in options:
         raise ConfigError("schema is not set: say schema=FILE.yaml; draft one with: dpsynth schema FILE")
-    out = Path(files.pop())
+    out = Path(files.pop()).expanduser()
     for switch in ("overwrite", "private_console"):
         if options.get(switch, "false") not in ("true", "false"):
             raise ConfigError(f"{switch}={options[switch]}: say true or false")
@@ -56,7 +56,7 @@ def encode(arguments: Sequence[str]) -> None:
     encoded, intake = encode_files(
         files,
         out,
-        options["schema"],
+        Path(options["schema"]).expanduser(),
         bins=int(bins),
         invalid=options.get("invalid", "clamp"),
         unreadable=options.get("unreadable", "error"),

@@ -1,6 +1,7 @@
 """evaluate.py: how good are synthetic rows?  Judged against real rows, so everything it writes is private."""
 
 import time
+from contextlib import nullcontext
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -10,6 +11,7 @@ from dpsynth.commands.judgement import Judge, show
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import EvaluateOptions, typed
 from dpsynth.commands.run_comparison import compare_runs
+from dpsynth.commands.run_folder import run_being_read
 from dpsynth.metrics.suite import Settings
 
 
@@ -25,8 +27,9 @@ def run_evaluation(config: DictConfig) -> None:
     if options.runs is not None:
         compare_runs(options, judge, console)
         return
-    candidate = candidate_of(options)
-    show(judge.judge(candidate), candidate, console, begun)
+    with nullcontext() if options.run is None else run_being_read(options.run):
+        candidate = candidate_of(options)
+        show(judge.judge(candidate), candidate, console, begun)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """generate.py: more synthetic rows from a finished run.  Post-processing: it costs no privacy budget."""
 
+import os
+import tempfile
 from itertools import count
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from omegaconf import DictConfig
 from dpsynth.commands.command_line import mapping
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
+from dpsynth.commands.run_folder import run_being_read
 from dpsynth.data import datalens_files, pe_files
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
@@ -25,25 +28,28 @@ def main() -> None:
 
 def generate(config: DictConfig) -> None:
     options = typed(GenerateOptions, config)
-    release = find_release(options.run)
-    fitted = load(release)
-    kind = Images if isinstance(fitted.domain, ImageDomain) else Table
-    if options.format is not None:
-        check_format(options.format, options.out, kind)
-    out = free_file(release, kind.suffix) if options.out is None else Path(options.out)
-    if out.suffix not in FILES[kind]:
-        files = " or ".join(f"FILE{suffix}" if suffix else "FOLDER" for suffix in FILES[kind])
-        raise ConfigError(f"out={out}: write {files}")
-    if out.exists() and not options.overwrite:
-        raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
+    with run_being_read(options.run):
+        release = find_release(options.run)
+        fitted = load(release)
+        kind = Images if isinstance(fitted.domain, ImageDomain) else Table
+        if options.format is not None:
+            check_format(options.format, options.out, kind)
+        out = None if options.out is None else Path(options.out)
+        if out is not None and out.suffix not in FILES[kind]:
+            files = " or ".join(f"FILE{suffix}" if suffix else "FOLDER" for suffix in FILES[kind])
+            raise ConfigError(f"out={out}: write {files}")
+        if out is not None and out.exists() and not options.overwrite:
+            raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
-    rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
-    if options.format is None or isinstance(rows, Table):
-        rows.write(out)
-    elif options.format == pe_files.FORM:
-        pe_files.write(rows, out)
-    else:
-        datalens_files.write(rows, out, options.format, fitted.statement.get("target", {}).get("epsilon"))
+        rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
+        if out is None:
+            out = added(rows, release)
+        elif options.format is None or isinstance(rows, Table):
+            rows.write(out)
+        elif options.format == pe_files.FORM:
+            pe_files.write(rows, out)
+        else:
+            datalens_files.write(rows, out, options.format, fitted.statement.get("target", {}).get("epsilon"))
     print(f"{len(rows)} synthetic {kind.unit}: {out}")
 
 
@@ -60,9 +66,26 @@ def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -
         raise ConfigError(f"format={form}: writes several files; name a folder with out=FOLDER")
 
 
-def free_file(release: Path, suffix: str) -> Path:
-    """The first of synthetic-2.csv, synthetic-3.csv, ... that is not there yet."""
-    return next(path for number in count(2) if not (path := release / f"synthetic-{number}{suffix}").exists())
+def added(rows: Table | Images, release: Path) -> Path:
+    """Write `rows` into the release as the first of synthetic-2.csv, synthetic-3.csv, ... that is not there yet.
+
+    It is written beside the release and appears whole under a name that no other process has taken.
+    """
+    beside = release.parent if (release.parent / "private").is_dir() else release
+    with tempfile.TemporaryDirectory(prefix=".generate-", dir=beside) as folder:
+        whole = rows.write(Path(folder) / f"synthetic{rows.suffix}")
+        for number in count(2):
+            path = release / f"synthetic-{number}{rows.suffix}"
+            try:
+                os.link(whole, path)  # unlike a rename, never replaces a file
+            except FileExistsError:
+                continue
+            except OSError:  # a file system without links
+                if path.exists():
+                    continue
+                os.replace(whole, path)
+            return path
+    raise AssertionError("unreachable: there is always another number")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
@@ -57,6 +58,10 @@ def read(run: RunFolder) -> dict[str, Any]:
     if not isinstance(chosen, dict) or not all(isinstance(chosen.get(group), str) for group in GROUPS):
         raise ArtifactError(f"{path}: lacks the names of model and data; damaged, or not written by train.py")
     refuse_interpolation(content, str(path), ArtifactError)
+    try:
+        typed(TrainOptions, {key: value for key, value in content.items() if key != "chosen"})
+    except ConfigError as error:
+        raise ArtifactError(f"{path}: {error}; damaged, or not written by train.py") from None
     return content
 
 

@@ -7,9 +7,14 @@ only errors in the program itself show a traceback.  Hydra writes no folders of 
 import functools
 import os
 import re
+import shutil
+import signal
+import stat
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hydra
@@ -18,8 +23,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dpsynth.commands.command_line import quoted
+from dpsynth.commands.folder_lock import FolderLock
 from dpsynth.errors import DpsynthError
+from dpsynth.training import stoppable
 
+SCRATCH = "dpsynth-scratch-"
+STALE = 60.0  # seconds after which a scratch folder that nobody has locked belongs to nobody
 MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
 
 
@@ -38,18 +47,15 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
-        with tempfile.TemporaryDirectory(prefix="dpsynth-") as scratch:
-            failed = Path(scratch) / "failed"
+        with ending(), _scratch() as scratch:
+            failed = scratch / "failed"
             job = _telling(story, failed)
-            os.environ["DPSYNTH_SCRATCH"] = scratch  # where configs/*.yaml let Hydra write its multirun.yaml
+            os.environ["DPSYNTH_SCRATCH"] = str(scratch)  # where configs/*.yaml let Hydra write its multirun.yaml
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
             words = quoted(arguments[1:])
             sys.argv = [arguments[0], *flags, *(word for word in words if word not in flags)]
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
-    except KeyboardInterrupt as stop:
-        print(f"stopped: {stop or 'interrupted'}", file=sys.stderr)
-        sys.exit(130)
     except MISTAKES as error:
         tell(error)
         sys.exit(2)
@@ -59,10 +65,42 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
         sys.exit(2)
 
 
+@contextmanager
+def ending() -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and SIGHUP inside the block into one line and the exit code that shells give them."""
+    try:
+        with stoppable():
+            yield
+    except KeyboardInterrupt as stop:
+        with suppress(OSError):  # the terminal may be gone
+            print(f"stopped: {stop or 'interrupted'}", file=sys.stderr, flush=True)
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for as long as the block runs; those of processes that were killed are removed on the way."""
+    for stale in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError, AttributeError):  # of somebody else, or gone; no os.getuid where there are no users
+            found, lock = stale.lstat(), FolderLock(stale)
+            mine = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
+            if mine and time.time() - found.st_mtime > STALE and lock.take(writing=True):
+                shutil.rmtree(stale, ignore_errors=True)
+                lock.release()
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        lock = FolderLock(Path(folder))
+        lock.take(writing=True)
+        try:
+            yield Path(folder)
+        finally:
+            lock.release()
+
+
 def tell(error: BaseException) -> None:
     """Print the one line of a mistake, or of each of several."""
-    for line in getattr(error, "lines", None) or [one_line(error)]:
-        print(f"error: {line}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone
+        for line in getattr(error, "lines", None) or [one_line(error)]:
+            print(f"error: {line}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:

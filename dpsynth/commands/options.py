@@ -1,8 +1,9 @@
-"""The options of the three commands as typed records: a key that nobody reads cannot be given.
+"""The options of the four commands as typed records: a key that nobody reads cannot be given.
 
 Each record lists exactly the keys of its YAML file, so a misspelt or unknown key is an error that names it.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -21,6 +22,11 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
 
 Record = TypeVar("Record")
+PATHS = {  # options that name files or folders, in whatever group
+    "run", "runs", "out", "real", "holdout", "synthetic", "schema", "path", "root", "file", "source", "inception",
+    "account",
+}  # fmt: skip
+ATTACKS = ("white_box", "release_only")
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,22 @@ class TrainOptions:
     overwrite: bool = False
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("n", "seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
+
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
-        if "_target_" not in self.model:
-            raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
-        return registry.build(self.model, Synthesizer, "model")
+        return recipe_of(self.model)
+
+
+def recipe_of(model: Mapping[str, Any]) -> Synthesizer:
+    """The synthesizer that a file of configs/model describes."""
+    if "_target_" not in model:
+        raise ConfigError("model: its file in configs/model needs a _target_ that names the class of the method")
+    return registry.build(model, Synthesizer, "model")
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,39 @@ class EvaluateOptions:
         )
 
 
+@dataclass(frozen=True)
+class AuditOptions:
+    """configs/audit.yaml"""
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    privacy: PrivacyOptions
+    all: bool = False
+    attacks: list[str] = field(default_factory=lambda: ["white_box", "release_only"])
+    rows: int | None = None
+    runs: int = 20_000
+    minutes: float = 2.0
+    confidence: float = 0.95
+    processes: int = 2
+    small: bool = True
+    seed: int | None = None
+    progress: str = "auto"
+    out: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for attack in self.attacks:
+            if attack not in ATTACKS:
+                raise ConfigError(f"attacks={attack}: choose from {', '.join(ATTACKS)}")
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(f"confidence={self.confidence}: must be at least 0.5 and below 1")
+        for name in ("runs", "minutes", "processes"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be above 0")
+        if self.rows is not None and self.rows < 1:
+            raise ConfigError(f"rows={self.rows}: must be at least 1")
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """`config` as plain values, interpolations resolved.  Raises `ConfigError` naming the key that is missing."""
     try:
@@ -123,7 +173,25 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing: say {key}=...") from None
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
-    return content
+    return _at_home(content)
+
+
+def _at_home(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a leading ~ of every path replaced by the home folder, wherever the path stands."""
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expanded(each) for each in value]
+        return os.path.expanduser(value) if isinstance(value, str) else value
+
+    return {
+        key: _at_home(value)
+        if isinstance(value, dict) and key != "where"
+        else expanded(value)
+        if key in PATHS
+        else value
+        for key, value in options.items()
+    }
 
 
 def typed(kind: type[Record], config: DictConfig | Mapping[str, Any]) -> Record:

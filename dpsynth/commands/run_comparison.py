@@ -20,7 +20,7 @@ from dpsynth.commands import kept_options
 from dpsynth.commands.candidate import candidate_of_run, digests_of, facts_of
 from dpsynth.commands.judgement import Judge, write_text
 from dpsynth.commands.options import EvaluateOptions
-from dpsynth.commands.run_folder import RunFolder
+from dpsynth.commands.run_folder import RunFolder, run_being_read
 from dpsynth.commands.score_file import ScoreFile, basis_of
 from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
@@ -55,7 +55,8 @@ def compare_runs(options: EvaluateOptions, judge: Judge, console: Console) -> No
     found: list[Judged] = []
     for folder in run_folders(options.runs):
         try:
-            found.append(judged(folder, judge))
+            with run_being_read(folder):
+                found.append(judged(folder, judge))
         except (DpsynthError, OSError) as error:
             print(f"left out: {' '.join(str(error).split())}", file=sys.stderr)
     if not found:

@@ -1,9 +1,11 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
 import json
+import signal
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,16 @@ from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
 from dpsynth.commands.judgement import write_text
-from dpsynth.commands.launch import launch
+from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
-from dpsynth.errors import ConfigError
+from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
 from dpsynth.privacy.processes import joined, leading, shared_key, together
 from dpsynth.privacy.random import Streams, fresh_key, seeded_key
-from dpsynth.training import Checkpoint, listen
+from dpsynth.training import Checkpoint, Stopped, listen
 
 
 def main() -> None:
@@ -36,67 +38,75 @@ def main() -> None:
 def train(config: DictConfig) -> None:
     begun = time.monotonic()
     console = Console(quiet=not leading())  # of the processes that torchrun may have started, one speaks
-
-    # What is asked for, from public facts alone.
-    wanted = Path(config.run or "outputs/" + "-".join(chosen()[group] for group in ("model", "data")))
-    run = None
-    if config.resume:
-        if together():
-            raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
-        run = RunFolder.to_resume(wanted)
-        kept = resumed(config, run)
-    else:
-        kept = resolved(config)
+    with ExitStack() as open_ones:
+        # What is asked for, from public facts alone.
+        run, lock, kept, names = None, None, resolved(config), chosen()
+        if config.resume:
+            if together():
+                raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
+            run, lock = RunFolder.to_resume(folder_of(kept, names))
+            open_ones.callback(lock.release)
+            kept, names = resumed(kept, run)
         kept_options.refuse_interpolation(kept)
-    options = typed(TrainOptions, kept)
-    recipe = options.recipe()
-    neighbours = options.privacy.neighbours
-    data, columns = data_options(options.data), texts(options.columns, "columns")
-    budget = options.privacy.budget(rows_of_person(data, neighbours))
-    domain = declared_domain(data, columns, neighbours)
-    plan = recipe.plan(domain, budget, options.privacy.shares())
-    print_plan(plan, domain, console)
-    if options.privacy.dry_run:
-        return
+        options = typed(TrainOptions, kept)
+        wanted = folder_of(kept, names)
+        replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
+        recipe = options.recipe()
+        neighbours = options.privacy.neighbours
+        data, columns = data_options(options.data), texts(options.columns, "columns")
+        budget = options.privacy.budget(rows_of_person(data, neighbours))
+        domain = declared_domain(data, columns, neighbours)
+        plan = recipe.plan(domain, budget, options.privacy.shares())
+        print_plan(plan, domain, console)
+        if options.privacy.dry_run:
+            return
 
-    # The data are opened, and a folder is claimed for what comes of them.
-    key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
-    selection = Selection(shared_key(key), budget.neighbours)
-    files: list[str] = []
-    rows = rows_to_fit(data, columns, domain, selection, files.append)
-    if isinstance(rows, EncodedFiles):
-        rows.verify()  # a refusal that depends on private rows comes before any budget is spent
-    report = intake_of(rows)
-    if options.trainer.private_console:
-        console.print(*files, *told_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
-    if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
-        plan = recipe.plan_for(rows, budget, options.privacy.shares())
-    streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
-    if not leading():  # helps to fit, and writes nothing
-        recipe.fit(rows, plan, streams, settings=options.trainer)
-        return
-    if run is None:
-        run = RunFolder.claim(wanted, options.overwrite)
-        if run.path != wanted:
-            console.print(f"{wanted} holds another run, so this one goes to {run.path}", markup=False, highlight=False)
-        kept_options.write(run, kept, chosen())
-        run.keep_key(selection.key)
-    write_text(run.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    (run.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
+        # The data are opened, and a folder is claimed for what comes of them.
+        key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
+        selection = Selection(shared_key(key), budget.neighbours)
+        files: list[str] = []
+        rows = rows_to_fit(data, columns, domain, selection, files.append)
+        if isinstance(rows, EncodedFiles):
+            rows.verify()  # a refusal that depends on private rows comes before any budget is spent
+        report = intake_of(rows)
+        if options.trainer.private_console:
+            console.print(*files, *told_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
+        if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
+            plan = recipe.plan_for(rows, budget, options.privacy.shares())
+        streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
+        if not leading():  # helps to fit, and writes nothing
+            recipe.fit(rows, plan, streams, settings=options.trainer)
+            return
+        if run is None or lock is None:
 
-    checkpoint = Checkpoint(run.checkpoint)
-    with resumable(run, checkpoint):
-        # The model is fitted; only privacy mechanisms look at the data.
-        trainer = options.trainer
-        progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
-        fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, trainer)
+            def fill(new: RunFolder) -> None:
+                kept_options.write(new, kept, names)
+                new.keep_key(selection.key)
+                write_text(new.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+                (new.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
 
-        # Everything that may be handed out appears at once.
-        synthetic = fitted.sample(options.n, seed=options.seed)
-        with artifact.written_aside(run.release) as folder:
-            artifact.write(fitted, folder)
-            synthetic.write(folder / f"synthetic{synthetic.suffix}")
-    checkpoint.delete()
+            run, lock = RunFolder.claim(wanted, fill)
+            open_ones.callback(lock.release)
+            if run.path != wanted:
+                then = "until it can replace that" if replacing else "instead"
+                text = f"{wanted} holds another run; this one goes to {run.path} {then}"
+                console.print(text, markup=False, highlight=False)
+
+        checkpoint = Checkpoint(run.checkpoint)
+        with resumable(run, checkpoint):
+            # The model is fitted; only privacy mechanisms look at the data.
+            trainer = options.trainer
+            progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
+            fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, trainer)
+
+            # Everything that may be handed out appears at once.
+            synthetic = fitted.sample(options.n, seed=options.seed)
+            with artifact.written_aside(run.release) as folder:
+                artifact.write(fitted, folder)
+                synthetic.write(folder / f"synthetic{synthetic.suffix}")
+        checkpoint.delete()
+        if options.overwrite and run.path != wanted:
+            run = run.replace(wanted, lock)
 
     print_statement(fitted.statement, console)
     console.print(
@@ -109,6 +119,11 @@ def train(config: DictConfig) -> None:
     )
 
 
+def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
+    """The folder that the options name, or one named after model and data."""
+    return Path(options.get("run") or f"outputs/{names['model']}-{names['data']}")
+
+
 def chosen() -> dict[str, str]:
     """The names chosen from the groups of configs/, for example {"model": "maf", "data": "adult"}."""
     choices = HydraConfig.get().runtime.choices
@@ -117,23 +132,30 @@ def chosen() -> dict[str, str]:
 
 @contextmanager
 def resumable(run: RunFolder, checkpoint: Checkpoint) -> Iterator[None]:
-    """Say how to go on after Ctrl-C; remove a run that failed before its training was worth keeping."""
+    """Say how to go on after a stop or a failure; remove a run that failed before anything was released."""
+    hint = f"go on with: train.py run={run.path} resume=true"
     try:
         yield
     except KeyboardInterrupt as stop:
         done = str(stop) or "interrupted"
-        raise KeyboardInterrupt(f"{done}; go on with: train.py run={run.path} resume=true") from None
-    except Exception:
-        if not checkpoint.trained:
+        raise Stopped(f"{done}; {hint}", getattr(stop, "number", signal.SIGINT)) from None
+    except Exception as error:
+        if not checkpoint.exists:
             run.abandon()
+        elif isinstance(error, MISTAKES):
+            raise ArtifactError(f"{one_line(error)}; what was done is kept, {hint}") from error
+        else:
+            print(f"what was done is kept, {hint}", file=sys.stderr)
         raise
 
 
-def resumed(config: DictConfig, run: RunFolder) -> dict[str, Any]:
-    """The options the run was started with.  How it is run (`trainer`) may change; what it is may not."""
+def resumed(given: Mapping[str, Any], run: RunFolder) -> tuple[dict[str, Any], dict[str, str]]:
+    """The options the run was started with, and the names of model and data.
+
+    How it is run (`trainer`) may change; what it is may not.
+    """
     kept = kept_options.read(run)
     names = kept.pop("chosen")
-    given = resolved(config)
     for override in HydraConfig.get().overrides.task:
         key = override.lstrip("+~").partition("=")[0].partition("@")[0]
         if key in ("run", "resume", "overwrite"):
@@ -147,7 +169,7 @@ def resumed(config: DictConfig, run: RunFolder) -> dict[str, Any]:
             same = _at(kept, key) == _at(given, key)
         if not same:
             raise ConfigError(f"{override}: the run in {run.path} was started otherwise; leave it out, or start anew")
-    return kept
+    return kept, names
 
 
 def _at(options: Any, key: str) -> Any:

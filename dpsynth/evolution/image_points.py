@@ -2,10 +2,12 @@
 
     pixels     the image at a small working resolution, a little blurred: strokes that lie beside each other are near
     dct        its low frequencies (orthonormal cosine transform), coarse ones weighing more
-    random     means and maxima over quarters of the image of two layers of fixed random convolutions
+    random     means over a 3 x 3 grid of places, behind two layers of fixed random convolutions
     inception  pooled features of torchvision's inception_v3, from a local file of weights
 
-An encoder fitted to private images would be a release of its own, so there is none.
+An encoder fitted to private images would be a release of its own, so there is none. An image has the same point in any
+company, to the last bit: the first three maps are made of the operations listed in `data/row_maps.py`; the network of
+the last is not, and so it is handed one image at a time, always in the same shape.
 """
 
 from __future__ import annotations
@@ -17,20 +19,24 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_view import ImageView
+from dpsynth.data.row_maps import ExactProduct, smoothed, windows
 from dpsynth.errors import ConfigError
 
 Kind = Literal["pixels", "dct", "random", "inception"]
-AT_ONCE = 256  # images embedded together, always so many: an image's point must not depend on how many others there are
+AT_ONCE = 64  # images embedded together
 FREQUENCIES = 8  # lowest in each direction
 RANDOM_WIDTH = 32  # channels of the random convolutions
+PLACES = 3  # along each side, over which they are averaged
+_FINE = 1 << 12  # steps to which what a random convolution gives is rounded
+_SATURATED = 8 * _FINE  # steps beyond which tanh is 1
+_TANH = torch.tanh(torch.arange(-_SATURATED, _SATURATED + 1, dtype=torch.float64) / _FINE).float()
 
-Features = Callable[[torch.Tensor], torch.Tensor]  # (n, channels, h, w) in [0, 1] -> (n, d), about [-1, 1]
+Features = Callable[[Tensor], Tensor]  # (n, channels, h, w) uint8 codes -> (n, d), about [-1, 1]
 
 
 class ImagePoints:
@@ -46,80 +52,92 @@ class ImagePoints:
         if (kind == "inception") != (weights is not None):
             raise ConfigError("model.inception: name a local .safetensors file, with model.embedding=inception only")
         self.view = ImageView(domain, size=None if kind == "inception" else size)
-        self._features = _features(kind, self.view.shape[0], weights)
+        self._features = _features(kind, self.view, weights)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """(n, d) float32 points in [-1, 1] of (n, channels, height, width) uint8 images, each by itself."""
-        parts = []
         with torch.no_grad():
-            for start in range(0, max(len(pixels), 1), AT_ONCE):
-                units = torch.zeros(AT_ONCE, *self.view.shape)
-                part = self.view.units(pixels[start : start + AT_ONCE])
-                units[: len(part)] = torch.from_numpy(part)
-                parts.append(self._features(units).clamp_(-1.0, 1.0)[: len(part)])
-        return torch.cat(parts).float().numpy()
+            parts = [self._features(part) for part in torch.from_numpy(self.view.codes(pixels)).split(AT_ONCE)]
+        return torch.cat(parts).float().clamp_(-1.0, 1.0).numpy()
 
 
-def _features(kind: Kind, channels: int, weights: str | None) -> Features:
+def _features(kind: Kind, view: ImageView, weights: str | None) -> Features:
+    brightest = max(view.levels - 1, 1)
     if kind == "pixels":
-        return lambda images: blurred(images).flatten(1)
+        return lambda codes: blurred(codes / brightest).flatten(1)
     if kind == "dct":
-        return low_frequencies
+        return LowFrequencies(view.shape, brightest)
     if kind == "random":
-        return RandomFeatures(channels).eval()
-    return _inception(str(weights))
+        return RandomFeatures(view.shape, brightest)
+    return _inception(str(weights), brightest)
 
 
-def blurred(images: torch.Tensor) -> torch.Tensor:
+def blurred(images: Tensor) -> Tensor:
     """(n, c, h, w) images under the 3 x 3 binomial kernel, edges repeated."""
-    line = torch.tensor([0.25, 0.5, 0.25])
-    kernel = (line[:, None] * line).expand(images.shape[1], 1, 3, 3)
-    padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    return functional.conv2d(padded, kernel, groups=images.shape[1])
+    return smoothed(smoothed(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 2), 3)
 
 
-def low_frequencies(images: torch.Tensor) -> torch.Tensor:
-    """(n, c k k) lowest coefficients of the orthonormal DCT-II of images in [0, 1], k at most `FREQUENCIES`.
+class LowFrequencies:
+    """(n, c, h, w) whole numbers up to `brightest` -> (n, c k k) lowest coefficients of the orthonormal DCT-II, k at
+    most `FREQUENCIES`, of the images in [-1/2, 1/2].
 
     Scaled by sqrt(h w) / 4, so that a contrast over the whole image comes near 1; beyond that it is cut off by the
     caller. Parseval: distances are those of the images without their high frequencies.
     """
-    height, width = images.shape[2:]
-    rows, columns = cosines(height), cosines(width)
-    found = rows @ (images - 0.5) @ columns.T
-    return (found * (4 / math.sqrt(height * width))).flatten(1)
+
+    def __init__(self, shape: tuple[int, int, int], brightest: int) -> None:
+        channels, height, width = shape
+        plane = torch.kron(cosines(height), cosines(width)) * (4 / math.sqrt(height * width))
+        basis = torch.block_diag(*[plane] * channels).T
+        self._product, self._grey = ExactProduct(basis / brightest, brightest), basis.sum(0) / 2
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        return self._product(codes.flatten(1)) - self._grey
 
 
-def cosines(length: int) -> torch.Tensor:
-    """(k, length) float32 first rows of the orthonormal DCT-II."""
-    frequency, place = torch.arange(min(length, FREQUENCIES))[:, None], torch.arange(length) + 0.5
-    basis = torch.cos(math.pi / length * frequency * place) * math.sqrt(2 / length)
+def cosines(length: int) -> Tensor:
+    """(k, length) float64 first rows of the orthonormal DCT-II."""
+    frequency = torch.arange(min(length, FREQUENCIES), dtype=torch.float64)[:, None]
+    basis = torch.cos(math.pi / length * frequency * (torch.arange(length) + 0.5)) * math.sqrt(2 / length)
     basis[0] /= math.sqrt(2)
     return basis
 
 
-class RandomFeatures(nn.Module):
-    """Two random convolutions, fixed by a seed, pooled over a 3 x 3 grid. (n, c, h, w) in [0, 1] -> (n, 9 x 32)."""
+class RandomFeatures:
+    """Two random 3 x 3 convolutions, fixed by a seed, pooled over a grid of places.
 
-    def __init__(self, channels: int, seed: int = 0) -> None:
-        super().__init__()
+    (n, c, h, w) whole numbers up to `brightest` -> (n, 9 x 32). What a layer gives is rounded to steps of 1 / `_FINE`,
+    so that the next one sums whole numbers.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], brightest: int, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.layers = nn.ModuleList()
-        for before in (channels, RANDOM_WIDTH):
-            layer = skip_init(nn.Conv2d, before, RANDOM_WIDTH, 3, padding=1)
-            weight, bias = layer.parameters()
+        self._shape, self._brightest = shape, brightest
+        self._layers: list[tuple[Tensor, Tensor]] = []
+        largest, most = brightest, 1.0  # of the whole numbers a layer is given, and what they stand for
+        for before in (shape[0], RANDOM_WIDTH):
+            weight, bias = torch.empty(RANDOM_WIDTH, before, 3, 3), torch.empty(RANDOM_WIDTH)
             nn.init.orthogonal_(weight, gain=2**0.5, generator=generator)
             nn.init.uniform_(bias, -0.1, 0.1, generator=generator)
-            self.layers.append(layer)
+            matrix = weight.flatten(1).T.double()
+            exact = ExactProduct(matrix * (_FINE * most / largest), largest).matrix.T.contiguous()
+            self._layers.append((exact, bias.double()[:, None] * _FINE))
+            most = most * float(matrix.abs().sum(0).max()) + 0.1
+            largest = math.ceil(most * _FINE)
+            most = largest / _FINE
+        self._tall, self._wide = (windows(side, PLACES) for side in shape[1:])
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = images * 2 - 1
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), 0.2)
-        return torch.tanh(functional.adaptive_avg_pool2d(x, 3).flatten(1))
+    def __call__(self, codes: Tensor) -> Tensor:
+        x = codes.to(torch.float64) * 2 - self._brightest
+        for weights, bias in self._layers:
+            steps = weights @ functional.unfold(x, 3, padding=1) + bias
+            x = torch.where(steps > 0, steps, steps * 0.2).round_().view(len(x), RANDOM_WIDTH, *self._shape[1:])
+        means = self._tall @ (x @ self._wide.T) / (self._tall.sum(1)[:, None] * self._wide.sum(1))
+        places = means.round_().clamp_(-_SATURATED, _SATURATED).to(torch.int64) + _SATURATED
+        return _TANH.take(places.flatten(1))
 
 
-def _inception(path: str) -> Features:
+def _inception(path: str, brightest: int) -> Features:
     from safetensors.torch import load_file
     from torchvision.models import inception_v3
 
@@ -135,8 +153,11 @@ def _inception(path: str) -> Features:
     network.eval()
     mean, spread = (torch.tensor(each).view(1, 3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
-    def extract(images: torch.Tensor) -> torch.Tensor:
-        coloured = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    def extract(codes: Tensor) -> Tensor:
+        return torch.cat([one(image[None] / brightest) for image in codes]) if len(codes) else torch.zeros(0, 2048)
+
+    def one(image: Tensor) -> Tensor:
+        coloured = image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image
         large = functional.interpolate(coloured, size=(299, 299), mode="bilinear", antialias=True)
         return torch.tanh(network((large - mean) / spread))  # pooled features are mostly below 1
 

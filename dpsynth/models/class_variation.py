@@ -11,13 +11,16 @@ All of this is post-processing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from dpsynth.data.row_maps import ExactProduct, nearest
 from dpsynth.models.natural_noise import falling_spectrum
 from dpsynth.privacy.class_scatter import Scatter
 from dpsynth.privacy.votes import cosine_basis
@@ -43,23 +46,40 @@ class LowFrequencies:
         """(width, channels height width) float32, orthonormal rows."""
         return cosine_basis(self.shape[1], self.shape[2], self.shape[0], self.each)
 
+    @property
+    def reach(self) -> float:
+        """No coordinate of an image in [0, 1] is larger: the norm of the brightest image."""
+        return math.sqrt(math.prod(self.shape))
+
+    def seen(self, pixels: Tensor) -> Tensor:
+        """(n, width) float64 coordinates of (n, *shape) uint8 images, each the same bits in any company."""
+        return self._product(pixels.flatten(1)) / 255
+
+    @cached_property
+    def _product(self) -> ExactProduct:
+        return ExactProduct(self.basis().T, 255)
+
     def spectrum(self) -> Tensor:
         """(width,) float64: the power of natural images at each frequency, adding up to 1."""
         plane = falling_spectrum(self.each, self.each).double().square().flatten().repeat(self.shape[0])
         return plane / plane.sum()
 
 
-def offsets(seen: Iterator[tuple[Tensor, Tensor]], centres: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def offsets(
+    seen: Iterator[tuple[Tensor, Tensor]], centres: Tensor, classes: Tensor, reach: float
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Blocks of how far rows (b, width) of labels (b,) lie from the nearest public centre of their class.
 
-    centres: (B, width), classes: (B,). A class without a centre takes all of them. Every row is mapped by itself.
+    centres: (B, width), classes: (B,). A class without a centre takes all of them. reach: public bound on coordinates;
+    rows beyond it count as if they were cut to it when the nearest centre is looked for. Every row is mapped by itself,
+    to the last bit (`data/row_maps.py`).
     """
     for rows, labels in seen:
         away = torch.empty_like(rows)
         for code in labels.unique().tolist():
             chosen, own = labels == code, centres[classes == code]
-            own = own if len(own) else centres
-            away[chosen] = rows[chosen] - own[torch.cdist(rows[chosen], own).argmin(1)]
+            own = (own if len(own) else centres).to(rows.dtype)
+            away[chosen] = rows[chosen] - own[nearest(rows[chosen], own, reach)]
         yield away, labels
 
 

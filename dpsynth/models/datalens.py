@@ -66,7 +66,7 @@ class DataLens(PlannedDataLens):
         judge = None
         if plan.judge is not None and values is not None:
             judge = ImageJudge(values.shape[1:], space.classes)
-            units = (part for part, _ in _units(values, labels))
+            units = (part.float() / 255 for part, _ in _blocks(values, labels))
             plan.judge.fit(judge, units, torch.from_numpy(labels), n, ledger)
         device, rule = resolve_device(run.settings.device), plan.votes
         people = rows.people if isinstance(rows, Table) else None
@@ -124,9 +124,9 @@ class DataLens(PlannedDataLens):
         self, values: NDArray[np.uint8], labels: NDArray[np.int64], student: Student, domain: ImageDomain
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """How far images lie from the student's output for the nearest of its own codes, in low frequencies."""
-        basis = self._low(domain).basis()
-        seen = ((units.flatten(1) @ basis.T, codes) for units, codes in _units(values, labels))
-        return offsets(seen, student.centres().flatten(1) @ basis.T, student.classes)
+        low = self._low(domain)
+        seen = ((low.seen(pixels), codes) for pixels, codes in _blocks(values, labels))
+        return offsets(seen, student.centres().flatten(1) @ low.basis().T, student.classes, low.reach)
 
     def _student(
         self, space: Space, queries: int, scattered: bool, weights: torch.Generator, codes: torch.Generator
@@ -140,7 +140,6 @@ class DataLens(PlannedDataLens):
         return Student.made(shape, drawn, torch.arange(count) % space.classes, weights)
 
 
-def _units(values: NDArray[np.uint8], labels: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of images in [0, 1] and their classes."""
-    blocks = (torch.from_numpy(array).split(IMAGES_AT_ONCE) for array in (values, labels))
-    yield from ((pixels.float() / 255, codes) for pixels, codes in zip(*blocks, strict=True))
+def _blocks(values: NDArray[np.uint8], labels: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of images, as bytes, and their classes."""
+    yield from zip(*(torch.from_numpy(array).split(IMAGES_AT_ONCE) for array in (values, labels)), strict=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dpsynth.models.fitted_datalens import Student
+from dpsynth.training import Public
 
 Ask = Callable[[int, Tensor, Tensor], Tensor]
 GREY, ROUGH = 0.5, 0.4  # mean and roughness of the first targets, in units of a row's extent
@@ -53,7 +54,7 @@ class Lesson:
             self.targets = self._first(seen(network(self.z, self.y)), extent)
         self.velocity = torch.zeros_like(self.targets)
 
-    def step(self, t: int) -> dict[str, float | Tensor]:
+    def step(self, t: int) -> dict[str, Public]:
         """Leaves the gradient of step t in the student's parameters."""
         if t < self.steps and t % self.student_steps == 0:
             self._round(t // self.student_steps)
@@ -61,7 +62,7 @@ class Lesson:
         network.zero_grad()
         loss = (network(self.z, self.y) - self.back(self.targets)).square().flatten(1).sum(1).mean()
         loss.backward()
-        return {"loss": loss.detach()}
+        return {"loss": Public(loss.detach())}
 
     def _round(self, number: int) -> None:
         if self.fresh and number:

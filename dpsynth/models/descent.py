@@ -25,8 +25,8 @@ from dpsynth.privacy.gradients import Mode, clipped_gradients
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 from dpsynth.training import Public, resolve_device, train
-from dpsynth.training.figures import Figure
 from dpsynth.training.averaging import ExponentialAverage
+from dpsynth.training.figures import Figure
 
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the domain declares none
 WARM_UP = 20  # steps until the learning rate is reached

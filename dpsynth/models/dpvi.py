@@ -170,7 +170,7 @@ class DPVI(Synthesizer):
             sigma,
             self._rate(self.steps - 1),
         )
-        shown: dict[str, torch.Tensor] = {}
+        shown: dict[str, Figure] = {}
 
         def step(t: int) -> dict[str, Figure]:
             phi, _ = guide.draw(drawing)
@@ -181,11 +181,11 @@ class DPVI(Synthesizer):
                 with torch.no_grad():
                     shown["loss"] = -mixture.log_density(guide.mean, codes[:SHOWN_ROWS]).mean()
                     pi = mixture.log_weights(guide.mean)
-                    shown["components"] = torch.exp(-(pi.exp() * pi).sum())
+                    shown["components"] = Public(torch.exp(-(pi.exp() * pi).sum()))
             return {
                 **shown,
                 "gradient_norm": engine.norms.median() if len(engine.norms) else 0.0,
-                "step_size": self._rate(t) * moved.square().mean().sqrt(),
+                "step_size": Public(self._rate(t) * moved.square().mean().sqrt()),
                 "noise_to_signal": Public(sigma * math.sqrt(mixture.size) / (rows * clip) if sigma else 0.0),
             }
 

@@ -13,10 +13,11 @@ w_c grows with the noisy number of rows of the class, because the noise of T_c f
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dpsynth.networks.affine_generator import AffineGenerator
 from dpsynth.privacy.mean_embedding import Embedding
+from dpsynth.training import Public
 
 FEWEST = 4  # samples of a class in a step
 
@@ -46,7 +47,7 @@ class EmbeddingFit:
         floor = (divisors.reciprocal() * target.deviation).square() * self.means.shape[1]
         self.floor = float((floor * self.weights.cpu()).mean())
 
-    def step(self, t: int) -> dict[str, float | Tensor]:
+    def step(self, t: int) -> dict[str, Public]:
         """Leave the gradient of the loss in `.grad`. Loss and noise are means over the classes."""
         shape = len(self.labels), self.network.shape.latent
         noise = torch.randn(shape, generator=self.generator).to(self.network.device)
@@ -57,4 +58,4 @@ class EmbeddingFit:
         loss = (self.weights * discrepancy).mean()
         self.network.zero_grad(set_to_none=True)
         (loss * self.network.classes).backward()
-        return {"loss": loss.detach(), "noise": self.floor}
+        return {"loss": Public(loss.detach()), "noise": Public(self.floor)}

@@ -7,8 +7,9 @@ arXiv:2011.11660), far better than a generator's own likelihoods do. The feature
 
 Guarantee: every step releases one sum over all images of gradients clipped to norm C, each of its image alone, with
 Gaussian noise in units of the sensitivity: C when an image is added, 2 C when it is replaced (`privacy/dp_sgd.py` has
-the derivation). Nothing is sampled, so the steps compose to one Gaussian release exactly, whose cost is a share of the
-budget. Using the judge is post-processing.
+the derivation). The sums are over all images, so they are made in float64, where the rounding of the sum is proven to
+stay within the slack of the sensitivity (`privacy/clipping.py`). Nothing is sampled, so the steps compose to one
+Gaussian release exactly, whose cost is a share of the budget. Using the judge is post-processing.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class ImageJudge(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self.linear(features), labels, reduction="none")
+        return F.cross_entropy(self.linear(features.to(self.linear.weight.dtype)), labels, reduction="none")
 
     @torch.no_grad()
     def classes_of(self, units: Tensor) -> Tensor:
@@ -94,6 +95,7 @@ class JudgeTraining:
         units: (n, channels, height, width) in [0, 1], in parts. labels: (n,) int64. rows: public number of images.
         """
         features = torch.cat([oriented_gradients(part) for part in units])
+        judge.double()
         engine = clipped_gradients("fused", judge, self.sgd.clipping_norm, IMAGES_AT_ONCE)
         weights = engine.coordinates.weights()
         optimizer = torch.optim.Adam([weights])
@@ -102,3 +104,4 @@ class JudgeTraining:
             optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - t / self.sgd.releases)
             optimizer.step()
             engine.coordinates.write(weights)
+        judge.float()

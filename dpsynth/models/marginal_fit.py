@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from dpsynth.data.codec import Codec
 from dpsynth.networks.flow import TabularFlow
+from dpsynth.training import Public
 
 MOST_CELLS = 1_000_000  # of all two-way marginals together
 MOST_CODES = 64  # a column with more coarse codes than this stands in no pair
@@ -103,7 +104,7 @@ class MarginalFit:
             self._measured[blocks[i], blocks[j]] = 1.0
         self._codes = torch.zeros(0)
 
-    def step(self, t: int) -> dict[str, Tensor]:
+    def step(self, t: int) -> dict[str, Public]:
         """Leave the gradient of the loss in `.grad`; new samples are drawn every `refresh` steps."""
         if t % self.refresh == 0 or not len(self._codes):
             self._codes, _ = self.flow.sample(2 * self.samples, self.generator)
@@ -113,7 +114,7 @@ class MarginalFit:
             parameter.grad = None
         misfit, drift = self._terms(codes)
         (misfit + drift).backward()
-        return {"misfit": misfit.detach(), "drift": drift.detach()}
+        return {"misfit": Public(misfit.detach()), "drift": Public(drift.detach())}
 
     def state_dict(self) -> dict[str, Tensor]:
         """The samples in use: what a resumed fit needs besides the flow and the generator."""

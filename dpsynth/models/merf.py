@@ -179,7 +179,7 @@ class MERF(Synthesizer):
     def _features(self, view: VectorView | ImageView, generator: torch.Generator) -> CodeFeatures | ImageFeatures:
         """Public: they follow from the configuration, the domain and the seed."""
         if isinstance(view, ImageView):
-            return ImageFeatures(view.shape, self.frequencies, list(self.bandwidths), generator)
+            return ImageFeatures(view.shape, self.frequencies, list(self.bandwidths), generator, view.levels)
         bins = [block.value_bins if block.on_axis else 0 for block in view.blocks]
         return CodeFeatures(view.sizes, bins, self.frequencies, self.single_share, generator)
 
@@ -205,7 +205,7 @@ class MERF(Synthesizer):
 def _blocks(
     view: VectorView | ImageView, features: CodeFeatures | ImageFeatures, table: Table | Images
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features and classes of the rows, a block at a time."""
+    """Features and classes of the rows, a block at a time; those of a row are the same in any block."""
     codes, labels = (np.zeros(0), np.zeros(len(table), np.int64))
     if isinstance(table, Table):
         assert isinstance(view, VectorView)
@@ -216,7 +216,7 @@ def _blocks(
         part = slice(start, start + ROWS_AT_ONCE)
         if isinstance(table, Images):
             assert isinstance(view, ImageView)
-            phi = features.rows(torch.from_numpy(view.units(table.pixels[part])))
+            phi = features.rows(torch.from_numpy(view.codes(table.pixels[part])))
         else:
             phi = features.rows(torch.from_numpy(codes[part]))
         yield phi, torch.from_numpy(labels[part])

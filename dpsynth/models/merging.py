@@ -66,7 +66,7 @@ class Merging:
             ends = share[order].cumsum()  # the members of merged code k fill the interval [k, k + 1)
             drawn = np.searchsorted(ends, codes[:, j] + generator.random(len(codes)), side="right")
             starts = np.searchsorted(m[order], codes[:, j])
-            drawn = np.clip(drawn, starts, starts + self.members[j][codes[:, j]] - 1)  # rounding of the sums
+            drawn = np.clip(drawn, starts, starts + np.bincount(m)[codes[:, j]] - 1)  # rounding of the sums
             parted[:, j] = order[drawn]
         return parted
 

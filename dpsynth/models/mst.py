@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,12 @@ from dpsynth.privacy.exponential import ExponentialMechanism, choice_epsilon
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.marginals import NoisyMarginals
 from dpsynth.privacy.scores import misfit_sensitivity, misfits
+from dpsynth.training import Listener, Quiet
 
 ONES, TREE, TWOS = "one-way marginals", "choice of pairs", "two-way marginals"
+SCORES = "counting pairs"
 MOST_CODES = 1000  # of a column after merging: no pair has more than a million cells
+BATCH_PAIRS, BATCH_CELLS = 2**17, 2**24  # most pairs that are counted at once, and most cells of their tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +83,16 @@ class TreePlan(MethodPlan):
 
         return steps(calibrate(lambda z: (*before, *steps(z).charges), budget))
 
-    def measure(self, rows: CodedRows, ledger: Ledger) -> tuple[CodedRows, list[Measurement]]:
+    def measure(self, rows: CodedRows, ledger: Ledger, run: Run) -> tuple[CodedRows, list[Measurement]]:
         """The rows with rare codes merged, and the noisy marginals of columns and of the tree."""
         columns = one_way(len(rows.sizes))
         noisy = self.one_way.measure(rows.counts(columns), ledger)
         rows, measured = compressed(rows, noisy, self.one_way.sigma, MOST_CODES)
         if self.choice and self.two_way:
-            tree = _spanning_tree(rows, GraphicalModel.fit(rows.sizes, measured), self.choice, ledger)
+            model = GraphicalModel.fit(rows.sizes, measured)
+            progress = run.progress or Quiet()
+            scores = _misfits(rows, model.marginals(columns), model.total, progress)
+            tree = _spanning_tree(len(rows.sizes), scores, self.choice, ledger, progress)
             noisy = self.two_way.measure(rows.counts(tree), ledger)
             sigma = self.two_way.sigma
             measured += [measurement(pair, counts, sigma) for pair, counts in zip(tree, noisy, strict=True)]
@@ -114,7 +120,7 @@ class MST(MarginalMethod):
         return TreePlan.planned(sizes, budget, before, self.one_way_share, self.choice_share)
 
     def _learn(self, rows: CodedRows, total: int, plan: TreePlan, ledger: Ledger, run: Run) -> FittedGraph:
-        rows, measured = plan.measure(rows, ledger)
+        rows, measured = plan.measure(rows, ledger, run)
         model = GraphicalModel.fit(rows.sizes, measured)
         return FittedGraph(rows.codec.domain, rows.codec.bins, rows.merging, model)
 
@@ -123,17 +129,52 @@ def _marginals(name: str, count: int, sigma: float, budget: Budget) -> NoisyMarg
     return NoisyMarginals(name=name, neighbours=budget.neighbours, sigma=sigma, marginals=count)
 
 
+def _misfits(
+    rows: CodedRows, ones: Mapping[Clique, np.ndarray], total: float, progress: Listener
+) -> np.ndarray:
+    """(pairs,) misfits of independent columns, by `itertools.combinations`. Private: for the exponential mechanism.
+
+    ones: the counts that the model of step 1 gives every column; it holds no two columns together, so that those of a
+    pair are their product over `total`. Pairs are counted a batch at a time, and a batch is dropped once it is scored:
+    1,000 columns have half a million.
+    """
+    batches, scores = list(_batches(rows.sizes)), []
+    progress.start(SCORES, 0, len(batches))
+    for done, pairs in enumerate(batches, 1):
+        expected = [np.multiply.outer(ones[i,], ones[j,]) / total for i, j in pairs]
+        scores.append(misfits(rows.counts(pairs), expected))
+        progress.update(done, {})
+    progress.stop()
+    return np.concatenate(scores)
+
+
+def _batches(sizes: Sequence[int]) -> Iterator[list[Clique]]:
+    """All pairs in their order, so many at a time that their tables are small together."""
+    batch, cells = [], 0
+    for pair in itertools.combinations(range(len(sizes)), 2):
+        more = sizes[pair[0]] * sizes[pair[1]]
+        if batch and (len(batch) == BATCH_PAIRS or cells + more > BATCH_CELLS):
+            yield batch
+            batch, cells = [], 0
+        batch.append(pair)
+        cells += more
+    yield batch
+
+
 def _spanning_tree(
-    rows: CodedRows, model: GraphicalModel, choice: ExponentialMechanism, ledger: Ledger
+    columns: int, scores: np.ndarray, choice: ExponentialMechanism, ledger: Ledger, progress: Listener
 ) -> list[Clique]:
-    """D - 1 pairs that join all columns, chosen one after the other."""
-    pairs = list(itertools.combinations(range(len(rows.sizes)), 2))
-    expected = model.marginals(pairs)
-    scores = misfits(rows.counts(pairs), [expected[pair] for pair in pairs])
-    part, tree = np.arange(len(rows.sizes)), []
+    """Pairs that join all columns, chosen one after the other. scores: (pairs,) by `itertools.combinations`."""
+    first, second = np.triu_indices(columns, 1)
+    part, tree = np.arange(columns), []
+    progress.start(TREE, 0, choice.releases)
     for step in range(choice.releases):
-        joining = [k for k, (i, j) in enumerate(pairs) if part[i] != part[j]]
-        i, j = pairs[joining[ledger.release(choice, scores[joining], step)]]
-        part[part == part[j]] = part[i]
+        k = ledger.release(choice, scores, step)
+        i, j = int(first[k]), int(second[k])
         tree.append((i, j))
+        part[part == part[j]] = part[i]
+        joining = part[first] != part[second]  # two columns of one part stay so: the candidates only become fewer
+        first, second, scores = first[joining], second[joining], scores[joining]
+        progress.update(step + 1, {})
+    progress.stop()
     return sorted(tree)

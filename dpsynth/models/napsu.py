@@ -105,7 +105,7 @@ class NAPSU(MarginalMethod):
 
     def _learn(self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run) -> FittedLaws:
         if isinstance(plan, TreePlan):
-            rows, measured = plan.measure(rows, ledger)
+            rows, measured = plan.measure(rows, ledger, run)
         else:
             noisy, sigma = plan.marginals.measure(rows.counts(plan.cliques), ledger), plan.marginals.sigma
             measured = [measurement(clique, table, sigma) for clique, table in zip(plan.cliques, noisy, strict=True)]

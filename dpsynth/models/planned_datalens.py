@@ -67,6 +67,13 @@ class DataLensPlan(MethodPlan):
         judge = (self.judge.sgd,) if self.judge else ()
         return (self.histograms, *judge, *((self.scatter,) if self.scatter else ()), self.votes)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        settings = super().settings
+        if self.published_epsilon is not None:  # nobody may take it for the guarantee
+            settings["epsilon as published (not the guarantee)"] = settings.pop("published_epsilon")
+        return settings
+
 
 @dataclass(frozen=True)
 class PlannedDataLens(Synthesizer):

@@ -153,7 +153,7 @@ class PlannedEvolution(Synthesizer):
         def votes(noise: float, releases: int = iterations) -> NearestVotes:
             return NearestVotes(
                 name=VOTES, neighbours=budget.neighbours, releases=releases, noise_multiplier=noise,
-                nearest=self.nearest,
+                nearest=self.nearest, provenance=terms.provenance,
             )  # fmt: skip
 
         if terms.seed is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_view import ImageView
 from dpsynth.data.images import Images
+from dpsynth.data.row_maps import ExactProduct
 from dpsynth.data.table import Table
 from dpsynth.models.image_finish import view_of
 from dpsynth.models.vector_view import VectorView
@@ -78,11 +80,18 @@ class Space:
         return pixels, np.zeros(len(images), np.int64) if images.labels is None else images.labels
 
     def image_rows(self, pixels: np.ndarray) -> np.ndarray:
-        """What teachers see of `pixels`: (n, width), float32 low frequencies, or the bytes themselves."""
+        """What teachers see of `pixels`: (n, width), float32 low frequencies, or the bytes themselves. An image gives
+        the same numbers in any company, to the last bit."""
         if self.basis is None:
             return pixels.reshape(len(pixels), self.width)
         seen = np.empty((len(pixels), self.width), np.float32)
         for start in range(0, len(pixels), IMAGES_AT_ONCE):
-            part = torch.from_numpy(pixels[start : start + IMAGES_AT_ONCE]).float().flatten(1) / 255
-            seen[start : start + IMAGES_AT_ONCE] = self.seen(part).numpy()
+            part = torch.from_numpy(pixels[start : start + IMAGES_AT_ONCE]).flatten(1)
+            seen[start : start + IMAGES_AT_ONCE] = (self._product(part) / 255).numpy()
         return seen
+
+    @cached_property
+    def _product(self) -> ExactProduct:
+        """From bytes to low frequencies."""
+        assert self.basis is not None
+        return ExactProduct(self.basis.T, 255)

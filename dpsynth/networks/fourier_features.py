@@ -4,7 +4,10 @@ phi(x) = (cos w.x, sin w.x) / sqrt(m) for m public random frequencies w. Its squ
 so it is 1 for every x, and phi(x).phi(x') is near a kernel: for Gaussian w of deviation 1 / l, exp(-|x - x'|^2 / 2 l^2)
 (Rahimi and Recht 2007). The privacy of a release does not rest on the norm being right here: the mechanism bounds it.
 
-Every map has `width` = length of phi, `rows(x)` for data, and `moments(outputs, groups)` for what a generator writes.
+Every map has `width` = length of phi, `rows(codes)` for data, and `moments(outputs, groups)` for what a generator
+writes. Data are whole numbers, and `rows` gives each row the same bits in any company: angles are exact sums in units
+of 1 / `TURN` of a turn, and waves come from a table of one turn (`data/row_maps.py`). What a generator writes is
+public: its moments use the library's products and cosines, which differ from these by at most 6e-5 of a wave.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,22 +23,36 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from dpsynth.data.row_maps import ExactProduct, window_totals
+
 SIDE = 16  # pixels of the longer side at which features look at images
+TURN = 1 << 16  # parts of a turn that are told apart
+_AT_ONCE = 64  # rows whose waves are made in the processor's cache
+_COSINES, _SINES = (
+    wave(torch.arange(TURN, dtype=torch.float64) * (2 * math.pi / TURN)).float() for wave in (torch.cos, torch.sin)
+)
 
 
 class ImageFeatures(nn.Module):
-    """Features of several Gaussian kernels of images (n, channels, height, width) float in [0, 1].
+    """Features of several Gaussian kernels of images (n, channels, height, width) with values in [0, 1].
 
     Images are averaged down to at most SIDE pixels first. bandwidths: of the kernels, as root mean square distance of
     two pixels, so that they mean the same at every size; each has the same share of the `frequencies` and of the norm.
+    levels: of the pixels of data, whole numbers in [0, levels).
     """
 
     weights: Tensor
 
     def __init__(
-        self, shape: Sequence[int], frequencies: int, bandwidths: Sequence[float], generator: torch.Generator
+        self,
+        shape: Sequence[int],
+        frequencies: int,
+        bandwidths: Sequence[float],
+        generator: torch.Generator,
+        levels: int = 256,
     ) -> None:
         super().__init__()
+        self.shape, self.levels = tuple(shape), levels
         self.pool = max(1, math.ceil(max(shape[1:]) / SIDE))
         inputs = shape[0] * math.prod(math.ceil(side / self.pool) for side in shape[1:])
         counts = [len(range(k, frequencies, len(bandwidths))) for k in range(len(bandwidths))]
@@ -42,9 +60,18 @@ class ImageFeatures(nn.Module):
         self.register_buffer("weights", torch.randn(inputs, frequencies, generator=generator) / scales)
         self.width = 2 * frequencies
 
-    def rows(self, images: Tensor) -> Tensor:
-        """(n, width) features."""
-        return waves(self._angles(images))
+    def rows(self, codes: Tensor) -> Tensor:
+        """(n, width) float32 features of (n, channels, height, width) whole numbers in [0, levels)."""
+        totals, _ = window_totals(codes.to(torch.float64), self.pool)
+        return _table_waves(self._turns(totals.flatten(1)), 1 / math.sqrt(self.width / 2))
+
+    @cached_property
+    def _turns(self) -> ExactProduct:
+        """From sums of levels over the windows to angles in units of 1 / `TURN`."""
+        _, counts = window_totals(torch.zeros(1, *self.shape), self.pool)
+        wide = self.weights.detach().to("cpu", torch.float64) * (TURN / (2 * math.pi) / max(self.levels - 1, 1))
+        per_level = wide / counts.double().flatten().repeat(self.shape[0])[:, None]
+        return ExactProduct(per_level, max(self.levels - 1, 1) * self.pool**2)
 
     def moments(self, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Of as many consecutive images for each group: mean features (groups, width), mean squared norms (groups,)."""
@@ -107,13 +134,13 @@ class CodeFeatures(nn.Module):
         """(n, width) float32 features of (n, columns) int64 codes."""
         if not self.sizes:
             return torch.zeros(len(codes), 1, device=codes.device)
-        angles = torch.zeros(len(codes), self.frequencies, device=codes.device)
+        turns = torch.zeros(len(codes), self.frequencies, device=codes.device)
         for side in (0, 1):
             for j, (own, table) in enumerate(zip(self._of("members", side), self._of("angles", side), strict=True)):
-                angles[:, own] += table[codes[:, j]]
+                turns[:, own] += (table * (TURN / (2 * math.pi)))[codes[:, j]]
         singles = torch.cat([functional.one_hot(codes[:, j], size) for j, size in enumerate(self.sizes)], dim=1)
         scales = self._scales
-        return torch.cat([scales[0] * singles, scales[1] * angles.cos(), scales[1] * angles.sin()], dim=1)
+        return torch.cat([scales[0] * singles, _table_waves(turns, scales[1])], dim=1)
 
     def expected(self, laws: Tensor) -> Tensor:
         """(n, width) means of the features under (n, sum of sizes) laws, side by side."""
@@ -144,9 +171,15 @@ class CodeFeatures(nn.Module):
         return math.sqrt(self.single_share / len(self.sizes)), math.sqrt(double)
 
 
-def waves(angles: Tensor) -> Tensor:
-    """(n, 2 m) cosines and sines of (n, m) angles, of norm 1."""
-    return torch.cat([angles.cos(), angles.sin()], dim=1).div_(math.sqrt(max(angles.shape[1], 1)))
+def _table_waves(turns: Tensor, scale: float) -> Tensor:
+    """(n, 2 m) float32 cosines and sines, times `scale`, of (n, m) angles in units of 1 / `TURN` of a turn."""
+    tables = [(table * scale).to(turns.device) for table in (_COSINES, _SINES)]
+    out = torch.empty(len(turns), 2 * turns.shape[1], device=turns.device)
+    for part, into in zip(turns.split(_AT_ONCE), out.split(_AT_ONCE), strict=True):
+        places = part.round().to(torch.int64).bitwise_and_(TURN - 1).flatten()  # two's complement: negative ones too
+        for table, half in zip(tables, into.chunk(2, dim=1), strict=True):
+            half.copy_(table.index_select(0, places).view_as(part))
+    return out
 
 
 class _MeanWaves(torch.autograd.Function):
@@ -175,4 +208,4 @@ def _angles(size: int, value_bins: int, count: int, generator: torch.Generator) 
     if value_bins:
         places = (torch.arange(value_bins) + 0.5) / value_bins
         angles[:value_bins, ::2] = (places[:, None] * rate + angles[:1])[:, ::2]
-    return angles
+    return (angles * (TURN / (2 * math.pi))).round() * (2 * math.pi / TURN)  # so that `rows` has nothing to round

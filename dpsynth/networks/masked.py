@@ -85,7 +85,7 @@ class MaskedLinear(nn.Module):
         """
         if len(self._blocks) == 1:
             return b.T @ a
-        total = torch.empty_like(self.mask)
+        total = torch.empty_like(self.mask, dtype=b.dtype)
         for start, end, limit in self._blocks:
             torch.mm(b[:, start:end].T, a[:, :limit], out=total[start:end, :limit])
         return total

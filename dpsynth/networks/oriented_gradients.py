@@ -1,7 +1,9 @@
 """Histograms of oriented gradients: fixed features by which a linear classifier knows images under strong privacy.
 
 With handcrafted features a linear model learns from few noisy steps what a network would need public data for (Tramer
-and Boneh 2021, arXiv:2011.11660). Histograms after Dalal and Triggs 2005. Every image is described by itself.
+and Boneh 2021, arXiv:2011.11660). Histograms after Dalal and Triggs 2005.
+
+Every image is described by itself, to the last bit: all steps are of the kinds listed in `data/row_maps.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ORIENTATIONS = 8
+from dpsynth.data.row_maps import row_norms, smoothed, window_means, window_sums
+
+ORIENTATIONS = 8  # one for each octant
 CELLS = 7  # along a side, roughly
 _FAINT = 0.05  # norm below which a cell's edges count as none
+_AT_ONCE = 64  # images; what they need stays in the processor's cache
+_STEPS = 1 << 16  # of a slope between 0 and 1 in the table of arcs
+_ARCS = (torch.atan(torch.arange(_STEPS + 1, dtype=torch.float64) / _STEPS) * (4 / math.pi)).float()  # in octants
 
 
 def oriented_gradients(units: Tensor) -> Tensor:
@@ -22,25 +29,43 @@ def oriented_gradients(units: Tensor) -> Tensor:
 
     Edge directions in cells of a few pixels, normalised by their neighbourhood, and the coarse image at half weight.
     """
-    grey, (height, width) = units.mean(1, keepdim=True), units.shape[2:]
-    binomial = torch.tensor([0.25, 0.5, 0.25], device=units.device)
-    smooth = F.conv2d(F.pad(grey, (2, 2, 2, 2)), (binomial[:, None] * binomial)[None, None])
-    right = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2])[:, 0]
-    down = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1])[:, 0]
-    strength = (right.square() + down.square()).sqrt()
-    turns = torch.atan2(down, right) / (2 * math.pi) * ORIENTATIONS
-    share, first = turns - turns.floor(), turns.floor().long() % ORIENTATIONS
+    return torch.cat([_described(part) for part in units.split(_AT_ONCE)])
+
+
+def _described(units: Tensor) -> Tensor:
+    height, width = units.shape[2:]
+    grey = units[:, 0]
+    for channel in range(1, units.shape[1]):
+        grey = grey + units[:, channel]
+    smooth = smoothed(smoothed(F.pad(grey / units.shape[1], (2, 2, 2, 2)), 1), 2)
+    right = smooth[:, 1:-1, 2:] - smooth[:, 1:-1, :-2]
+    down = smooth[:, 2:, 1:-1] - smooth[:, :-2, 1:-1]
+    strength = (right * right + down * down).sqrt()
+    turns = _octants(right, down)
+    below = turns.floor()
+    share, first = turns - below, below.long() % ORIENTATIONS
     histograms = strength.new_zeros(len(units), ORIENTATIONS, height, width)
-    histograms.scatter_add_(1, first[:, None], (strength * (1 - share))[:, None])
-    histograms.scatter_add_(1, ((first + 1) % ORIENTATIONS)[:, None], (strength * share)[:, None])
+    histograms.scatter_(1, first[:, None], (strength * (1 - share))[:, None])
+    histograms.scatter_(1, ((first + 1) % ORIENTATIONS)[:, None], (strength * share)[:, None])
     cell = max(2, round(min(height, width) / CELLS))
     kernel = (min(cell + 2, height + 2), min(cell + 2, width + 2))
-    cells = F.avg_pool2d(F.pad(histograms, (1, 1, 1, 1)), kernel, stride=cell)
-    around = F.avg_pool2d(cells.square().sum(1, keepdim=True).sqrt(), 3, 1, 1)
-    edges = _unit((cells / (around + _FAINT)).flatten(1))
-    coarse = _unit(F.avg_pool2d(units * 2 - 1, min(cell, height, width), ceil_mode=True).flatten(1))
-    return torch.cat([edges, 0.5 * coarse], 1)
+    cells = window_sums(F.pad(histograms, (1, 1, 1, 1)), kernel, cell) / (kernel[0] * kernel[1])
+    around = window_sums(F.pad(row_norms(cells.movedim(1, -1)), (1, 1, 1, 1)), (3, 3), 1) / 9
+    edges = _unit((cells / (around + _FAINT)[:, None]).flatten(1))
+    coarse = _unit(window_means(units * 2 - 1, min(cell, height, width)).flatten(1))
+    return torch.cat([edges, coarse * 0.5], 1)
+
+
+def _octants(right: Tensor, down: Tensor) -> Tensor:
+    """Directions as numbers of eighths of a turn, in [-4, 4]: arcs of slopes between 0 and 1 come from a table."""
+    level, steep = right.abs(), down.abs()
+    larger = torch.maximum(level, steep)
+    slope = torch.minimum(level, steep) / torch.where(larger > 0, larger, 1.0)
+    turns = _ARCS.to(right.device).take((slope * _STEPS).round().long()).to(right.dtype)
+    turns = torch.where(steep > level, 2 - turns, turns)
+    turns = torch.where(right < 0, 4 - turns, turns)
+    return torch.where(down < 0, -turns, turns)
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    return x / row_norms(x)[:, None].clamp(min=1e-6)

@@ -57,8 +57,9 @@ class ClassHistograms(GaussianMechanism):
             exact[:, 0] = np.bincount(labels, minlength=classes)
             return exact
         flat = values.reshape(len(values), math.prod(values.shape[1:]))
+        pixels = np.zeros(exact.size, np.int64)  # whole numbers first: a block's rounding would depend on its rows
         for start in range(0, len(flat), AT_ONCE):
             part = flat[start : start + AT_ONCE]
             cells = labels[start : start + AT_ONCE, None] * self.bins + part.astype(np.int64) * self.bins // 256
-            exact += np.bincount(cells.ravel(), minlength=exact.size).reshape(exact.shape) / part.shape[1]
-        return exact
+            pixels += np.bincount(cells.ravel(), minlength=pixels.size)
+        return pixels.reshape(exact.shape) / flat.shape[1]

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpsynth.data.row_maps import row_norms
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import count_sensitivity
 from dpsynth.privacy.gaussian import GaussianMechanism
@@ -83,7 +84,7 @@ class ClassScatter(GaussianMechanism):
         sums = torch.zeros(self.classes, self.width, self.width, dtype=torch.float64)
         for block, labels in offsets:
             bounded = block.detach().to("cpu", torch.float64)
-            norms = bounded.norm(dim=1, keepdim=True)
+            norms = row_norms(bounded)[:, None]
             bounded = bounded / norms.clamp_min(self.radius)
             bounded[~torch.isfinite(norms[:, 0])] = 0.0
             counts += torch.bincount(labels.cpu(), minlength=self.classes)

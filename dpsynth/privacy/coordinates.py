@@ -10,6 +10,7 @@ noise, and drawing none for them halves the noise of an autoregressive network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,13 @@ class Coordinates:
             for t, index in zip(tensors, self._indices, strict=True)
         ]
         return torch.cat(pieces) if pieces else torch.zeros(0)
+
+    def native(self, vector: Tensor) -> Tensor:
+        """(size,) of any precision -> the same in the dtype and on the device of the parameters."""
+        if not self._parameters:
+            return vector.float()
+        dtype = reduce(torch.promote_types, (p.dtype for p in self._parameters))
+        return vector.to(self._parameters[0].device, dtype)
 
     def zeros(self) -> Tensor:
         """The vector of nothing (size,), where and as the parameters are."""

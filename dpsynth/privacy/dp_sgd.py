@@ -1,6 +1,6 @@
 """DP-SGD: noisy sums of clipped per-row gradients (Abadi et al. 2016, arXiv:1607.00133).
 
-    S_t = sum over rows i of batch t of g_i min(1, C / ||g_i||)          private, never leaves
+    S_t = sum over rows i of batch t of g_i min(1, C / ||g_i||)          private, never leaves; float64
     u_t = (S_t + N(0, (z s)^2 I)) / divisor                              released; s is the sensitivity of S_t
     any optimizer, averaging or schedule that sees only the u_t          post-processing
 
@@ -9,7 +9,8 @@ Add/remove (Poisson batches): one row more or less is one term more or less, and
 Replace-one (Poisson, or fixed size without replacement): the changed row stands in the same batches, its term
 u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian
 mechanism of noise multiplier z on a random sample, and the run composes `steps` of them: the event that the
-batches state. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
+batches state. S_t is a sum of floats, so s is taken larger by the factor 1 + `SUM_SLACK`, which `clipping.py` derives
+and prices. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any
 other, with noise alone. Without sampling every step sums over all rows and is a plain Gaussian mechanism.
 """
 
@@ -28,6 +29,7 @@ from torch import Tensor
 
 from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.privacy.budget import Neighbours, sum_sensitivity
+from dpsynth.privacy.clipping import SUM_SLACK
 from dpsynth.privacy.gaussian import GaussianMechanism
 from dpsynth.privacy.gradients import ClippedGradients
 from dpsynth.privacy.ledger import Ledger
@@ -72,8 +74,8 @@ class DPSGD(GaussianMechanism):
 
     @property
     def sensitivity(self) -> float:
-        """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced."""
-        return sum_sensitivity(self.neighbours, self.clipping_norm)
+        """L2 distance between the clipped sums of neighbours: C when a row is added, 2 C when replaced; with slack."""
+        return sum_sensitivity(self.neighbours, self.clipping_norm) * (1 + SUM_SLACK)
 
     @property
     def batches(self) -> Batches | None:
@@ -126,10 +128,11 @@ class DPSGD(GaussianMechanism):
         if not 0 < divisor < float("inf"):
             raise ConfigError(f"divisor {divisor} must be a positive number, such as the expected batch size")
         if self.sampling is None:
-            return ledger.release(self, engine.clipped_vector(*data), t) / divisor
+            return engine.coordinates.native(ledger.release(self, engine.clipped_vector(*data), t).div_(divisor))
 
         def clipped(batch: NDArray[np.int64]) -> Tensor:
             rows = torch.from_numpy(batch).to(data[0].device)
             return engine.clipped_vector(*(x.index_select(0, rows) for x in data))
 
-        return ledger.release(self, clipped, t, rows=len(data[0]), partial=True) / divisor
+        noisy = ledger.release(self, clipped, t, rows=len(data[0]), partial=True)
+        return engine.coordinates.native(noisy.div_(divisor))

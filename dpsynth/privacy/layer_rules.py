@@ -37,7 +37,7 @@ class RowGradients(Protocol):
         ...
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        """sum_i factors[i] g_i by parameter name, each in the parameter's shape."""
+        """sum_i factors[i] g_i by parameter name, each in the parameter's shape and the precision of `factors`."""
         ...
 
     def keep(self, rows: Tensor) -> RowGradients:
@@ -55,7 +55,7 @@ class Formed:
         return torch.stack([g.flatten(1).square().sum(1) for g in self.gradients.values()]).sum(0)
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        return {name: torch.tensordot(factors, g, dims=1) for name, g in self.gradients.items()}
+        return {name: torch.tensordot(factors, g.to(factors.dtype), dims=1) for name, g in self.gradients.items()}
 
     def keep(self, rows: Tensor) -> Formed:
         return Formed({name: g[rows] for name, g in self.gradients.items()})
@@ -107,7 +107,7 @@ class OuterProducts:
         sums: dict[str, Tensor] = {}
         layer = self.layer
         if layer.weight.requires_grad:
-            a, b = self.a, self.b
+            a, b = self.a.to(factors.dtype), self.b.to(factors.dtype)
             if a.shape[2] < b.shape[2]:  # scale the narrower of the two
                 a = a * factors[:, None, None]
             else:
@@ -116,7 +116,8 @@ class OuterProducts:
             product = layer.outer_sum(a, b) if isinstance(layer, MaskedLinear) else b.T @ a
             sums["weight"] = product.reshape(layer.weight.shape)
         if layer.bias is not None and layer.bias.requires_grad:
-            sums["bias"] = factors @ (self.b.squeeze(1) if self.b.shape[1] == 1 else self.b.sum(1))
+            b = self.b.to(factors.dtype)
+            sums["bias"] = factors @ (b.squeeze(1) if b.shape[1] == 1 else b.sum(1))
         return sums
 
     def keep(self, rows: Tensor) -> OuterProducts:
@@ -139,8 +140,8 @@ class Lookups:
         return ((b @ b.transpose(1, 2)) * same).sum((1, 2)).clamp(min=0).to(self.b.dtype)
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        table = torch.zeros_like(self.layer.weight, requires_grad=False)
-        scaled = (self.b * factors[:, None, None]).flatten(0, 1)
+        table = torch.zeros_like(self.layer.weight, requires_grad=False, dtype=factors.dtype)
+        scaled = (self.b.to(factors.dtype) * factors[:, None, None]).flatten(0, 1)
         return {"weight": table.index_add_(0, self.index.flatten(), scaled)}
 
     def keep(self, rows: Tensor) -> Lookups:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -152,10 +153,12 @@ class Ledger:
         Raises:
             BudgetError: The plan does not hold this release, or it was made before.
         """
-        step = self._charge(mechanism, step)
-        if mechanism.batches is not None:
-            if rows is None or not callable(query):
-                raise BudgetError(f"{mechanism.name!r} samples rows: give their number, and a function of the batch")
+        if mechanism.batches is None:
+            step = self._charge(mechanism, step)
+        elif rows is None or not callable(query):
+            raise BudgetError(f"{mechanism.name!r} samples rows: give their number, and a function of the batch")
+        else:
+            step = self._charge(mechanism, step)
             query = query(self._batch(mechanism, step, rows, partial))
         if not (partial and processes.together()):
             return self._stream.release(mechanism, query, step)
@@ -253,7 +256,9 @@ class Ledger:
         """Count one release of `mechanism`, before it is made; the step it stands for."""
         planned = self.plan.named(mechanism.name)
         made = self._made[mechanism.name]
-        step = len(made) if step is None else step
+        if step is not None and (isinstance(step, bool) or not isinstance(step, Integral)):
+            raise BudgetError(f"{mechanism.name!r}: a step is a whole number, not {step!r}")
+        step = len(made) if step is None else int(step)
         if step in made:
             raise BudgetError(
                 f"the release {mechanism.name!r} of step {step} was made already; its noise must not be reused"
@@ -297,7 +302,7 @@ def charge_dict(charge: Planned) -> dict[str, Any]:
         "name": charge.name,
         "event": describe(charge.event),
         "delta": charge.delta,
-        "detail": dict(charge.detail),
+        "detail": {key: _number(value) if isinstance(value, float) else value for key, value in charge.detail.items()},
     }
 
 

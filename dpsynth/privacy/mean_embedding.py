@@ -32,6 +32,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpsynth.data.row_maps import row_norms
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.gaussian import GaussianMechanism
 from dpsynth.privacy.ledger import Ledger
@@ -107,7 +108,7 @@ class MeanEmbedding(GaussianMechanism):
             terms[:, 0] = math.sqrt(self.count_weight)
             terms[:, 1:] = phi.detach().to("cpu", torch.float64)
             bounded = terms[:, 1:]
-            norms = bounded.square().sum(dim=1, keepdim=True).sqrt_()
+            norms = row_norms(bounded)[:, None]
             factor = math.sqrt(1.0 - self.count_weight) / norms.clamp(min=1.0)
             bounded.mul_(factor)
             bounded[~torch.isfinite(norms[:, 0])] = 0.0

@@ -14,6 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 from dp_accounting import DpEvent, SelfComposedDpEvent
@@ -44,8 +45,10 @@ class Mechanism(ABC):
     norm: ClassVar[Norm] = "l2"
 
     def __post_init__(self) -> None:
-        if isinstance(self.releases, bool) or self.releases < 1:
-            raise BudgetError(f"{self.name!r}: the number of releases must be at least 1, not {self.releases!r}")
+        count = self.releases
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+            raise BudgetError(f"{self.name!r}: the number of releases must be a whole number above 0, not {count!r}")
+        object.__setattr__(self, "releases", int(count))
 
     @property
     @abstractmethod

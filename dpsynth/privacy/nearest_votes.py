@@ -36,6 +36,7 @@ from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import count_sensitivity
 from dpsynth.privacy.gaussian import GaussianMechanism
 from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanism import Detail
 
 FINEST = 255  # steps between 0 and 1: whole numbers up to here are exact in bfloat16 too
 _LARGEST_SUM = 2.0**22  # of squares; scores are differences of such, in halves, and stay below 2^24 halves
@@ -59,9 +60,11 @@ class NearestVotes(GaussianMechanism):
 
     Attributes:
         nearest: Candidates that a row votes for, k.
+        provenance: What the candidates were made of; a public remark for the privacy statement.
     """
 
     nearest: int = 1
+    provenance: str = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +74,10 @@ class NearestVotes(GaussianMechanism):
     @property
     def sensitivity(self) -> float:
         return count_sensitivity(self.neighbours)
+
+    @property
+    def detail(self) -> Detail:
+        return {**super().detail, "provenance": self.provenance}
 
     def measure(
         self, rows: Points, candidates: Points, ledger: Ledger, step: int, device: str | torch.device = "cpu"

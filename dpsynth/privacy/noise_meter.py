@@ -4,11 +4,11 @@
     recipe.fit(table, plan, Streams(seed, privacy=meter))
     meter.check(plan)                                   # AuditError where draws and charges part
 
-A run goes through the gate as ever, but every release is also drawn on a query of zeros, which shows its noise alone.
-The check compares, for every charge of the plan, what its *event* says (the noise multiplier, times the sensitivity;
+A run goes through the gate as ever; what a release answers, less its exact query, is the noise that was drawn. The
+check compares, for every charge of the plan, what its *event* says (the noise multiplier, times the sensitivity;
 the number of releases; the sampling rate) with what was seen: the standard deviation of the noise, how often it was
-released, the part of the rows in its batches. It also looks for noise that was used twice, and for correlation between
-releases. Choices are measured by how often they fall on a candidate whose chance is known. Where a
+released, the part of the rows in its batches. It also looks for noise that was used twice, and for correlation within
+and between releases. Choices are measured by how often they fall on a candidate whose chance is known. Where a
 release has few numbers, its noise is drawn again, from key streams of the meter's own, until there are some thousands;
 the tolerance is six standard errors, about 8 % of a standard deviation.
 """
@@ -65,13 +65,13 @@ class NoiseMeter(PrivacyStream):
         self.batches: dict[str, list[tuple[int, int]]] = {}  # name -> (rows in the batch, rows in all)
 
     def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
-        """Draw on zeros, keep that, then release as ever, from the same key stream."""
-        noise = None
+        """Release as ever, and keep the difference from the exact query."""
+        exact = None
         if isinstance(mechanism, GaussianMechanism | CountMechanism) and not isinstance(query, dict):
-            drawn = mechanism.draw(_zeros(query), self.keystream(mechanism.name, step))
-            noise = np.concatenate([np.zeros(0), *map(_flat, drawn if isinstance(drawn, list) else [drawn])])
-        self.measured.append(Measured(mechanism, step, noise))
-        return super().release(mechanism, query, step)
+            exact = _vector(query)  # before a draw that writes over it
+        answer = super().release(mechanism, query, step)
+        self.measured.append(Measured(mechanism, step, None if exact is None else _vector(answer) - exact))
+        return answer
 
     def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
         """Count the rows of the batch."""
@@ -108,6 +108,7 @@ class NoiseMeter(PrivacyStream):
         turns = range(math.ceil(_NUMBERS / zeros.size))
         draws = [mechanism.draw(zeros.copy(), self.keystream(mechanism.name, k, "meter")) for k in turns]
         _check_deviation(seen, multiplier, [_flat(each) for each in draws])
+        _check_white(mechanism, _flat(mechanism.draw(np.zeros(_NUMBERS, zeros.dtype), self.keystream("meter"))))
 
     def _check_count(self, charge: Mechanism, seen: Sequence[Measured]) -> None:
         planned = sum(count for _, count in leaves(charge.event))
@@ -211,12 +212,24 @@ def _check_deviation(each: Measured, multiplier: float, noises: Sequence[Numbers
         )
 
 
-def _zeros(query: Any) -> Any:
-    if isinstance(query, torch.Tensor):
-        return torch.zeros_like(query)
-    if isinstance(query, list):
-        return [torch.zeros_like(each) for each in cast(list[torch.Tensor], query)]
-    return np.zeros_like(query)
+def _check_white(mechanism: Mechanism, noise: Numbers) -> None:
+    """No part of the noise of one release comes back at another place of it: correlations at all distances."""
+    if np.count_nonzero(noise) < len(noise) / 4:  # a few ones among zeros, whose products are no normal numbers
+        return
+    waves = np.fft.rfft(noise - noise.mean(), 2 * len(noise))
+    products = np.fft.irfft(np.abs(waves) ** 2)[: len(noise)]
+    worst = 1 + int(np.argmax(np.abs(products[1:])))
+    if abs(products[worst]) > (_ERRORS + 1) / math.sqrt(len(noise)) * products[0]:
+        raise AuditError(
+            f"{mechanism.name!r}: the noise of an entry comes back {worst} entries further on, with correlation "
+            f"{products[worst] / products[0]:.3g}"
+        )
+
+
+def _vector(value: Any) -> Numbers:
+    """A copy of an array, a tensor or a list of tensors, as one vector."""
+    pieces = cast(list[Any], value) if isinstance(value, list) else [value]
+    return np.concatenate([np.zeros(0), *map(_flat, pieces)])
 
 
 def _flat(value: Any) -> Numbers:

@@ -124,7 +124,10 @@ class HookGradients(_OpacusGradients):
 
 
 class GhostGradients(_OpacusGradients):
-    """Opacus's `GradSampleModuleFastGradientClipping`: a backward pass for norms, another for the sum."""
+    """Opacus's `GradSampleModuleFastGradientClipping`: a backward pass for norms, another for the sum.
+
+    The second pass sums in the precision of the network whatever the batch; see `clipping.py` for what that leaves.
+    """
 
     wrapper = GradSampleModuleFastGradientClipping
 
@@ -138,7 +141,7 @@ class GhostGradients(_OpacusGradients):
             finite = torch.isfinite(norms)
             if bool(finite.all()):
                 wrapped.disable_hooks()
-                weighted = (factors * losses).sum()
+                weighted = (factors.to(losses.dtype) * losses).sum()
                 sums = torch.autograd.grad(weighted, self.parameters, allow_unused=True, materialize_grads=True)
                 return sums, norms
         # Rows that are not finite would spoil the weighted loss, factor zero or not: start again without

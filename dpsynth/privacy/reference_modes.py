@@ -55,7 +55,7 @@ class LoopGradients(ClippedGradients):
     """One row at a time, by the definition."""
 
     def _chunk(self, batch: tuple[Tensor, ...], mask: Tensor | None) -> tuple[Sequence[Tensor], Tensor]:
-        sums = [torch.zeros_like(p) for p in self.parameters]
+        sums = [torch.zeros_like(p, dtype=torch.float64 if self._precise else None) for p in self.parameters]
         norms: list[Tensor] = []
         for row in range(len(batch[0])):
             with torch.enable_grad():

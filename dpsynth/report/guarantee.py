@@ -109,16 +109,14 @@ def _proof(proven: Mapping[str, Any]) -> str:
 
 
 def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
-    """(mechanism, how noisy it is). Several mechanisms are charged as Gaussian; the remarks of the charge tell which."""
+    """(mechanism, how noisy it is); which of those that cost as much as a Gaussian one, the charge's remarks tell."""
     kind = str(event.get("kind", ""))
     if kind != "Gaussian":
         facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
         return _MECHANISMS.get(kind, kind or "not said"), facts
     if "epsilon of a choice" in detail:
-        return (
-            "exponential mechanism (a noisy choice)",
-            f"epsilon {small(detail['epsilon of a choice'])} for each choice",
-        )
+        epsilon = small(detail["epsilon of a choice"])
+        return "exponential mechanism (a noisy choice)", f"epsilon {epsilon} for each choice"
     if "mu" in detail:
         return "several releases within a budget of Gaussian DP", f"mu {small(detail['mu'])} in all"
     if "sigma" in detail:

@@ -5,6 +5,7 @@ from dpsynth.training.device import resolve_device
 from dpsynth.training.figures import Public
 from dpsynth.training.loop import Averaging, Interrupted, TrainerSettings, train
 from dpsynth.training.progress import Listener, Quiet, listen
+from dpsynth.training.stopping import Stopped, stoppable
 
 __all__ = [
     "Averaging",
@@ -13,8 +14,10 @@ __all__ = [
     "Listener",
     "Public",
     "Quiet",
+    "Stopped",
     "TrainerSettings",
     "listen",
     "resolve_device",
+    "stoppable",
     "train",
 ]

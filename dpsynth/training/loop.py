@@ -25,6 +25,7 @@ from dpsynth.training.checkpoint import NO_GENERATORS, Checkpoint, Stateful
 from dpsynth.training.device import processor_threads
 from dpsynth.training.figures import Figures, settled
 from dpsynth.training.progress import Listener, Quiet
+from dpsynth.training.stopping import SIGNALS, Stopped
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Averaging(Stateful, Protocol):
         ...
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Stopped):
     """Training was asked to stop; the checkpoint holds everything up to `step`."""
 
-    def __init__(self, step: int, steps: int):
-        super().__init__(f"interrupted after step {step} of {steps}")
+    def __init__(self, step: int, steps: int, number: int = signal.SIGINT):
+        super().__init__(f"interrupted after step {step} of {steps}", number)
         self.step, self.steps = step, steps
 
 
@@ -95,7 +96,7 @@ def train(
     more: what else `step` remembers from step to step, by name.
     checkpoint: where state is kept; training goes on from it when it holds some.
 
-    Raises `Interrupted` after Ctrl-C or SIGTERM, once the current step is finished and saved.
+    Raises `Interrupted` after Ctrl-C, SIGTERM or SIGHUP, once the current step is finished and saved.
     """
     progress = progress or Quiet()
     for group in optimizer.param_groups:
@@ -109,7 +110,7 @@ def train(
 
     progress.start(title, first, steps)
     try:
-        with processor_threads(settings.threads), _interruptible(checkpoint is not None) as asked_to_stop:
+        with processor_threads(settings.threads), _interruptible(checkpoint is not None) as asked:
             saved = time.monotonic()
             for t in range(first, steps):
                 for group in optimizer.param_groups:
@@ -123,11 +124,11 @@ def train(
                 if done % settings.log_every == 0 or done == steps:
                     progress.update(done, settled(figures))
                 due = time.monotonic() - saved >= 60 * settings.checkpoint_minutes
-                if checkpoint and (due or done == steps or asked_to_stop.is_set()):
+                if checkpoint and (due or done == steps or asked):
                     checkpoint.save(done, parts, generators)
                     saved = time.monotonic()
-                if asked_to_stop.is_set():
-                    raise Interrupted(done, steps)
+                if asked:
+                    raise Interrupted(done, steps, asked[0])
     finally:
         progress.stop()
 
@@ -144,25 +145,25 @@ def _compiled(step: Callable[[int], Figures], t: int) -> Figures:
 
 
 @contextmanager
-def _interruptible(wanted: bool) -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into a request that the loop answers between steps; a second one is
-    obeyed.
+def _interruptible(wanted: bool) -> Iterator[list[int]]:
+    """Note the first signal that asks to stop, for the loop to answer between steps; a second one is obeyed at once.
 
     Signals can only be caught in the main thread; elsewhere, and without a checkpoint, nothing is changed.
     """
-    asked = threading.Event()
+    asked: list[int] = []
     if not wanted or threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def answer(number: int, frame: object) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        asked.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
-    for number in before:
-        signal.signal(number, answer)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, answer)
     try:
         yield asked
     finally:

@@ -7,6 +7,7 @@ tensors as its body, so the two can never come from different moments.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,16 @@ def write_state(path: Path, state: Any) -> None:
     structure = json.dumps(_flatten(state, tensors))
     aside = path.with_name(path.name + ".partial")
     aside.unlink(missing_ok=True)
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(to_bytes(tensors, metadata={"structure": structure}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(to_bytes(tensors, metadata={"structure": structure}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:  # a full disk: what was kept before stays
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
 
 
 def read_state(path: Path) -> Any:
@@ -36,8 +42,9 @@ def read_state(path: Path) -> Any:
         with safetensors.safe_open(path, framework="pt") as file:
             structure = json.loads(file.metadata()["structure"])
             return _restore(structure, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path}: not a readable checkpoint ({error}); delete it to start again") from None
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: not a readable checkpoint ({reason:.200}); delete it to start again") from None
 
 
 def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import multiprocessing
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,3 +84,60 @@ def pictured(command, tmp_path):
     outcome = command("train", *options)
     assert outcome.code == 0, outcome.err
     return tmp_path / "work" / "pictured"
+
+
+CHILD = """
+import os, sys, importlib
+os.chdir({folder!r})
+sys.argv = {words!r}
+for stream, name in ((1, "out"), (2, "err")):
+    os.dup2(os.open({logs!r} + "." + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+{before}
+importlib.import_module("dpsynth.commands." + {name!r}).main()
+"""
+
+
+class Started:
+    """A command in a process of its own."""
+
+    def __init__(self, process, logs):
+        self.process, self._logs = process, logs
+
+    def end(self, seconds=60) -> Outcome:
+        """How it ended."""
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, "still running"
+        return Outcome(self.process.exitcode, *(Path(f"{self._logs}.{name}").read_text() for name in ("out", "err")))
+
+
+@pytest.fixture(scope="session")
+def forkserver():
+    """Starts processes that have dpsynth imported already."""
+    context = multiprocessing.get_context("forkserver")
+    modules = [f"dpsynth.commands.{name}" for name in ("train", "generate", "evaluate", "encode")]
+    context.set_forkserver_preload([*modules, "dpsynth.models", "dpsynth.data.sources.tables"])
+    return context
+
+
+@pytest.fixture
+def start(forkserver, tmp_path, monkeypatch):
+    """start("train", "data=toy", ...): begins a command in tmp_path/work, and does not wait; `before` is code to run
+    first."""
+    work = tmp_path / "work"
+    work.mkdir(exist_ok=True)
+    monkeypatch.chdir(work)
+    running = []
+
+    def begin(name: str, *words: str, before: str = "") -> Started:
+        logs = str(tmp_path / f"log-{len(running)}")
+        text = CHILD.format(folder=str(work), words=[f"{name}.py", *words], logs=logs, before=before, name=name)
+        process = forkserver.Process(target=exec, args=(text, {"__name__": "child"}))
+        process.start()
+        running.append(process)
+        return Started(process, logs)
+
+    yield begin
+    for process in running:
+        if process.is_alive():
+            process.kill()
+        process.join()

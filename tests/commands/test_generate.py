@@ -110,3 +110,26 @@ def test_images_in_the_format_of_private_evolution(command, pictured):
 )
 def test_mistakes_with_the_format_are_one_line(command, finished, pictured, options, message):
     assert message in command("generate", *options).mistake
+
+
+@pytest.mark.parametrize("name", ["run", "release"])
+def test_the_home_folder_is_expanded_everywhere(command, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    csv = "age\n" + "30\n40\n" * 30
+    (tmp_path / "home" / "a.csv").write_text(csv)
+    (tmp_path / "home" / "s.yaml").write_text("columns:\n  age: {kind: integer, bounds: [0, 100]}\n")
+    data = ("data=csv", "data.path='~/a.csv'", "data.schema='~/s.yaml'", "data.holdout='~/a.csv'")
+    assert command("train", *data, "run='~/mine'", "trainer.progress=quiet", "n=30").code == 0
+    run = "~/mine" if name == "run" else "~/mine/release"
+    assert command("generate", f"run='{run}'", "n=5").code == 0
+    assert command("generate", f"run='{run}'", "n=5", "out='~/b.csv'").code == 0
+    quick = ("metrics=quick", "figures=none", "progress=quiet")
+    assert command("evaluate", f"run='{run}'", "synthetic='~/b.csv'", "out='~/scores'", *quick).code == 0
+    files = ("real='~/a.csv'", "synthetic=['~/b.csv']", "schema='~/s.yaml'", "out='~/scores2'")
+    assert command("evaluate", *files, *quick).code == 0
+    assert command("evaluate", "runs='~/mine*'", "out='~/table'", *quick).code == 0
+    assert not list((tmp_path / "work").iterdir())
+    names = {path.name for path in (tmp_path / "home").glob("[!.]*")}
+    assert names == {"a.csv", "s.yaml", "mine", "b.csv", "scores", "scores2", "table"}
+    assert (tmp_path / "home" / "mine" / "release" / "synthetic-2.csv").exists()

@@ -32,14 +32,18 @@ PLAIN = st.recursive(
 )
 
 
-@given(options=st.dictionaries(st.text(max_size=5).filter(lambda x: x != "chosen"), PLAIN, max_size=4))
-def test_options_come_back_as_they_were(options, tmp_path_factory):
+REQUIRED = {"model": {}, "data": {}, "privacy": {"epsilon": 1.0, "delta": 1e-5}, "trainer": {}}
+
+
+@given(data=st.dictionaries(st.text(max_size=5).filter(lambda x: "${" not in x), PLAIN, max_size=4))
+def test_options_come_back_as_they_were(data, tmp_path_factory):
     run = folder(tmp_path_factory.mktemp("run"), "")
+    options = {**REQUIRED, "model": data}
     kept_options.write(run, options, CHOSEN)
     assert kept_options.read(run) == {**options, "chosen": CHOSEN}
 
 
-GOOD = yaml.safe_dump({"seed": 0, "chosen": CHOSEN})
+GOOD = yaml.safe_dump({**REQUIRED, "seed": 0, "chosen": CHOSEN})
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,10 @@ GOOD = yaml.safe_dump({"seed": 0, "chosen": CHOSEN})
         ("chosen: maf", "lacks the names"),
         ("chosen: {model: [], data: x}", "lacks the names"),
         ("a: [", "not readable"),
+        (yaml.safe_dump({"chosen": CHOSEN}), "model is missing"),
+        (GOOD + "seeed: 1\n", "unknown option seeed"),
+        (GOOD.replace("seed: 0", "seed: x"), "seed=x"),
+        (GOOD.replace("trainer: {}", "trainer: []"), "trainer"),
         (GOOD + "a: &x [1]\nb: *x\n", "an alias"),
         (GOOD + "a: !!python/object/apply:os.system [true]\n", "the tag"),
         (GOOD + "a: !!binary aGk=\n", "the tag"),

@@ -193,16 +193,22 @@ def test_a_run_folder_below_a_file(own):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 @pytest.mark.parametrize("when", ["claim", "save"])
-def test_a_full_or_closed_disk(own, monkeypatch, code, when):
+def test_a_full_or_closed_disk(own, command, monkeypatch, code, when):
     def fail(*args, **kwargs):
         raise OSError(code, os.strerror(code), "outputs/example-csv")
 
+    with monkeypatch.context() as patch:
+        patch.setattr(*((story.RunFolder, "claim") if when == "claim" else (artifact, "write")), fail)
+        mistake = own().mistake
     if when == "claim":
-        monkeypatch.setattr(story.RunFolder, "claim", fail)
-    else:
-        monkeypatch.setattr(artifact, "write", fail)
-    assert own().mistake == f"outputs/example-csv: {os.strerror(code)}"
-    assert not list(Path().glob("outputs/*"))
+        assert mistake == f"outputs/example-csv: {os.strerror(code)}"
+        assert not list(Path().glob("outputs/*"))
+        return
+    # The budget was spent before the disk was full, so nothing is thrown away.
+    hint = "what was done is kept, go on with: train.py run=outputs/example-csv resume=true"
+    assert mistake == f"outputs/example-csv: {os.strerror(code)}; {hint}"
+    assert [path.name for path in Path("outputs/example-csv").iterdir()] == ["private"]
+    assert command("train", "run=outputs/example-csv", "resume=true").code == 0
 
 
 def test_out_of_memory(own, monkeypatch):

@@ -70,7 +70,7 @@ def test_images_are_refused_by_a_model_of_tables(command):
 
 def test_finished_runs_are_kept_and_the_new_place_is_named(command, finished):
     outcome = command("train", *TOY, "run=mine")
-    assert "mine holds another run, so this one goes to mine-2" in outcome.out
+    assert "mine holds another run; this one goes to mine-2 instead" in outcome.out
     assert dpsynth.load("mine-2").domain == dpsynth.load(finished).domain
 
 

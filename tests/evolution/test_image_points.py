@@ -6,7 +6,7 @@ import torch
 
 from dpsynth.data import ImageDomain
 from dpsynth.errors import ConfigError
-from dpsynth.evolution.image_points import AT_ONCE, ImagePoints, blurred, cosines, low_frequencies
+from dpsynth.evolution.image_points import AT_ONCE, ImagePoints, LowFrequencies, blurred, cosines
 
 DOMAIN = ImageDomain(12, 16)
 
@@ -41,10 +41,12 @@ def test_blurring_keeps_the_mean_of_a_flat_image_and_brings_neighbours_near():
 
 def test_the_cosine_transform_is_orthonormal():
     basis = cosines(8)
-    torch.testing.assert_close(basis @ basis.T, torch.eye(8), atol=1e-6, rtol=0)
-    one, two = torch.rand(2, 1, 1, 8, 8)
-    kept = (low_frequencies(one) - low_frequencies(two)).norm() / 4 * 8
-    torch.testing.assert_close(kept, (one - two).norm())
+    torch.testing.assert_close(basis @ basis.T, torch.eye(8, dtype=torch.float64))
+    one, two = torch.randint(0, 10, (2, 1, 3, 8, 8))
+    frequencies = LowFrequencies((3, 8, 8), 9)
+    kept = (frequencies(one) - frequencies(two)).norm() / 4 * 8
+    torch.testing.assert_close(kept, ((one - two) / 9).double().norm())
+    assert frequencies(torch.full((1, 3, 8, 8), 9))[0, 0] == pytest.approx(2)  # a white image lies 1/2 above grey
 
 
 def test_the_declared_resolution_wins():

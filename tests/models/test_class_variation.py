@@ -79,7 +79,7 @@ def test_shrinkage_brings_the_diagonal_nearer_to_the_truth():
 def test_offsets_start_at_the_nearest_centre_of_the_class():
     centres, classes = torch.tensor([[0.0, 0.0], [10.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 0, 1])
     rows, labels = torch.tensor([[9.0, 1.0], [1.0, 1.0], [1.0, 1.0], [9.0, 0.0]]), torch.tensor([0, 0, 1, 2])
-    [(away, codes)] = offsets(iter([(rows, labels)]), centres, classes)
+    [(away, codes)] = offsets(iter([(rows, labels)]), centres, classes, 20.0)
     assert away.tolist() == [[-1.0, 1.0], [1.0, 1.0], [0.0, 0.0], [-1.0, 0.0]]  # class 2 has no centre of its own
     assert codes.equal(labels)
 

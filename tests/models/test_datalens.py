@@ -134,7 +134,16 @@ def test_projected_votes_are_votes_on_mapped_gradients():
     parameters = [torch.randn(part.shape, generator=generator) for part in network.parameters(4, generator)]
     x, y = torch.randn(3, 36, generator=generator, requires_grad=True), torch.tensor([0, 1, 0])
     inside = network.slopes(parameters, (x @ basis.T).detach(), y)[1]
-    rule = Votes(4, 3, 9, "project", bound=0.4)
+    rule = Votes(
+        name="votes",
+        neighbours="add_remove",
+        noise_multiplier=1.0,
+        teachers=4,
+        queries=3,
+        width=9,
+        compress="project",
+        bound=0.4,
+    )
     for member in range(4):
         own = [part[member : member + 1] for part in parameters]
         (slope,) = torch.autograd.grad(network.common(own, x @ basis.T, y).sum(), x)
@@ -148,8 +157,8 @@ def test_the_plan_names_its_noise_and_follows_epsilon():
     for epsilon in (0.5, 1.0, 10.0):
         plan = DataLens().plan(MNIST, dpsynth.Budget(epsilon, 1e-5))
         assert plan.proven.epsilon == pytest.approx(epsilon, rel=1e-3)
-        assert plan.settings["teacher parameters"] <= 50_000
-        noises.append(plan.settings["noise_multiplier"])
+        assert plan.settings["teacher_parameters"] <= 50_000
+        noises.append(plan.method.votes.noise_multiplier)
     assert noises == sorted(noises, reverse=True)
     assert DataLens().plan(MNIST, ONE).settings["queries"] == 50
 

@@ -240,7 +240,7 @@ def test_replay_of_what_the_configs_do_not_choose(recipe, neighbours, rows):
     other = frame.head(rows)
     if neighbours == "replace_one":
         other = pd.concat([other, law.sample(50, seed=7).frame.tail(1)], ignore_index=True)
-    plan = recipe.plan(law.domain, dpsynth.Budget(1.0, 1e-5, neighbours))
+    plan = recipe.plan_for(Table(frame, law.domain), dpsynth.Budget(1.0, 1e-5, neighbours))
 
     def publish(data, streams):
         fit = recipe.fit(Table(data, law.domain), plan, streams)

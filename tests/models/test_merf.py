@@ -148,7 +148,7 @@ def test_features_are_as_many_as_were_planned(domain):
     recipe = SMALL
     view = recipe._view(domain)
     features = recipe._features(view, torch.Generator())
-    assert features.width == recipe._release(view, 1.0).features
+    assert features.width == recipe.plan(domain, INFINITE).settings["features"]
     values = {column.name: column.values[:1] * 6 for column in domain if isinstance(column, Category)}
     frame = pd.DataFrame({column.name: values.get(column.name, [1] * 6) for column in domain})
     budget = dpsynth.Budget(1, 1e-5)
@@ -162,7 +162,7 @@ def test_image_features_are_as_many_as_were_planned():
     view = recipe._view(domain)
     features = recipe._features(view, torch.Generator())
     assert isinstance(features, ImageFeatures)
-    assert features.width == recipe._release(view, 1.0).features
+    assert features.width == recipe.plan(domain, INFINITE).settings["features"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from dpsynth.models.evolved_images import History
 from dpsynth.models.planned_evolution import CLASSES, VOTES
 from dpsynth.models.seeds import SEEDS, seed_recipe
 from dpsynth.privacy import Streams
+from dpsynth.privacy.budget import count_sensitivity
 from dpsynth.privacy.events import leaves
 
 FEW = [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}]
@@ -39,9 +40,10 @@ def test_there_are_t_releases_and_sigma_t_and_epsilon_agree(people, neighbours, 
     plan = recipe.plan(people.domain, budget)
     votes = next(charge for charge in plan.charges if charge.name == VOTES)
     assert sum(count for _, count in leaves(votes.event)) == 3
-    assert votes.detail["noise of a vote"] == pytest.approx(plan.settings["vote noise"] * budget.count_sensitivity)
+    assert votes.deviation == plan.settings["vote_noise"] > 0
+    assert votes.deviation == pytest.approx(votes.noise_multiplier * count_sensitivity(neighbours))
     if seed_model is None:
-        assert plan.settings["vote noise"] == pytest.approx(3.7306 * math.sqrt(3), rel=1e-3)
+        assert votes.noise_multiplier == pytest.approx(3.7306 * math.sqrt(3), rel=1e-3)
         assert plan.charges == (votes,)
     assert recipe.fit(people, plan).statement["finished"]
 
@@ -50,7 +52,7 @@ def test_members_get_twice_their_noise_on_average(people):
     recipe = PE(**SMALL, seed_model=None, label_prior="uniform")
     domain = Domain(people.domain.columns, people.domain.constraints, rows=30_000)
     settings = recipe.plan(domain, BUDGET).settings
-    assert settings["members"] == pytest.approx(30_000 / (2 * settings["vote noise"]), abs=1)
+    assert settings["members"] == pytest.approx(30_000 / (2 * settings["vote_noise"]), abs=1)
     assert recipe.replace(population=77).plan(domain, BUDGET).settings["members"] == 77
 
 

@@ -115,8 +115,8 @@ def test_the_finer_scale_is_taken_where_noise_leaves_room_for_it():
     domain = ImageDomain(28, 28, classes=tuple("0123456789"), rows=60_000)
 
     def scale(epsilon: float, **wished: int) -> tuple[int, ...]:
-        settings = PixelMAF(**wished).plan(domain, dpsynth.Budget(epsilon, 1e-5)).settings
-        return settings["size"], settings["channels"], settings["steps"]
+        plan = PixelMAF(**wished).plan(domain, dpsynth.Budget(epsilon, 1e-5))
+        return plan.settings["size"], plan.settings["channels"], plan.method.sgd.releases
 
     scales = [scale(epsilon) for epsilon in (0.5, 1, 10, math.inf)]
     assert scales == [(14, 32, 800)] * 2 + [(20, 64, 1200)] * 2

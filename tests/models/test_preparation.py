@@ -92,7 +92,7 @@ def test_infinite_epsilon_sees_everything(example, table):
 def test_larger_shares_leave_the_method_more_noise(example):
     budget = dpsynth.Budget(1, 1e-5)
     noises = [
-        example.Example().plan(OPEN, budget, Shares(discovery=share)).settings["noise_multiplier"]
+        example.Example().plan(OPEN, budget, Shares(discovery=share)).method.histograms.noise_multiplier
         for share in (0.05, 0.5)
     ]
     assert noises[0] < noises[1]

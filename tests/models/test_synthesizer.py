@@ -36,6 +36,15 @@ def test_fit_accepts_a_budget_or_a_plan_and_nothing_else(example, people):
         recipe.fit(people, 1.0)
 
 
+def test_a_plan_for_another_public_number_of_rows_is_refused(example, people):
+    """Under replace_one sampling rates follow from the exact number, so a plan for a rough one would prove too much."""
+    recipe, budget = example.Example(), dpsynth.Budget(1.0, 1e-5, "replace_one")
+    for rows in (399, 401, None):
+        with pytest.raises(ConfigError, match="number of rows public"):
+            recipe.fit(people, recipe.plan(replace(people.domain, rows=rows), budget))
+    assert recipe.fit(people, recipe.plan_for(people, budget)).statement["finished"]
+
+
 def test_the_statement_says_what_was_spent(fitted):
     statement = fitted.statement
     assert statement["private"]

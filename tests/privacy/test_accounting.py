@@ -2,12 +2,13 @@
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from dp_accounting import (
+    DpEvent,
     GaussianDpEvent,
-    LaplaceDpEvent,
     NeighboringRelation,
     NonPrivateDpEvent,
     PoissonSampledDpEvent,
@@ -16,16 +17,25 @@ from dp_accounting import (
     UnsupportedDpEvent,
     ZCDpEvent,
 )
+from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from dp_accounting.pld import privacy_loss_distribution as pld
-from dpsynth.privacy.discrete import discrete_gaussian_event
 from scipy.stats import norm
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.ledger import Charge
+from dpsynth.privacy.marginals import NoisyMarginals
 from dpsynth.privacy.privacy_loss import replaced_row
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What the accountant asks of a planned release."""
+
+    name: str
+    event: DpEvent
+    delta: float = 0.0
 
 
 def gaussian_delta(mu, epsilon):
@@ -104,24 +114,28 @@ def test_opacus_agrees():
     assert 0.85 * proven["RDP"] < proven["PLD"] < proven["RDP"]
 
 
-def test_a_pure_laplace_costs_its_epsilon():
-    assert prove([Charge("l", LaplaceDpEvent(2.0))], Budget(1, 1e-9)).epsilon <= 0.5 + 1e-3
+def test_a_pure_discrete_laplace_costs_its_epsilon():
+    assert prove([Charge("l", DiscreteLaplaceDpEvent(0.5, 1))], Budget(1, 1e-9)).epsilon <= 0.5 + 1e-3
 
 
-def test_zcdp_falls_back_to_rdp_and_composes_with_gaussians():
-    charges = [Charge("e", ZCDpEvent(0.01)), Charge("g", GaussianDpEvent(10.0))]
-    proven = prove(charges, Budget(5, 1e-5))
-    rho = 0.01 + 0.5 / 100
-    assert proven.accountant == "RDP"
-    assert proven.epsilon <= rho + 2 * math.sqrt(rho * math.log(1e5))
-    assert proven.epsilon >= prove([Charge("g", GaussianDpEvent((2 * rho) ** -0.5))], Budget(5, 1e-5)).epsilon
+@pytest.mark.parametrize("delta", [1e-5, 1e-12])
+def test_pure_privacy_composes_with_gaussians(delta):
+    """Pure epsilon-DP is epsilon^2 / 2-zCDP; below delta = 1e-10 the proof falls back to Renyi DP."""
+    charges = [Charge("l", DiscreteLaplaceDpEvent(0.1, 1)), Charge("g", GaussianDpEvent(10.0))]
+    proven = prove(charges, Budget(5, delta))
+    rho = 0.5 * 0.1**2 + 0.5 / 100
+    assert proven.accountant == ("RDP" if delta < 1e-10 else "PLD")
+    assert proven.epsilon <= rho + 2 * math.sqrt(rho * math.log(1 / delta))
+    assert proven.epsilon >= prove([Charge("g", GaussianDpEvent(10.0))], Budget(5, delta)).epsilon
 
 
-def test_discrete_gaussian_costs_what_the_continuous_one_does():
-    counts = [Charge("c", discrete_gaussian_event(20.0, cells=2))]
-    exact = prove([Charge("g", SelfComposedDpEvent(GaussianDpEvent(20.0), 2))], Budget(5, 1e-5)).epsilon
-    assert prove(counts, Budget(5, 1e-5)).epsilon == pytest.approx(exact, rel=1e-2)
-    assert prove(counts, Budget(5, 1e-5)).epsilon >= exact * 0.999
+@pytest.mark.parametrize(("neighbours", "cells"), [("add_remove", 2), ("replace_one", 4)])
+def test_counts_cost_exactly_what_the_continuous_gaussian_does(neighbours, cells):
+    budget = Budget(5, 1e-5, neighbours)
+    counts = [NoisyMarginals(name="c", neighbours=neighbours, sigma=20.0, marginals=2)]
+    exact = prove([Charge("g", SelfComposedDpEvent(GaussianDpEvent(20.0), cells))], budget)
+    assert prove(counts, budget).epsilon == pytest.approx(exact.epsilon, rel=1e-12)
+    assert prove(counts, budget).accountant == "analytic Gaussian"
 
 
 def test_own_deltas_come_out_of_the_budget():
@@ -148,6 +162,7 @@ def test_person_level_is_proven_at_the_row_level():
         (SampledWithoutReplacementDpEvent(100, 10, GaussianDpEvent(1.0)), "add_remove"),
         (PoissonSampledDpEvent(0.1, GaussianDpEvent(1.0)), "replace_one"),
         (PoissonSampledDpEvent(0.1, ZCDpEvent(0.1)), "add_remove"),
+        (ZCDpEvent(0.1), "add_remove"),
         (UnsupportedDpEvent(), "add_remove"),
     ],
 )
@@ -156,7 +171,9 @@ def test_pairs_without_a_proof_are_refused(event, neighbours):
         prove([Charge("x", event)], Budget(1, 1e-5, neighbours))
 
 
-@pytest.mark.parametrize("event", [NonPrivateDpEvent(), GaussianDpEvent(0.0), discrete_gaussian_event(0.0)])
+@pytest.mark.parametrize(
+    "event", [NonPrivateDpEvent(), GaussianDpEvent(0.0), SelfComposedDpEvent(GaussianDpEvent(0.0), 3)]
+)
 def test_no_noise_is_infinitely_expensive(event):
     assert prove([Charge("x", event)], Budget(1, 1e-5)).epsilon == math.inf
 

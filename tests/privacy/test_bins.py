@@ -1,4 +1,4 @@
-"""dpsynth/privacy/quantiles.py and privtree.py: bought bins, their guarantee and their use."""
+"""dpsynth/privacy/quantiles.py and privtree.py: private bins, their guarantee and their use."""
 
 import itertools
 import math
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpsynth.errors import BudgetError
 from dpsynth.privacy import Budget, Ledger, Plan, Streams
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.privtree import PrivTree
@@ -19,13 +20,12 @@ BUDGETS = [Budget(1.0, 1e-5), Budget(1.0, 1e-5, "replace_one")]
 FINE = 64
 
 
-def run(kind, budget, histograms, streams, bins=8, share=0.5):
-    binner = kind(len(histograms), bins, budget, share)
-    plan = Plan(budget, binner.charges())
-    ledger = Ledger(plan)
-    bought = binner.run(histograms, ledger, streams.privacy)
+def run(kind, budget, histograms, streams, bins=8, fraction=0.5):
+    binner = kind.planned(len(histograms), bins, budget, fraction)
+    ledger = Ledger(Plan(budget, (binner,)), streams)
+    found = binner.discretize(histograms, ledger)
     assert ledger.finished
-    return [b.cuts for b in bought]
+    return [each.cuts for each in found]
 
 
 def histogram(values):
@@ -53,7 +53,7 @@ def test_neighbours_stay_within_the_stated_sensitivity(kind, budget, values, new
 @settings(max_examples=15, deadline=None)
 def test_cuts_are_bins(kind, epsilon, values, bins):
     budget = Budget(epsilon, 1e-5)
-    (cuts,) = run(kind, budget, [histogram(values)], Streams(0, infinite=not budget.private), bins)
+    (cuts,) = run(kind, budget, [histogram(values)], Streams(0), bins)
     assert cuts[0] == 0
     assert cuts[-1] == FINE
     assert (np.diff(cuts) > 0).all()
@@ -69,8 +69,8 @@ def test_bins_are_finer_where_the_rows_are(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("budget", BUDGETS)
-def test_the_share_is_kept(kind, budget):
-    plan = Plan(budget, kind(5, 32, budget, 0.1).charges())
+def test_the_fraction_is_kept(kind, budget):
+    plan = Plan(budget, (kind.planned(5, 32, budget, 0.1),))
     assert 0.15 < plan.proven.epsilon < 0.45  # a tenth of rho is about a third of epsilon
 
 
@@ -79,13 +79,10 @@ def test_the_share_is_kept(kind, budget):
 def test_privtree_is_private_as_a_whole(budget, scale):
     """P[tree] on neighbours, worked out in full for every tree of 8 fine bins: ratios stay within exp(epsilon)."""
 
-    class Scaled(PrivTree):
-        @property
-        def scale(self):
-            return scale
-
-    tree = Scaled(1, 8, budget, 0.5)
-    decay, changed = tree.decay, budget.cells_changed
+    changed = budget.cells_changed
+    tree = PrivTree(name="bins", neighbours=budget.neighbours, epsilon=3 * changed / scale, bins=8)
+    assert tree.scale == pytest.approx(scale)
+    decay = tree.decay
     p = math.exp(-1 / scale)
 
     def splits(score):
@@ -101,7 +98,7 @@ def test_privtree_is_private_as_a_whole(budget, scale):
         both = {(a, b): chance * x * y for (a, x), (b, y) in itertools.product(*(h.items() for h in halves))}
         return {(): 1 - chance, **both}
 
-    epsilon = 3 * changed / scale
+    epsilon = tree.epsilon
     worst = 0.0
     draw = np.random.default_rng(0)
     for size in (0, 1, decay, 2 * decay, 3 * decay, 4 * decay):
@@ -120,10 +117,45 @@ def test_privtree_is_private_as_a_whole(budget, scale):
 
 def test_a_tree_is_charged_as_randomised_response():
     """The stand-in event costs no less than pure epsilon-DP can: delta(0) of randomised response, for one tree."""
-    tree = PrivTree(1, 8, Budget(3.0, 0.2), 0.5)
-    (charge,) = tree.charges()
-    proven = prove([charge], Budget(9.0, 1e-5)).epsilon
+    tree = PrivTree.planned(1, 8, Budget(3.0, 0.2), 0.5)
+    proven = prove([tree], Budget(9.0, 1e-5)).epsilon
     assert proven == pytest.approx(tree.epsilon, rel=1e-3)  # with hardly any delta nothing is saved
-    wide = prove([charge], Budget(9.0, 0.05)).epsilon
+    wide = prove([tree], Budget(9.0, 0.05)).epsilon
     e = tree.epsilon
     assert (math.exp(e) - math.exp(wide)) / (1 + math.exp(e)) == pytest.approx(0.05, abs=2e-3)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_whole_tree_of_a_column_is_one_release(budget):
+    """Columns are releases of their own; what the gate records of each is the histogram of the whole column."""
+    histograms = [histogram(np.arange(50) % (7 + k)) for k in range(3)]
+    report = audit(lambda data, streams: run(PrivTree, budget, data, streams), histograms, histograms)
+    assert [release.step for release in report.releases] == [0, 1, 2]
+    assert {release.name for release in report.releases} == {"bins"}
+    for release, column in zip(report.releases, histograms, strict=True):
+        assert np.array_equal(release.query, column)
+    tree = PrivTree.planned(3, 8, budget, 0.5)
+    ledger = Ledger(Plan(budget, (tree,)), Streams())
+    tree.discretize(histograms, ledger)
+    with pytest.raises(BudgetError, match="more than was planned"):
+        ledger.release(tree, histograms[0])
+
+
+def test_trees_are_drawn_as_often_as_their_law_says():
+    """Splits of the root and of its halves, over many columns, against the chances of the proof."""
+    columns = 3000
+    tree = PrivTree(name="bins", neighbours="add_remove", epsilon=1.0, bins=4, releases=columns)
+    ledger = Ledger(Plan(Budget(9000.0, 0.1), (tree,)), Streams(2, "seeded"))
+    counts = np.array([5, 1, 0, 0])
+    cuts = [set(found.cuts.tolist()) for found in tree.discretize([counts] * columns, ledger)]
+    p = math.exp(-1 / tree.scale)
+
+    def chance(score):
+        score = max(-tree.decay, score)
+        return p ** (1 - score) / (1 + p) if score <= 1 else 1 - p**score / (1 + p)
+
+    split = [found for found in cuts if 2 in found]
+    assert len(split) / columns == pytest.approx(chance(6), abs=5 / math.sqrt(4 * columns))
+    for cut, score in ((1, 6 - tree.decay), (3, -tree.decay)):
+        part = np.mean([cut in found for found in split])
+        assert part == pytest.approx(chance(score), abs=5 / math.sqrt(4 * len(split)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Budget, cells_changed, count_sensitivity, sum_sensitivity
 
 
 @pytest.mark.parametrize("epsilon", [0, -1, math.nan, "one", None])
@@ -49,9 +49,12 @@ def test_row_level_gives_the_person_level_budget_back(epsilon, delta, rows):
 
 
 def test_sensitivities_follow_the_relation():
-    assert Budget(1, 1e-5).sum_sensitivity(3.0) == 3.0
-    assert Budget(1, 1e-5, "replace_one").sum_sensitivity(3.0) == 6.0
-    assert Budget(1, 1e-5, "replace_one").count_sensitivity == pytest.approx(math.sqrt(2))
+    assert sum_sensitivity("add_remove", 3.0) == 3.0
+    assert sum_sensitivity("replace_one", 3.0) == 6.0
+    assert count_sensitivity("add_remove") == 1.0
+    assert count_sensitivity("replace_one") == pytest.approx(math.sqrt(2))
+    for neighbours in ("add_remove", "replace_one"):
+        assert Budget(1, 1e-5, neighbours).cells_changed == cells_changed(neighbours)
 
 
 def test_delta_is_warned_about_from_a_public_number_of_rows():

@@ -10,18 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.class_histograms import histogram_charge, noisy_class_histograms
+from dpsynth.privacy.budget import Budget, count_sensitivity
+from dpsynth.privacy.class_histograms import ClassHistograms
 from dpsynth.privacy.ledger import Ledger, Plan
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.random import Streams
 
 IMAGES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 6), st.just(1), st.just(2), st.just(3)))
 
 
 def exact(values, labels, bins: int = 4, classes: int = 2) -> np.ndarray:
-    ledger = Ledger(Plan(Budget(math.inf, 1e-5), (histogram_charge("h", 0.0),)))
-    stream = PrivacyStream.seeded(0, infinite=True)
-    return noisy_class_histograms("h", values, labels, classes, bins, 0.0, ledger, stream)
+    mechanism = ClassHistograms(name="h", neighbours="add_remove", noise_multiplier=0.0, bins=bins)
+    ledger = Ledger(Plan(Budget(math.inf, 1e-5), (mechanism,)), Streams())
+    released = mechanism.measure(values, labels, classes, ledger)
+    assert np.array_equal(released, mechanism.exact(values, labels, classes))
+    return released
 
 
 @given(values=IMAGES, data=st.data())
@@ -31,18 +33,28 @@ def test_a_record_moves_the_sums_within_the_sensitivity(values, data):
     all_rows = exact(values, labels)
     assert all_rows.sum() == pytest.approx(len(values))
     removed = exact(values[:-1], labels[:-1])
-    assert np.linalg.norm(all_rows - removed) <= Budget(1, 1e-5).count_sensitivity + 1e-9
+    assert np.linalg.norm(all_rows - removed) <= count_sensitivity("add_remove") + 1e-9
     other, kinds = values.copy(), labels.copy()
     other[-1], kinds[-1] = data.draw(st.integers(0, 255)), data.draw(st.integers(0, 1))
     moved = np.linalg.norm(all_rows - exact(other, kinds))
-    assert moved <= Budget(1, 1e-5, "replace_one").count_sensitivity + 1e-9
+    assert moved <= count_sensitivity("replace_one") + 1e-9
 
 
 def test_the_largest_replacement_needs_the_whole_sensitivity():
     black, white = np.zeros((1, 1, 2, 2), np.uint8), np.full((1, 1, 2, 2), 255, np.uint8)
     moved = np.linalg.norm(exact(black, np.array([0])) - exact(white, np.array([0])))
-    assert moved == pytest.approx(Budget(1, 1e-5, "replace_one").count_sensitivity)
+    assert moved == pytest.approx(count_sensitivity("replace_one"))
 
 
 def test_counts_are_counts():
     assert exact(None, np.array([0, 1, 1]), bins=1).tolist() == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
+def test_the_noise_is_that_of_the_sensitivity(neighbours):
+    mechanism = ClassHistograms(name="h", neighbours=neighbours, noise_multiplier=5.0, bins=64)
+    ledger = Ledger(Plan(Budget(2, 1e-5, neighbours), (mechanism,)), Streams(0, "seeded"))
+    noisy = mechanism.measure(np.zeros((0, 1, 2, 2), np.uint8), np.zeros(0, np.int64), 100, ledger)
+    assert mechanism.sensitivity == count_sensitivity(neighbours)
+    assert noisy.shape == (100, 64)
+    assert noisy.std() == pytest.approx(5.0 * count_sensitivity(neighbours), rel=0.05)

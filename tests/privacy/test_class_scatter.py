@@ -13,20 +13,29 @@ from hypothesis.extra import numpy as arrays
 
 import dpsynth
 from dpsynth.errors import BudgetError
+from dpsynth.privacy.budget import count_sensitivity
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.class_scatter import COUNT_WEIGHT, ClassScatter, Scatter
 from dpsynth.privacy.ledger import Ledger, Plan
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.random import Streams
 
 ADD, REPLACE = dpsynth.Budget(1.0, 1e-5), dpsynth.Budget(1.0, 1e-5, "replace_one")
 NUMBERS = st.floats(-1e6, 1e6, width=32) | st.sampled_from([math.nan, math.inf, -math.inf])
 OFFSETS = arrays.arrays(np.float32, st.tuples(st.integers(2, 6), st.just(4)), elements=NUMBERS)
-EXACT = ClassScatter("s", 3, 4, 0.8, 0.0)
+
+
+def scatter_of(classes, width, radius, noise, neighbours="add_remove"):
+    return ClassScatter(
+        name="s", neighbours=neighbours, noise_multiplier=noise, classes=classes, width=width, radius=radius
+    )
+
+
+EXACT = scatter_of(3, 4, 0.8, 0.0)
 
 
 def measured(scatter: ClassScatter, budget: dpsynth.Budget, offsets: torch.Tensor, labels: torch.Tensor) -> Scatter:
-    ledger = Ledger(Plan(budget, (scatter.charge(),)))
-    return scatter.measure([(offsets, labels)], ledger, PrivacyStream.seeded(0, infinite=not budget.private))
+    ledger = Ledger(Plan(budget, (scatter,)), Streams(0, "seeded"))
+    return scatter.measure([(offsets, labels)], ledger)
 
 
 @given(offsets=OFFSETS, data=st.data())
@@ -35,11 +44,11 @@ def test_a_record_moves_the_sum_within_the_sensitivity(offsets, data):
     labels = torch.tensor(data.draw(st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows))))
     whole = EXACT.exact([(rows, labels)])
     removed = EXACT.exact([(rows[:-1], labels[:-1])])
-    assert (whole - removed).norm() <= ADD.count_sensitivity + 1e-9
+    assert (whole - removed).norm() <= count_sensitivity("add_remove") + 1e-9
     swapped, codes = rows.clone(), labels.clone()
     swapped[-1] = torch.tensor(data.draw(st.lists(NUMBERS, min_size=4, max_size=4)))
     codes[-1] = data.draw(st.integers(0, 2))
-    assert (whole - EXACT.exact([(swapped, codes)])).norm() <= REPLACE.count_sensitivity + 1e-9
+    assert (whole - EXACT.exact([(swapped, codes)])).norm() <= count_sensitivity("replace_one") + 1e-9
 
 
 def test_the_bounds_are_reached():
@@ -69,19 +78,21 @@ def test_long_offsets_keep_their_direction_and_get_the_radius():
 
 @pytest.mark.parametrize("budget", [ADD, REPLACE], ids=lambda budget: budget.neighbours)
 def test_the_noise_is_what_it_says_and_within_the_budget(budget):
-    noise = calibrate(lambda z: [ClassScatter("s", 2, 90, 1.0, z).charge()], budget)
+    noise = calibrate(lambda z: [scatter_of(2, 90, 1.0, z, budget.neighbours)], budget)
     rows = 400
-    released = measured(ClassScatter("s", 2, 90, 1.0, noise), budget, torch.zeros(rows, 90), torch.zeros(rows).long())
+    scatter = scatter_of(2, 90, 1.0, noise, budget.neighbours)
+    assert scatter.sensitivity == count_sensitivity(budget.neighbours)
+    released = measured(scatter, budget, torch.zeros(rows, 90), torch.zeros(rows).long())
     above, beside = torch.triu_indices(90, 90, 1)
     found = released.moments[0]
     assert found.equal(found.T)
     assert found[above, beside].std().item() == pytest.approx(released.deviations[0].item(), rel=0.06)
     assert found.diagonal().std().item() == pytest.approx(math.sqrt(2) * released.deviations[0].item(), rel=0.4)
-    expected = budget.count_sensitivity * noise / math.sqrt(2 * (1 - COUNT_WEIGHT)) / rows
+    expected = count_sensitivity(budget.neighbours) * noise / math.sqrt(2 * (1 - COUNT_WEIGHT)) / rows
     assert released.deviations[0].item() == pytest.approx(expected, rel=0.15)  # the noisy count divides
 
 
 def test_it_refuses_what_makes_no_sense():
     for shape in ((0, 4, 1.0), (2, 0, 1.0), (2, 4, 0.0), (2, 4, math.nan)):
         with pytest.raises(BudgetError, match="radius"):
-            ClassScatter("s", *shape, 1.0)
+            scatter_of(*shape, 1.0)

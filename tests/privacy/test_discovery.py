@@ -1,4 +1,4 @@
-"""dpsynth/privacy/discovery.py, bounds.py, categories.py, counts.py and shares.py"""
+"""dpsynth/privacy/discovery.py, bounds.py, categories.py, counts.py and budget_fraction.py"""
 
 import math
 from collections import Counter
@@ -6,8 +6,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
-from dpsynth.privacy.shares import share_noise
 from scipy.stats import norm
 
 from dpsynth.data.columns import Category, Date, Integer, Number
@@ -16,10 +14,12 @@ from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.bounds import PrivateBounds, dyadic_edges
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget_fraction import fraction_noise
 from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.counts import count_charge, noisy_rows
-from dpsynth.privacy.discovery import complete, discovery_charges
-from dpsynth.privacy.ledger import Charge, Ledger, Plan
+from dpsynth.privacy.counts import RowCount
+from dpsynth.privacy.discovery import complete, discovery
+from dpsynth.privacy.gaussian import GaussianQuery
+from dpsynth.privacy.ledger import Ledger, Plan
 from dpsynth.privacy.random import PrivacyStream, Streams
 from dpsynth.privacy.replay import AuditError, audit
 
@@ -27,80 +27,109 @@ ADD, REPLACE = Budget(5, 1e-5), Budget(5, 1e-5, "replace_one")
 INFINITE = Budget(math.inf, 1e-5)
 
 
-def ledger_for(budget, *charges):
-    return Ledger(Plan(budget, charges))
+def ledger_for(budget, *mechanisms, streams=None):
+    return Ledger(Plan(budget, mechanisms), streams or Streams())
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
-def test_shares_add_up(share):
-    """Releases at share s and 1 - s together cost what one release of the whole costs."""
-    parts = [share_noise(ADD, share, 3)] * 3 + [share_noise(ADD, 1 - share)]
-    charges = [Charge(str(i), GaussianDpEvent(z)) for i, z in enumerate(parts)]
+def bounds_of(sigma=5.0, edges=None, budget=ADD):
+    edges = tuple(dyadic_edges()) if edges is None else edges
+    return PrivateBounds(name="b", neighbours=budget.neighbours, sigma=sigma, edges=edges)
+
+
+def categories_of(sigma, delta, budget=ADD, **options):
+    return PrivateCategories(name="c", neighbours=budget.neighbours, sigma=sigma, threshold_delta=delta, **options)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5])
+def test_fractions_add_up(fraction):
+    """Releases at fractions s and 1 - s together cost what one release of the whole costs."""
+    parts = [fraction_noise(ADD, fraction, 3)] * 3 + [fraction_noise(ADD, 1 - fraction)]
+    charges = [
+        GaussianQuery(name=str(i), neighbours="add_remove", noise_multiplier=z, bound=1.0) for i, z in enumerate(parts)
+    ]
     assert prove(charges, ADD).epsilon == pytest.approx(5, rel=1e-3)
-    with pytest.raises(BudgetError):
-        share_noise(ADD, 1.0)
+    assert fraction_noise(INFINITE, fraction) == 0.0
+    for wrong in (0.0, 1.0, -0.1, math.nan):
+        with pytest.raises(BudgetError, match="fraction"):
+            fraction_noise(ADD, wrong)
 
 
 def test_rows_are_counted_with_noise_or_for_free():
-    charge = count_charge(ADD, 0.01)
-    counts = [noisy_rows(1000, charge, ledger_for(ADD, charge), PrivacyStream.seeded(k)) for k in range(300)]
-    sigma = charge.detail["sigma"]
+    count = RowCount.planned(ADD, 0.01)
+    counts = [count.measure(1000, ledger_for(ADD, count, streams=Streams(k, "seeded"))) for k in range(300)]
+    sigma = count.detail["sigma"]
     assert np.mean(counts) == pytest.approx(1000, abs=5 * sigma / math.sqrt(300))
     assert np.std(counts) == pytest.approx(sigma, rel=0.2)
-    assert noisy_rows(0, charge, ledger_for(ADD, charge), PrivacyStream.seeded(1)) >= 1
-    assert count_charge(REPLACE, 0.01) is None
-    assert noisy_rows(1000, None, ledger_for(REPLACE), PrivacyStream.fresh()) == 1000
+    assert count.measure(0, ledger_for(ADD, count, streams=Streams(1, "seeded"))) >= 1
+    assert RowCount.planned(REPLACE, 0.01) is None  # public there: nothing is charged and nothing released
 
 
 def test_bounds_cover_the_bulk_and_only_it():
-    mechanism = PrivateBounds("b", ADD, 5.0, tuple(dyadic_edges()))
+    mechanism = bounds_of()
     values = np.concatenate([np.random.default_rng(0).uniform(3, 900, 5000), [np.nan, np.inf, 1e12]])
-    low, high = mechanism.run(values, ledger_for(ADD, mechanism.charge()), PrivacyStream.fresh())
+    low, high = mechanism.measure(values, ledger_for(ADD, mechanism))
     assert low <= 16
     assert 512 < high <= 1024
 
 
 def test_bounds_of_nothing_are_still_bounds():
-    mechanism = PrivateBounds("b", ADD, 5.0, tuple(dyadic_edges()))
-    low, high = mechanism.run(np.array([np.nan]), ledger_for(ADD, mechanism.charge()), PrivacyStream.fresh())
+    mechanism = bounds_of()
+    low, high = mechanism.measure(np.array([np.nan]), ledger_for(ADD, mechanism))
     assert low < high
 
 
 @pytest.mark.parametrize("delta", [0.05, 0.01])
 def test_a_singleton_is_rarely_released(delta):
-    mechanism = PrivateCategories("c", Budget(20, 0.1), 3.0, delta)
+    mechanism = categories_of(3.0, delta)
     rounds = 2000
     released = 0
     for k in range(rounds):
-        ledger = ledger_for(Budget(20, 0.1), mechanism.charge())
-        released += len(mechanism.run(["rare"], ledger, PrivacyStream.seeded(k)))
+        ledger = ledger_for(Budget(20, 0.1), mechanism, streams=Streams(k, "seeded"))
+        released += len(mechanism.measure(["rare"], ledger))
     assert released / rounds <= delta + 4 * math.sqrt(delta / rounds)
 
 
-def test_threshold_bounds_the_tail_of_the_discrete_gaussian():
+def test_threshold_bounds_the_tail_of_the_rounded_gaussian():
+    """A value of one row is released with chance P[1 + X >= threshold] <= delta; one less would not do."""
     for sigma in (0.5, 3.0, 40.0):
         for delta in (1e-2, 1e-5, 1e-9):
-            threshold = PrivateCategories("c", ADD, sigma, delta).threshold
-            support = np.arange(-int(40 * sigma) - 40, int(40 * sigma) + 41)
-            weights = np.exp(-(support**2) / (2 * sigma**2))
-            tail = weights[support >= threshold - 1].sum() / weights.sum()
+            threshold = categories_of(sigma, delta).threshold
+            x = np.arange(threshold - 1, threshold + 100 * math.ceil(sigma))
+            tail = (
+                norm.sf((x - 0.5) / sigma) - norm.sf((x + 0.5) / sigma)
+            ).sum()  # P[X >= threshold - 1], term by term
             assert tail <= delta
-            assert norm.sf((threshold - 2) / sigma) <= delta
+            assert norm.sf((threshold - 2.5) / sigma) > delta
 
 
 def test_frequent_values_are_found_and_capped():
     values = ["a"] * 500 + ["b"] * 300 + [None] * 50 + [f"rare {k}" for k in range(200)]
-    mechanism = PrivateCategories("c", ADD, 5.0, 1e-6)
-    assert mechanism.run(values, ledger_for(ADD, mechanism.charge()), PrivacyStream.fresh()) == ("a", "b")
-    capped = PrivateCategories("c", ADD, 5.0, 1e-6, limit=1)
-    assert capped.run(values, ledger_for(ADD, capped.charge()), PrivacyStream.fresh()) == ("a",)
+    mechanism = categories_of(5.0, 1e-6)
+    assert mechanism.measure(values, ledger_for(ADD, mechanism)) == ("a", "b")
+    capped = categories_of(5.0, 1e-6, limit=1)
+    assert capped.measure(values, ledger_for(ADD, capped)) == ("a",)
+
+
+def test_the_threshold_is_part_of_what_leaves_the_gate():
+    """Rare values must stay unnamed: the gate hands out only what reached the threshold."""
+    mechanism = categories_of(5.0, 1e-6)
+    released = ledger_for(ADD, mechanism).release(mechanism, {"a": 500, **{f"rare {k}": 1 for k in range(300)}})
+    assert set(released) == {"a"}
+    assert mechanism.delta == 1e-6
+    assert prove([mechanism], ADD).epsilon > prove([bounds_of(5.0)], ADD).epsilon  # delta is taken from the budget's
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1e-9, math.nan])
+def test_categories_need_a_delta_of_their_own(delta):
+    with pytest.raises(BudgetError, match="delta of their own"):
+        categories_of(5.0, delta)
 
 
 @pytest.mark.parametrize("budget", [ADD, REPLACE])
 def test_a_replaced_row_costs_two_cells(budget):
-    for mechanism in (PrivateBounds("m", budget, 9.0, (0.0, 1.0)), PrivateCategories("m", budget, 9.0, 1e-7)):
-        event = mechanism.charge().event
-        assert isinstance(event, SelfComposedDpEvent) == (budget is REPLACE)
+    for mechanism in (bounds_of(9.0, (0.0, 1.0), budget), categories_of(9.0, 1e-7, budget)):
+        assert mechanism.sensitivity == pytest.approx(math.sqrt(2) if budget is REPLACE else 1.0)
+        assert mechanism.release_event.noise_multiplier == pytest.approx(9.0 / mechanism.sensitivity)
 
 
 DOMAIN = Domain(
@@ -130,14 +159,14 @@ def frame(rows):
 
 
 @pytest.mark.parametrize("budget", [ADD, REPLACE])
-def test_a_domain_is_completed_within_its_share(budget):
-    charges = discovery_charges(DOMAIN, budget, 0.3)
+def test_a_domain_is_completed_within_its_fraction(budget):
+    charges = discovery(DOMAIN, budget, 0.3)
     assert [charge.name for charge in charges] == [
         "bounds/age", "bounds/pay", "bounds/hired", "categories/town", "categories/job",
     ]  # fmt: skip
     assert prove(charges, budget).epsilon < budget.epsilon * math.sqrt(0.3) * 1.1
     ledger = ledger_for(budget, *charges)
-    domain = complete(DOMAIN, frame(4000), budget, 0.3, ledger, Streams())
+    domain = complete(DOMAIN, frame(4000), charges, ledger)
     assert not domain.undeclared
     assert ledger.finished
     assert domain["age"].low <= 32
@@ -152,19 +181,23 @@ def test_a_domain_is_completed_within_its_share(budget):
 
 def test_nothing_open_costs_nothing():
     closed = Domain((Category("sex", ("f", "m")),))
-    assert discovery_charges(closed, ADD, 0.1) == ()
-    assert complete(closed, frame(5), ADD, 0.1, ledger_for(ADD), Streams()) == closed
+    assert discovery(closed, ADD, 0.1) == ()
+    assert complete(closed, frame(5), (), ledger_for(ADD)) == closed
 
 
 def test_infinite_epsilon_finds_what_is_there():
-    charges = discovery_charges(DOMAIN, INFINITE, 0.1)
-    domain = complete(DOMAIN, frame(50), INFINITE, 0.1, ledger_for(INFINITE, *charges), Streams().under(INFINITE))
+    charges = discovery(DOMAIN, INFINITE, 0.1)
+    domain = complete(DOMAIN, frame(50), charges, ledger_for(INFINITE, *charges))
     assert domain["town"].categories == ("Espoo", "Oulu", "Turku")
 
 
 def run(budget):
-    charges = discovery_charges(DOMAIN, budget, 0.3)
-    return lambda data, streams: complete(DOMAIN, data, budget, 0.3, ledger_for(budget, *charges), streams).to_dict()
+    charges = discovery(DOMAIN, budget, 0.3)
+
+    def publish(data, streams):
+        return complete(DOMAIN, data, charges, ledger_for(budget, *charges, streams=streams)).to_dict()
+
+    return publish
 
 
 ODD = [
@@ -194,11 +227,11 @@ def test_values_are_counted_as_they_are():
     seen = {}
 
     class Spy(PrivacyStream):
-        def release(self, name, query, **options):
+        def release(self, mechanism, query, step):
             seen.update(query)
-            return super().release(name, query, **options)
+            return super().release(mechanism, query, step)
 
     values = ["a", "b", "a", None]
-    mechanism = PrivateCategories("c", ADD, 1.0, 1e-6)
-    mechanism.run(values, ledger_for(ADD, mechanism.charge()), Spy(bytes(32), secure=False))
+    mechanism = categories_of(3.0, 1e-6)
+    mechanism.measure(values, ledger_for(ADD, mechanism, streams=Streams(privacy=Spy(bytes(32), secure=False))))
     assert seen == Counter(["a", "b", "a"])

@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
+from dp_accounting import GaussianDpEvent, SelfComposedDpEvent
 from torch import Tensor, nn
 
 from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.networks.masked import MaskedLinear
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.clipping import SUM_SLACK
 from dpsynth.privacy.coordinates import Coordinates
 from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.gradients import clipped_gradients
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.ledger import Ledger, Plan
+from dpsynth.privacy.random import PrivacyStream, Streams
 from dpsynth.privacy.replay import audit
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
@@ -48,12 +52,21 @@ def gradients(module: nn.Module) -> Tensor:
     return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
 
 
+def sgd(batches: PoissonBatches | FixedSizeBatches, clip: float, noise: float, relation: str = "add_remove") -> DPSGD:
+    return DPSGD.sampled("dp_sgd", relation, batches, noise, clip)  # type: ignore[arg-type]
+
+
+def gate(recipe: DPSGD, streams: Streams | None = None) -> Ledger:
+    budget = Budget(100.0 if recipe.noise_multiplier else math.inf, 1e-5, recipe.neighbours)
+    return Ledger(Plan(budget, (recipe,)), streams or Streams())
+
+
 def test_step_without_noise_is_the_clipped_sum_over_the_divisor() -> None:
     module, x = small(), table()
-    batches, stream = PoissonBatches(0.4, 5), PrivacyStream.seeded(1, infinite=True)
-    recipe = DPSGD(batches, 0.5, 0.0, divisor=16)
-    recipe.step(2, clipped_gradients("fused", module, 0.5), (x,), stream)
-    batch = x[torch.from_numpy(batches.indices(PrivacyStream.seeded(1), 2, ROWS))]
+    batches = PoissonBatches(0.4, 5)
+    recipe = sgd(batches, 0.5, 0.0)
+    recipe.step(2, clipped_gradients("fused", module, 0.5), (x,), gate(recipe, Streams(1, "seeded")), 16)
+    batch = x[torch.from_numpy(batches.indices(PrivacyStream.seeded(1).keystream("dp_sgd", 2, "rows"), ROWS))]
     expected = clipped_gradients("loop", small(), 0.5).clipped_sum(batch)
     actual = [p.grad for p in module.parameters()]
     for a, e in zip(actual, expected, strict=True):
@@ -62,11 +75,20 @@ def test_step_without_noise_is_the_clipped_sum_over_the_divisor() -> None:
 
 def test_infinite_epsilon_clips_nothing() -> None:
     module, x = small(), table()
-    recipe = DPSGD(PoissonBatches(1.0, 1), math.inf, 0.0, divisor=ROWS)
-    recipe.step(0, clipped_gradients("fused", module, math.inf), (x,), PrivacyStream.fresh(infinite=True))
+    recipe = sgd(PoissonBatches(1.0, 1), math.inf, 0.0)
+    recipe.step(0, clipped_gradients("fused", module, math.inf), (x,), gate(recipe), ROWS)
     plain = small()
     plain(x).mean().backward()
     torch.testing.assert_close(gradients(module), gradients(plain), rtol=1e-5, atol=1e-6)
+
+
+def test_without_sampling_every_step_sums_over_all_rows() -> None:
+    module, x = small(), table()
+    recipe = DPSGD(name="all", neighbours="add_remove", releases=2, noise_multiplier=0.0, clipping_norm=0.5)
+    recipe.step(1, clipped_gradients("fused", module, 0.5), (x,), gate(recipe), 16)
+    expected = clipped_gradients("loop", small(), 0.5).clipped_sum(x)
+    for p, e in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, e / 16, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("relation", ["add_remove", "replace_one"])
@@ -81,12 +103,21 @@ def test_empty_batches_are_noise_only_steps_of_the_declared_scale(relation: str)
         def forward(self, x: Tensor) -> Tensor:
             return self.layer(x).sum(1)
 
-    recipe = DPSGD(PoissonBatches(0.5, 9), clip, multiplier, divisor, relation)  # type: ignore[arg-type]
+    # Poisson batches have no proof under replace_one; there every step sums over all rows, of which there are none.
+    recipe = DPSGD(
+        name="dp_sgd",
+        neighbours=relation,  # type: ignore[arg-type]
+        releases=9,
+        noise_multiplier=multiplier,
+        clipping_norm=clip,
+        sampling=PoissonBatches(0.5, 9) if relation == "add_remove" else None,
+    )
     engine, empty = clipped_gradients("fused", Loss(), clip), torch.zeros(0, 60)
-    draws = [recipe.gradient(t, engine, (empty,), PrivacyStream.seeded(4)) for t in range(4)]
+    ledger = gate(recipe, Streams(4, "seeded"))
+    draws = [recipe.gradient(t, engine, (empty,), ledger, divisor) for t in range(4)]
     noise = torch.stack(draws)
     factor = 2 if relation == "replace_one" else 1
-    assert recipe.sensitivity == pytest.approx(factor * clip)
+    assert recipe.sensitivity == pytest.approx(factor * clip * (1 + SUM_SLACK))
     scale = factor * clip * multiplier / divisor
     assert float(noise.std()) == pytest.approx(scale, rel=4 / math.sqrt(2 * noise.numel()))
     assert abs(float(noise.mean())) < 5 * scale / math.sqrt(noise.numel())
@@ -96,8 +127,8 @@ def test_empty_batches_are_noise_only_steps_of_the_declared_scale(relation: str)
 
 def test_noise_reaches_every_free_weight_and_no_masked_one() -> None:
     module = small()
-    recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, divisor=20)
-    recipe.step(0, clipped_gradients("fused", module, 1.0), (table(),), PrivacyStream.fresh())
+    recipe = sgd(PoissonBatches(0.5, 3), 1.0, 2.0)
+    recipe.step(0, clipped_gradients("fused", module, 1.0), (table(),), gate(recipe), 20)
     for layer in (module.first, module.last):
         assert layer.weight.grad is not None
         assert torch.equal(layer.weight.grad != 0, layer.mask > 0)
@@ -110,62 +141,70 @@ def test_engines_and_microbatches_share_one_noise() -> None:
     results = []
     for mode, size in [("fused", None), ("fused", 3), ("ghost", 7), ("hooks", None), ("loop", None)]:
         module = small()
-        recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, divisor=20)
+        recipe = sgd(PoissonBatches(0.5, 3), 1.0, 2.0)
         engine = clipped_gradients(mode, module, 1.0, size)  # type: ignore[arg-type]
-        recipe.step(1, engine, (table(),), PrivacyStream.seeded(9))
+        recipe.step(1, engine, (table(),), gate(recipe, Streams(9, "seeded")), 20)
         results.append(gradients(module))
     for result in results[1:]:
         torch.testing.assert_close(result, results[0], rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_is_released_once() -> None:
-    recipe, engine = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, 20), clipped_gradients("fused", small(), 1.0)
-    stream = PrivacyStream.fresh()
-    recipe.step(0, engine, (table(),), stream)
-    with pytest.raises(BudgetError):
-        recipe.step(0, engine, (table(),), stream)
+    recipe, engine = sgd(PoissonBatches(0.5, 3), 1.0, 2.0), clipped_gradients("fused", small(), 1.0)
+    ledger = gate(recipe)
+    recipe.step(0, engine, (table(),), ledger, 20)
+    with pytest.raises(BudgetError, match="made already"):
+        recipe.step(0, engine, (table(),), ledger, 20)
+    with pytest.raises(BudgetError, match="more than was planned"):
+        recipe.step(3, engine, (table(),), ledger, 20)
 
 
 def test_event_is_the_batches_event() -> None:
     poisson, fixed = PoissonBatches(0.1, 7), FixedSizeBatches(ROWS, 5, 7)
-    assert DPSGD(poisson, 1.0, 2.0, 4).event() == poisson.event(2.0)
-    assert DPSGD(fixed, 1.0, 2.0, 5, "replace_one").event() == fixed.event(2.0)
+    assert sgd(poisson, 1.0, 2.0).event == poisson.event(2.0)
+    assert sgd(fixed, 1.0, 2.0, "replace_one").event == fixed.event(2.0)
+    whole = DPSGD(name="all", neighbours="add_remove", releases=7, noise_multiplier=2.0, clipping_norm=1.0)
+    assert whole.event == SelfComposedDpEvent(GaussianDpEvent(2.0), 7)
+    assert whole.batches is None
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match="replace_one"):
-        DPSGD(FixedSizeBatches(ROWS, 5, 7), 1.0, 2.0, 5)
-    for clip, divisor in [(0.0, 5.0), (math.nan, 5.0), (1.0, 0.0), (1.0, math.inf), (1.0, math.nan)]:
-        with pytest.raises(ConfigError):
-            DPSGD(PoissonBatches(0.1, 7), clip, 2.0, divisor)
-    recipe = DPSGD(PoissonBatches(0.5, 3), 1.0, 2.0, 20)
+        sgd(FixedSizeBatches(ROWS, 5, 7), 1.0, 2.0)
+    for clip in (0.0, -1.0, math.nan):
+        with pytest.raises(ConfigError, match="clipping norm"):
+            sgd(PoissonBatches(0.1, 7), clip, 2.0)
+    recipe, engine = sgd(PoissonBatches(0.5, 3), 1.0, 2.0), clipped_gradients("fused", small(), 1.0)
+    ledger = gate(recipe)
+    for divisor in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="divisor"):
+            recipe.step(0, engine, (table(),), ledger, divisor)
     with pytest.raises(ConfigError, match="clip norm"):
-        recipe.step(0, clipped_gradients("fused", small(), 2.0), (table(),), PrivacyStream.fresh())
-    with pytest.raises(BudgetError):  # noise may be absent only when epsilon is infinite
-        DPSGD(PoissonBatches(0.5, 3), 1.0, 0.0, 20).step(
-            0, clipped_gradients("fused", small(), 1.0), (table(),), PrivacyStream.fresh()
-        )
+        recipe.step(0, clipped_gradients("fused", small(), 2.0), (table(),), ledger, 20)
+    recipe.step(0, engine, (table(),), ledger, 20)  # nothing of the refused steps was spent
+    with pytest.raises(BudgetError, match="no noise"):  # noise may be absent only when epsilon is infinite
+        Plan(Budget(1.0, 1e-5), (sgd(PoissonBatches(0.5, 3), 1.0, 0.0),))
 
 
-def train(data: Tensor, stream: PrivacyStream, recipe: DPSGD, steps: int, mode: str = "fused") -> Tensor:
-    module = small()
+def train(data: Tensor, streams: Streams, recipe: DPSGD, steps: int, divisor: float, mode: str = "fused") -> Tensor:
+    module, ledger = small(), gate(recipe, streams)
     engine = clipped_gradients(mode, module, recipe.clipping_norm)  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(module.parameters(), 0.05)
     for t in range(steps):
-        recipe.step(t, engine, (data,), stream)
+        recipe.step(t, engine, (data,), ledger, divisor)
         optimizer.step()
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 def test_one_vector_for_the_optimizer_gives_the_same_training() -> None:
-    recipe, x = DPSGD(PoissonBatches(0.5, 6), 1.0, 2.0, 20), table()
-    expected = train(x, PrivacyStream.seeded(2), recipe, 6)
-    module, stream = small(), PrivacyStream.seeded(2)
+    recipe, x = sgd(PoissonBatches(0.5, 6), 1.0, 2.0), table()
+    expected = train(x, Streams(2, "seeded"), recipe, 6, 20)
+    module, ledger = small(), gate(recipe, Streams(2, "seeded"))
     engine = clipped_gradients("fused", module, 1.0)
     weights = engine.coordinates.weights()
     optimizer = torch.optim.Adam([weights], 0.05)
     for t in range(6):
-        weights.grad = recipe.gradient(t, engine, (x,), stream)
+        weights.grad = recipe.gradient(t, engine, (x,), ledger, 20)
         optimizer.step()
         engine.coordinates.write(weights)
     actual = torch.cat([p.detach().flatten() for p in module.parameters()])
@@ -197,8 +236,8 @@ def test_replay_audit_passes(relation: str, extreme: float) -> None:
     neighbour = data[:-1] if relation == "add_remove" else data.clone()
     data[-1] = extreme
     batches = FixedSizeBatches(ROWS, 25, 4) if relation == "replace_one" else PoissonBatches(0.7, 4)
-    recipe = DPSGD(batches, 0.5, 1.5, 28, relation)  # type: ignore[arg-type]
-    report = audit(lambda x, streams: train(x, streams.privacy, recipe, 4), data, neighbour)
+    recipe = sgd(batches, 0.5, 1.5, relation)
+    report = audit(lambda x, streams: train(x, streams, recipe, 4, 28), data, neighbour)
     assert len(report.releases) == 4
     assert report.used["dp_sgd"] <= 1 + 1e-5
 
@@ -207,9 +246,9 @@ def together(rank: int, port: int, folder: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
-    recipe = DPSGD(PoissonBatches(0.3, 5), 1.0, 2.0, 12)
+    recipe = sgd(PoissonBatches(0.3, 5), 1.0, 2.0)
     # A stream of its own on rank 1: only rank 0's may decide batch and noise.
-    result = train(table(), PrivacyStream.seeded(5 + rank), recipe, 5)
+    result = train(table(), Streams(5 + rank, "seeded"), recipe, 5, 12)
     torch.save(result, Path(folder) / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -222,5 +261,5 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     mp.spawn(together, args=(port, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
     both = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     assert torch.equal(both[0], both[1])
-    alone = train(table(), PrivacyStream.seeded(5), DPSGD(PoissonBatches(0.3, 5), 1.0, 2.0, 12), 5)
+    alone = train(table(), Streams(5, "seeded"), sgd(PoissonBatches(0.3, 5), 1.0, 2.0), 5, 12)
     torch.testing.assert_close(both[0], alone, rtol=1e-4, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 from dp_accounting import (
     ComposedDpEvent,
     GaussianDpEvent,
-    LaplaceDpEvent,
+    NonPrivateDpEvent,
     NoOpDpEvent,
     PoissonSampledDpEvent,
     SampledWithoutReplacementDpEvent,
@@ -15,21 +15,20 @@ from dp_accounting import (
     UnsupportedDpEvent,
     ZCDpEvent,
 )
+from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 
 from dpsynth.errors import ArtifactError
-from dpsynth.privacy.events import DiscreteGaussianDpEvent, ExponentialDpEvent, describe, leaves, restore
+from dpsynth.privacy.events import describe, leaves, restore
 
 GAUSSIAN = GaussianDpEvent(2.0)
 EVENTS = [
     GAUSSIAN,
-    LaplaceDpEvent(0.5),
-    ZCDpEvent(0.1),
+    DiscreteLaplaceDpEvent(0.5, 1),
+    NonPrivateDpEvent(),
     NoOpDpEvent(),
-    DiscreteGaussianDpEvent(30.0),
-    ExponentialDpEvent(0.3),
     SelfComposedDpEvent(PoissonSampledDpEvent(0.1, GAUSSIAN), 7),
     SampledWithoutReplacementDpEvent(100, 10, SelfComposedDpEvent(GAUSSIAN, 2)),
-    ComposedDpEvent([SelfComposedDpEvent(GAUSSIAN, 3), ComposedDpEvent([DiscreteGaussianDpEvent(1.5)])]),
+    ComposedDpEvent([SelfComposedDpEvent(GAUSSIAN, 3), ComposedDpEvent([DiscreteLaplaceDpEvent(1.5, 2)])]),
 ]
 
 
@@ -39,8 +38,9 @@ def test_json_and_back(event):
 
 
 def test_unknown_events_are_refused():
-    with pytest.raises(ArtifactError):
-        describe(UnsupportedDpEvent())
+    for event in (UnsupportedDpEvent(), ZCDpEvent(0.1)):
+        with pytest.raises(ArtifactError):
+            describe(event)
     with pytest.raises(ArtifactError):
         restore({"kind": "os.system", "command": "true"})
     with pytest.raises(ArtifactError):
@@ -48,8 +48,8 @@ def test_unknown_events_are_refused():
 
 
 def test_leaves_count_nested_compositions():
-    event = SelfComposedDpEvent(ComposedDpEvent([GAUSSIAN, SelfComposedDpEvent(ZCDpEvent(0.1), 2)]), 3)
-    assert list(leaves(event)) == [(GAUSSIAN, 3), (ZCDpEvent(0.1), 6)]
+    event = SelfComposedDpEvent(ComposedDpEvent([GAUSSIAN, SelfComposedDpEvent(DiscreteLaplaceDpEvent(0.1, 1), 2)]), 3)
+    assert list(leaves(event)) == [(GAUSSIAN, 3), (DiscreteLaplaceDpEvent(0.1, 1), 6)]
 
 
 def test_gaussians_on_one_sample_become_one():

@@ -1,82 +1,117 @@
 """dpsynth/privacy/exponential.py"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from dp_accounting import SelfComposedDpEvent
+from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from scipy import stats
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.accounting import prove
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.exponential import (
-    choices_charge,
-    composed_epsilon,
-    composed_event,
-    exponential,
-    exponential_event,
-)
-from dpsynth.privacy.gaussian import gaussian_event
-from dpsynth.privacy.ledger import Charge
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy import Budget, ExponentialMechanism, GaussianQuery, Ledger, Plan, Streams, prove
+from dpsynth.privacy.exponential import choice_epsilon, gaussian_multiplier
+
+
+class Coins(NamedTuple):
+    """A charge for the accountant."""
+
+    event: SelfComposedDpEvent
+    delta: float = 0.0
+
 
 SCORES = np.array([3.0, 1.0, 0.0, -2.0])
 
 
+def mechanism(epsilon, releases=1, bound=1.0):
+    return ExponentialMechanism(name="e", neighbours="add_remove", bound=bound, epsilon=epsilon, releases=releases)
+
+
+def ledger_of(choice, epsilon=math.inf):
+    return Ledger(Plan(Budget(epsilon, 1e-5), (choice,)), Streams(3, "seeded"))
+
+
 def test_choices_follow_their_law():
-    stream = PrivacyStream.seeded(3)
-    epsilon, sensitivity, rounds = 2.0, 1.5, 8000
-    chosen = [exponential(stream, "e", SCORES, sensitivity=sensitivity, epsilon=epsilon, step=k) for k in range(rounds)]
-    law = np.exp(epsilon * SCORES / (2 * sensitivity))
+    epsilon, bound, rounds = 2.0, 1.5, 8000
+    choice = mechanism(epsilon, rounds, bound)
+    ledger = ledger_of(choice)
+    chosen = [ledger.release(choice, SCORES) for _ in range(rounds)]
+    law = np.exp(epsilon * SCORES / (2 * bound))
     assert stats.chisquare(np.bincount(chosen, minlength=4), rounds * law / law.sum()).pvalue > 1e-4
 
 
-def test_one_choice_costs_its_pure_epsilon_and_many_compose_as_zcdp():
-    event = exponential_event(0.5)
-    assert prove([Charge("e", event)], Budget(9, 1e-5)).epsilon <= 0.501
-    many = prove([Charge("e", SelfComposedDpEvent(event, 100))], Budget(99, 1e-5))
-    rho = 100 * 0.5**2 / 8
-    assert many.epsilon <= rho + 2 * math.sqrt(rho * math.log(1e5))
+@pytest.mark.parametrize("count", [1, 30, 300])
+@pytest.mark.parametrize("epsilon", [0.05, 0.5])
+def test_many_choices_are_charged_no_less_than_coins_of_their_largest_ratios(epsilon, count):
+    """Coins with log ratios +-epsilon / 2 are choices of two candidates; their composition is known numerically."""
+    budget = Budget(99, 1e-5)
+    coins = Coins(SelfComposedDpEvent(DiscreteLaplaceDpEvent(epsilon / 2, 1), count))
+    charged = prove([mechanism(epsilon, count)], budget)
+    assert charged.accountant == "analytic Gaussian"
+    assert charged.epsilon >= prove([coins], budget).epsilon * (1 - 1e-3)
+    assert mechanism(epsilon).release_event.noise_multiplier == pytest.approx(1 / (0.6267 * epsilon), rel=0.02)
+
+
+@pytest.mark.parametrize("delta", [1e-5, 1e-2])
+def test_a_choice_costs_no_less_than_its_randomised_response(delta):
+    """The coin with log ratios +-epsilon / 2 is a choice of two; its delta(epsilon') is no lie about the charge."""
+    epsilon = 1.0
+    proven = prove([mechanism(epsilon)], Budget(99, delta)).epsilon
+    p = 1 / (1 + math.exp(-epsilon / 2))
+    assert max(0.0, p - math.exp(proven) * (1 - p)) <= delta + 1e-12
 
 
 def test_huge_and_broken_scores_do_not_break_the_choice():
-    stream = PrivacyStream.seeded(3)
+    choice = mechanism(1.0)
     scores = np.array([math.nan, 1e200, -math.inf, 1e199])
-    assert exponential(stream, "e", scores, sensitivity=1.0, epsilon=1.0) == 1
+    assert ledger_of(choice, 20.0).release(choice, scores) == 1
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.inf, math.nan])
-def test_absent_noise_is_refused(epsilon):
-    with pytest.raises(BudgetError):
-        exponential(PrivacyStream.fresh(), "e", SCORES, sensitivity=1.0, epsilon=epsilon)
-    with pytest.raises(BudgetError):
-        exponential(PrivacyStream.fresh(), "e", np.zeros(0), sensitivity=1.0, epsilon=1.0)
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan])
+def test_a_choice_without_a_meaning_is_refused(epsilon):
+    with pytest.raises(BudgetError, match="epsilon"):
+        mechanism(epsilon)
+
+
+def test_absent_noise_is_refused():
+    with pytest.raises(BudgetError, match="no noise"):
+        ledger_of(mechanism(math.inf), 1.0)
+
+
+@pytest.mark.parametrize("shape", [0, (2, 2)])
+def test_what_is_no_list_of_candidates_is_refused(shape):
+    choice = mechanism(1.0)
+    with pytest.raises(BudgetError, match="candidate"):
+        ledger_of(choice, 20.0).release(choice, np.zeros(shape))
 
 
 def test_infinite_epsilon_takes_the_best():
-    stream = PrivacyStream.fresh(infinite=True)
-    assert exponential(stream, "e", SCORES, sensitivity=1.0, epsilon=math.inf) == 0
+    choice = mechanism(math.inf)
+    assert ledger_of(choice).release(choice, SCORES) == 0
 
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.3, 1.0, 4.0, 12.0])
 def test_a_choice_is_charged_as_a_gaussian_that_is_no_better(epsilon):
     """Every coin with log ratios t and t - epsilon has its kink on or above the Gaussian trade-off function."""
-    mu = 1 / composed_event(epsilon).noise_multiplier
+    mu = 1 / mechanism(epsilon).release_event.noise_multiplier
+    assert mu == 1 / gaussian_multiplier(epsilon)
     t = np.linspace(1e-6, 1 - 1e-6, 4001) * epsilon
     alpha = -np.expm1(t - epsilon) / (np.exp(t) - np.exp(t - epsilon))  # chance of the likely side under the other law
     beta = np.exp(t - epsilon) * (1 - alpha)
     assert (stats.norm.cdf(stats.norm.isf(alpha) - mu) <= beta + 1e-12).all()
-    assert composed_epsilon(1 / mu) == pytest.approx(epsilon)
+    assert choice_epsilon(1 / mu) == pytest.approx(epsilon)
 
 
 def test_choices_beside_gaussians_are_proven_together():
-    charge = choices_charge("pick", 20, composed_epsilon(math.sqrt(20) * 4))
-    same_as = Charge("sum", gaussian_event(4.0))
+    choices = mechanism(choice_epsilon(math.sqrt(20) * 4), 20)
+    same_as = GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=4.0, bound=1.0)
     budget = Budget(9, 1e-5)
-    assert prove([charge], budget).epsilon == pytest.approx(prove([same_as], budget).epsilon)
+    assert prove([choices], budget).epsilon == pytest.approx(prove([same_as], budget).epsilon)
+    twice = GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=4.0 / math.sqrt(2), bound=1.0)
+    assert prove([choices, same_as], budget).epsilon == pytest.approx(prove([twice], budget).epsilon)
 
 
 def test_infinite_choices_are_marked_as_not_private():
-    charge = choices_charge("pick", 3, composed_epsilon(0.0))
-    assert prove([charge], Budget(9, 1e-5)).epsilon == math.inf
+    assert choice_epsilon(0.0) == math.inf
+    assert prove([mechanism(math.inf, 3)], Budget(9, 1e-5)).epsilon == math.inf

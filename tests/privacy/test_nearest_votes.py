@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy import Budget, Ledger, Plan, PrivacyStream, calibrate
+from dpsynth.privacy import Budget, Ledger, Plan, Streams, calibrate
 from dpsynth.privacy import nearest_votes as module
+from dpsynth.privacy.budget import count_sensitivity
 from dpsynth.privacy.nearest_votes import NearestVotes, Points, grid_steps, votes
 
 
@@ -36,6 +37,12 @@ def naive(rows: Points, candidates: Points, nearest: int) -> np.ndarray:
         for place in members[np.argsort(distances, kind="stable")[:nearest]]:
             found[place] += 1 / math.sqrt(nearest)
     return found
+
+
+def mechanism_of(neighbours, noise, iterations=1, nearest=1):
+    return NearestVotes(
+        name="votes", neighbours=neighbours, noise_multiplier=noise, releases=iterations, nearest=nearest
+    )
 
 
 CASES = {
@@ -114,27 +121,33 @@ def test_rows_that_are_no_numbers_vote_too():
 @pytest.mark.parametrize("iterations", [1, 4, 29])
 def test_t_iterations_cost_exactly_what_one_gaussian_of_root_t_less_noise_costs(neighbours, iterations):
     budget = Budget(1.0, 1e-5, neighbours)
-    noise = calibrate(lambda z: [NearestVotes("votes", iterations, z).charge()], budget)
+    noise = calibrate(lambda z: [mechanism_of(neighbours, z, iterations)], budget)
     assert noise == pytest.approx(3.7306 * math.sqrt(iterations), rel=1e-3)
-    plan = Plan(budget, (NearestVotes("votes", iterations, noise).charge(),))
+    mechanism = mechanism_of(neighbours, noise, iterations)
+    plan = Plan(budget, (mechanism,))
     assert plan.proven.accountant == "analytic Gaussian"
-    ledger, stream = Ledger(plan), PrivacyStream.seeded(0)
+    ledger = Ledger(plan, Streams(0, "seeded"))
     rows, candidates = points(5, 20, 2, 1), points(6, 4, 2, 1)
-    mechanism = NearestVotes("votes", iterations, noise)
     for step in range(iterations):
         assert not ledger.finished
-        assert mechanism.release(rows, candidates, ledger, stream, step).shape == (4,)
+        assert mechanism.measure(rows, candidates, ledger, step).shape == (4,)
     assert ledger.finished
     with pytest.raises(BudgetError, match="more than was planned"):
-        mechanism.release(rows, candidates, ledger, stream, iterations)
+        mechanism.measure(rows, candidates, ledger, iterations)
 
 
 @pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
 def test_the_noise_has_the_stated_size(neighbours):
     budget = Budget(1.0, 1e-5, neighbours)
-    mechanism = NearestVotes("votes", 1, 4.0)
-    ledger = Ledger(Plan(budget, (mechanism.charge(),)))
+    mechanism = mechanism_of(neighbours, 4.0)
+    ledger = Ledger(Plan(budget, (mechanism,)), Streams(1, "seeded"))
     rows, candidates = points(7, 0, 2, 1), points(8, 4000, 2, 1)
-    noisy = mechanism.release(rows, candidates, ledger, PrivacyStream.seeded(1), 0)
-    assert mechanism.noise(budget) == pytest.approx(4.0 * budget.count_sensitivity)
-    assert noisy.std() == pytest.approx(mechanism.noise(budget), rel=0.05)
+    noisy = mechanism.measure(rows, candidates, ledger, 0)
+    assert mechanism.deviation == pytest.approx(4.0 * count_sensitivity(neighbours))
+    assert noisy.std() == pytest.approx(mechanism.deviation, rel=0.05)
+
+
+@pytest.mark.parametrize("nearest", [0, -1])
+def test_a_row_votes_for_somebody(nearest):
+    with pytest.raises(BudgetError, match="nearest"):
+        mechanism_of("add_remove", 1.0, nearest=nearest)

@@ -9,10 +9,20 @@ from scipy import stats
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.gaussian import GaussianQuery
 from dpsynth.privacy.keystream import Keystream
-from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.ledger import Ledger, Plan
+from dpsynth.privacy.random import PrivacyStream, SeededStreams, Streams, fresh_key, seeded_key
 
 STREAM = PrivacyStream.seeded(7)
+
+
+def raw(stream, count=32):
+    return stream.keystream("a").bytes(count)
+
+
+def normal(stream, name, step, count, out=None):
+    return stream.keystream(name, step).normal(count, out)
 
 
 def test_the_keystream_is_aes_256_in_counter_mode():
@@ -26,10 +36,15 @@ def test_the_keystream_is_aes_256_in_counter_mode():
 
 
 def test_fresh_keys_differ_and_seeded_ones_do_not():
-    assert PrivacyStream.fresh().random_bytes("a", 0, 32) != PrivacyStream.fresh().random_bytes("a", 0, 32)
-    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) == PrivacyStream.seeded(1).random_bytes("a", 0, 32)
-    assert PrivacyStream.seeded(1).random_bytes("a", 0, 32) != PrivacyStream.seeded(2).random_bytes("a", 0, 32)
-    assert Streams(3).privacy.random_bytes("a", 0, 32) != Streams(3).privacy.random_bytes("a", 0, 32)
+    assert raw(PrivacyStream.fresh()) != raw(PrivacyStream.fresh())
+    assert raw(PrivacyStream.seeded(1)) == raw(PrivacyStream.seeded(1))
+    assert raw(PrivacyStream.seeded(1)) != raw(PrivacyStream.seeded(2))
+    assert raw(Streams(3).privacy) != raw(Streams(3).privacy)
+    assert len(fresh_key()) == len(seeded_key(1)) == 32
+    assert fresh_key() != fresh_key()
+    assert seeded_key(1) == seeded_key(1) != seeded_key(2)
+    with pytest.raises(ValueError, match="32 bytes"):
+        PrivacyStream(bytes(31), secure=True)
 
 
 def test_substreams_do_not_overlap():
@@ -37,7 +52,7 @@ def test_substreams_do_not_overlap():
     blocks: set[bytes] = set()
     count = 0
     for name, step in names:
-        for purpose in ("noise", "sampling"):
+        for purpose in ("noise", "rows"):
             raw = STREAM.keystream(name, step, purpose).bytes(16 * 4000)
             blocks.update(raw[i : i + 16] for i in range(0, len(raw), 16))
             count += 4000
@@ -45,33 +60,38 @@ def test_substreams_do_not_overlap():
 
 
 def test_word_i_does_not_depend_on_how_many_are_asked_for():
-    assert np.array_equal(STREAM.uniform32("x", 3, 1000)[:17], STREAM.uniform32("x", 3, 17))
+    long, short = (STREAM.keystream("x", 3, "rows").words32(count) for count in (1000, 17))
+    assert np.array_equal(long[:17], short)
+    long, short = (STREAM.keystream("x", 3, "rows").below(7, count) for count in (1000, 17))
+    assert np.array_equal(long[:17], short)
+    long, short = (STREAM.uniforms("x", count, 3) for count in (1000, 17))
+    assert np.array_equal(long[:17], short)
 
 
 def test_resume_needs_the_state_alone():
     stream = PrivacyStream.fresh()
     again = PrivacyStream.from_state(json.loads(json.dumps(stream.state())))
     assert again.secure
-    assert torch.equal(stream.normal("g", 17, 1001), again.normal("g", 17, 1001))
-    assert torch.equal(stream.normal("g", 17, 1001), stream.normal("g", 17, 1001))
+    assert torch.equal(normal(stream, "g", 17, 1001), normal(again, "g", 17, 1001))
+    assert torch.equal(normal(stream, "g", 17, 1001), normal(stream, "g", 17, 1001))
 
 
 def test_normals_in_a_given_buffer_are_the_same():
     out = torch.empty(999, dtype=torch.float64)
-    assert STREAM.normal("g", 1, 999, out) is out
-    STREAM.normal("other", 1, 5000)  # the scratch space is used again
-    assert torch.equal(out, STREAM.normal("g", 1, 999))
+    assert normal(STREAM, "g", 1, 999, out) is out
+    normal(STREAM, "other", 1, 5000)  # the scratch space is used again
+    assert torch.equal(out, normal(STREAM, "g", 1, 999))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_odd_and_empty_counts(count):
-    values = STREAM.normal("tiny", 0, count)
+    values = normal(STREAM, "tiny", 0, count)
     assert values.shape == (count,)
     assert values.isfinite().all()
 
 
 def test_normals_are_normal():
-    x = STREAM.normal("moments", 0, 2_000_001).numpy()
+    x = normal(STREAM, "moments", 0, 2_000_001).numpy()
     n = x.size
     assert abs(x.mean()) < 5 / np.sqrt(n)
     assert abs(x.var() - 1) < 5 * np.sqrt(2 / n)
@@ -102,7 +122,7 @@ def test_extreme_words_stay_finite(monkeypatch):
 
 @pytest.mark.parametrize("bound", [1, 2, 3, 1000, (1 << 62) - 1, 1 << 62])
 def test_bounded_integers_are_in_range_and_uniform(bound):
-    values = STREAM.randbelow("below", bound % 97, bound, 20_000)
+    values = STREAM.keystream("below", bound % 97).below(bound, 20_000)
     assert values.min() >= 0
     assert values.max() < bound
     if 1 < bound <= 1000:
@@ -111,14 +131,43 @@ def test_bounded_integers_are_in_range_and_uniform(bound):
 
 def test_a_release_is_made_once():
     stream = PrivacyStream.fresh()
-
-    def release(step):
-        return stream.release("q", 1.0, sensitivity=1.0, norm="l2", draw=lambda q: q + 1, step=step)
-
-    assert release(0) == 2.0
-    assert release(1) == 2.0
+    mechanism = GaussianQuery(name="q", neighbours="add_remove", noise_multiplier=5.0, bound=1.0, releases=2)
+    zero, one = (stream.release(mechanism, np.zeros(8), step) for step in (0, 1))
+    assert not np.isclose(zero, one).any()
     with pytest.raises(BudgetError, match="made already"):
-        release(0)
+        stream.release(mechanism, np.zeros(8), 0)
+    # Whatever else the mechanism says: its noise is that of the name and the step.
+    with pytest.raises(BudgetError, match="made already"):
+        stream.release(
+            GaussianQuery(name="q", neighbours="add_remove", noise_multiplier=9.0, bound=1.0), np.zeros(8), 1
+        )
+
+
+@pytest.mark.parametrize("bound", [0, -1, (1 << 62) + 1])
+def test_bounds_without_a_meaning_are_refused(bound):
+    with pytest.raises(ValueError, match="bound"):
+        STREAM.keystream("below").below(bound, 1)
+
+
+def test_a_method_is_handed_no_privacy_stream():
+    streams = Streams(4)
+    assert type(streams.seeded) is SeededStreams
+    assert not any(isinstance(value, PrivacyStream | bytes) for value in vars(streams.seeded).values())
+    for kind in ("model", "sampling"):
+        draws = [torch.rand(3, generator=getattr(each, kind)("a")) for each in (streams, streams.seeded)]
+        assert torch.equal(*draws)
+    assert streams.seeded.numpy("a").random() == streams.numpy("a").random()
+
+
+def test_uniforms_of_the_ledger_are_uniform_and_secret():
+    plan = Plan(Budget(1.0, 1e-5), ())
+    numbers = Ledger(plan, Streams()).uniforms("u", 5000, 2)
+    assert numbers.shape == (5000, 2)
+    assert ((numbers > 0) & (numbers < 1)).all()
+    for column in numbers.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+    assert abs(np.corrcoef(numbers.T)[0, 1]) < 5 / np.sqrt(5000)
+    assert not np.isclose(numbers, Ledger(plan, Streams()).uniforms("u", 5000, 2)).all(axis=1).any()
 
 
 def test_model_streams_follow_the_seed_and_the_name_alone():
@@ -136,5 +185,6 @@ def test_noise_is_secure_or_seeded():
     assert Streams(noise="seeded").noise == "seeded"
     with pytest.raises(BudgetError):
         Streams(noise="none")  # type: ignore[arg-type]
-    assert Streams().under(Budget(float("inf"), 1e-5)).privacy.infinite
-    assert not Streams(infinite=True).under(Budget(1, 1e-5)).privacy.infinite
+    key = PrivacyStream.fresh()
+    assert Streams(noise="seeded", privacy=key).noise == "secure"  # the stream itself says what it is
+    assert Streams(privacy=PrivacyStream.seeded(0)).noise == "seeded"

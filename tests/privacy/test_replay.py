@@ -6,17 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from dpsynth.privacy.discrete import discrete_gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.privacy.exponential import exponential
-from dpsynth.privacy.gaussian import gaussian
+from dpsynth.privacy import DPSGD, Budget, ExponentialMechanism, GaussianQuery, Ledger, NoisyMarginals, Plan
 from dpsynth.privacy.random import Streams
-from dpsynth.privacy.replay import AuditError, audit, same
+from dpsynth.privacy.replay import AuditError, Coupling, audit, same
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
 STEPS, CLIP, NOISE = 6, 1.0, 2.0
+BUDGET = Budget(1000.0, 1e-5)
+
+
+def release(mechanism, query, streams, budget=BUDGET):
+    return Ledger(Plan(budget, (mechanism,)), streams).release(mechanism, query)
 
 
 @dataclass(frozen=True)
@@ -30,36 +33,34 @@ class Program:
     realised_divisor: bool = False
     skip_empty: bool = False
     peek: bool = False
-    inplace: bool = False
     replace: bool = False
 
     def __call__(self, data, streams: Streams):
         rows, width = data.shape
         batches = FixedSizeBatches(rows, 3, STEPS) if self.replace else PoissonBatches(0.3, STEPS)
+        noise = NOISE + (1e-3 * rows if self.scale_from_data else 0.0)
+        relation = "replace_one" if self.replace else "add_remove"
+        # What a row is stated to move; a row that is replaced moves a sum by two clips.
+        norm = self.sensitivity / 2 if self.replace else self.sensitivity
+        mechanism = DPSGD.sampled("sgd", relation, batches, noise, norm)
+        ledger = Ledger(Plan(Budget(1000.0, 1e-5, relation), (mechanism,)), streams)
         weights = torch.zeros(width, dtype=torch.float64)
-        steps = STEPS + rows % 2 if self.steps_from_data else STEPS
-        for step in range(steps):
-            indices = batches.indices(streams.privacy, step, rows)
-            if self.skip_empty and not indices.size:
-                continue
+        half, sizes = width // 2, []
+
+        def query(indices):
+            sizes.append(indices.size)
             batch = torch.from_numpy(data[indices])
             gradient = torch.nan_to_num(batch - weights, posinf=0.0, neginf=0.0)
             if self.clip:
                 norms = gradient.norm(dim=1, keepdim=True)
                 gradient = gradient * (CLIP / norms.clamp(min=CLIP))
-            half = width // 2
-            query = [gradient[:, :half].sum(0), gradient[:, half:].sum(0)]
-            noise = NOISE + (1e-3 * rows if self.scale_from_data else 0.0)
-            released = gaussian(
-                streams.privacy,
-                "sgd",
-                query,
-                sensitivity=self.sensitivity,
-                noise_multiplier=noise,
-                step=step,
-                inplace=self.inplace,
-            )
-            divisor = max(1, indices.size) if self.realised_divisor else 3.0
+            return [gradient[:, :half].sum(0), gradient[:, half:].sum(0)]
+
+        for step in range(STEPS - rows % 2 if self.steps_from_data else STEPS):
+            if self.skip_empty and not rows:
+                continue
+            released = ledger.release(mechanism, query, step, rows=rows)
+            divisor = max(1, sizes[-1]) if self.realised_divisor else 3.0
             weights = weights + torch.cat(released) / divisor
         return {"weights": weights, "mean": float(data.sum()) if self.peek else 0.0}
 
@@ -79,11 +80,34 @@ def test_an_honest_program_passes_both_ways(data):
         report = audit(Program(), one, other, seed=3)
         assert len(report.releases) == STEPS
         assert 0 < report.used["sgd"] <= 1 + 1e-5
-        assert "sgd: 6 releases" in report.story
+        assert report.summary.startswith("sgd: 6 releases, at most ")
+        assert report.summary.endswith(" of the sensitivity")
+        assert report.releases[0].mechanism.sensitivity == CLIP
+    assert audit(lambda data, streams: 0, data, data).summary == "no private release"
 
 
-def test_an_honest_program_that_writes_in_place_passes(data):
-    audit(Program(inplace=True), data, more(data), seed=3)
+def test_a_release_that_writes_in_place_is_replayed_in_place(data):
+    """A program that goes on with the tensor it handed over sees the noisy sum in both runs."""
+
+    def run(rows, streams):
+        query = torch.from_numpy(rows).clamp(-1, 1).mul(0.5).sum(0)
+        mechanism = GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0)
+        assert release(mechanism, query, streams) is query
+        return query
+
+    report = audit(run, data, more(data), seed=3)
+    assert report.releases[0].inplace
+    assert not np.array_equal(report.releases[0].query.numpy(), report.releases[0].output.numpy())
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_a_row_removed_anywhere_is_coupled(data, place):
+    rest, coupling = np.delete(data, place, axis=0), Coupling.without(place, len(data))
+    audit(Program(), data, rest, seed=3, couplings=(None, coupling))
+    audit(Program(), rest, data, seed=3, couplings=(coupling, None))
+    if place == 0:  # every row behind it stands elsewhere then
+        with pytest.raises(AuditError):
+            audit(Program(), data, rest, seed=3)
 
 
 @given(st.integers(0, 2**32), st.integers(0, 8), st.lists(st.floats(), min_size=4, max_size=4))
@@ -125,10 +149,36 @@ def test_skipping_empty_batches_is_caught():
         audit(Program(skip_empty=True), empty, single, seed=3)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"noise_multiplier": 2.1}, {"bound": 1.5}, {"releases": 2}],
+)
+def test_mechanisms_are_compared_field_by_field(change):
+    """Also where noise and sensitivity change together and their product would not show it."""
+
+    def run(data, streams):
+        fields = {"noise_multiplier": 2.0, "bound": 1.0, **(change if data.sum() > 0 else {})}
+        return release(GaussianQuery(name="q", neighbours="add_remove", **fields), np.zeros(3), streams)
+
+    for one, other in ((np.zeros(2), np.ones(2)), (np.ones(2), np.zeros(2))):
+        with pytest.raises(AuditError, match="data-dependent parameters of 'q' step 0"):
+            audit(run, one, other)
+
+
+def test_a_release_under_another_name_is_a_data_dependent_control_flow():
+    def run(data, streams):
+        name = "a" if data.sum() > 0 else "b"
+        mechanism = GaussianQuery(name=name, neighbours="add_remove", noise_multiplier=2.0, bound=1.0)
+        return release(mechanism, np.zeros(3), streams)
+
+    with pytest.raises(AuditError, match="control flow: release 0 is 'b' step 0 on the data, but 'a' step 0"):
+        audit(run, np.zeros(2), np.ones(2))
+
+
 def test_counts_of_different_lengths_are_a_data_dependent_shape():
     def run(data, streams):
-        counts = np.bincount(data)
-        return discrete_gaussian(streams.privacy, "counts", counts, sensitivity=1.0, sigma=2.0)
+        mechanism = NoisyMarginals(name="counts", neighbours="add_remove", sigma=2.0, marginals=1)
+        return release(mechanism, np.bincount(data), streams)
 
     with pytest.raises(AuditError, match="shape"):
         audit(run, np.array([0, 1, 1]), np.array([0, 1, 1, 2]))
@@ -136,8 +186,10 @@ def test_counts_of_different_lengths_are_a_data_dependent_shape():
 
 
 def test_scores_are_measured_in_their_own_norm():
-    def run(data, streams, sensitivity=1.0):
-        return exponential(streams.privacy, "pick", data, sensitivity=sensitivity, epsilon=1.0)
+    def run(data, streams):
+        return release(
+            ExponentialMechanism(name="pick", neighbours="add_remove", bound=1.0, epsilon=1.0), data, streams
+        )
 
     audit(run, np.zeros(5), np.ones(5))  # each score moves by one, l2 would be 2.2
     with pytest.raises(AuditError, match="linf"):
@@ -146,7 +198,9 @@ def test_scores_are_measured_in_their_own_norm():
 
 def test_a_query_that_is_not_finite_is_caught():
     def run(data, streams):
-        return gaussian(streams.privacy, "sum", data, sensitivity=1.0, noise_multiplier=1.0)
+        return release(
+            GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0), data, streams
+        )
 
     with pytest.raises(AuditError, match="moves by inf"):
         audit(run, np.zeros(3), np.array([0.0, math.nan, 0.0]))

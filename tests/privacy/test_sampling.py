@@ -11,17 +11,25 @@ from scipy.stats import binom
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Charge
+from dpsynth.privacy.dp_sgd import DPSGD
 from dpsynth.privacy.random import PrivacyStream
 from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
 STREAM = PrivacyStream.seeded(5)
 
 
+def indices(batches, step, rows):
+    return batches.indices(STREAM.keystream("batches", step, "rows"), rows)
+
+
+def padded(batches, step, rows, capacity):
+    return batches.padded(STREAM.keystream("batches", step, "rows"), rows, capacity)
+
+
 def inclusion(batches, steps, rows):
     table = np.zeros((steps, rows))
     for step in range(steps):
-        table[step, batches.indices(STREAM, step, rows)] = 1
+        table[step, indices(batches, step, rows)] = 1
     return table
 
 
@@ -60,37 +68,45 @@ def test_event_and_sampler_share_rate_and_steps(rate, steps):
 def test_fixed_size_event():
     event = FixedSizeBatches(100, 7, 30).event(2.0)
     assert (event.count, event.event.source_dataset_size, event.event.sample_size) == (30, 100, 7)
-    prove([Charge("x", event)], Budget(5, 1e-5, "replace_one"))
+    mechanism = DPSGD.sampled("x", "replace_one", FixedSizeBatches(100, 7, 30), 2.0, 1.0)
+    assert mechanism.event == event
+    prove([mechanism], Budget(5, 1e-5, "replace_one"))
     with pytest.raises(BudgetError, match="add_remove"):
-        prove([Charge("x", event)], Budget(5, 1e-5))
+        prove([mechanism], Budget(5, 1e-5))
+
+
+def test_poisson_batches_are_accounted_for_under_add_remove_alone():
+    mechanism = DPSGD.sampled("x", "replace_one", PoissonBatches(0.1, 3), 2.0, 1.0)
+    with pytest.raises(BudgetError, match="add_remove"):
+        prove([mechanism], Budget(5, 1e-5, "replace_one"))
 
 
 def test_a_row_more_changes_no_other_row():
     batches = PoissonBatches(0.3, 5)
     for step in range(5):
-        longer = batches.indices(STREAM, step, 1001)
-        assert np.array_equal(longer[longer < 1000], batches.indices(STREAM, step, 1000))
+        longer = indices(batches, step, 1001)
+        assert np.array_equal(longer[longer < 1000], indices(batches, step, 1000))
 
 
 def test_blocks_make_no_difference(monkeypatch):
     batches = PoissonBatches(0.3, 1)
-    whole = batches.indices(STREAM, 0, 1000)
+    whole = indices(batches, 0, 1000)
     monkeypatch.setattr("dpsynth.privacy.sampling._BLOCK", 64)
-    assert np.array_equal(whole, batches.indices(STREAM, 0, 1000))
+    assert np.array_equal(whole, indices(batches, 0, 1000))
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_empty_batches_are_batches(rows):
-    found = PoissonBatches(2.0**-32, 1).indices(STREAM, 0, rows)
+    found = indices(PoissonBatches(2.0**-32, 1), 0, rows)
     assert found.shape == (0,)
     assert found.dtype == np.int64
-    indices, mask = PoissonBatches(1e-9, 1).padded(STREAM, 0, rows, 4)
-    assert indices.shape == mask.shape == (4,)
+    batch, mask = padded(PoissonBatches(1e-9, 1), 0, rows, 4)
+    assert batch.shape == mask.shape == (4,)
     assert not mask.any()
 
 
 def test_rate_one_takes_everybody():
-    assert np.array_equal(PoissonBatches(1.0, 1).indices(STREAM, 0, 9), np.arange(9))
+    assert np.array_equal(indices(PoissonBatches(1.0, 1), 0, 9), np.arange(9))
 
 
 def test_padding_keeps_the_batch_and_a_fixed_shape():
@@ -98,20 +114,20 @@ def test_padding_keeps_the_batch_and_a_fixed_shape():
     capacity = batches.capacity(1000)
     assert binom.sf(capacity, 1000, batches.rate) < 1e-12 <= binom.sf(capacity - 2, 1000, batches.rate)
     for step in range(50):
-        indices, mask = batches.padded(STREAM, step, 1000, capacity)
-        assert indices.shape == mask.shape == (capacity,)
-        assert np.array_equal(indices[mask], batches.indices(STREAM, step, 1000))
-        assert not indices[~mask].any()
+        batch, mask = padded(batches, step, 1000, capacity)
+        assert batch.shape == mask.shape == (capacity,)
+        assert np.array_equal(batch[mask], indices(batches, step, 1000))
+        assert not batch[~mask].any()
 
 
 def test_overflow_keeps_a_uniform_subset_and_is_paid_for():
     batches = PoissonBatches(1.0, 4000)
     kept = np.zeros(10)
     for step in range(4000):
-        indices, mask = batches.padded(STREAM, step, 10, 3)
+        batch, mask = padded(batches, step, 10, 3)
         assert mask.all()
-        assert len(set(indices)) == 3
-        kept[indices] += 1
+        assert len(set(batch)) == 3
+        kept[batch] += 1
     assert np.abs(kept / 4000 - 0.3).max() < 5 * math.sqrt(0.3 * 0.7 / 4000)
     batches = PoissonBatches(0.1, 100)
     surcharge = batches.overflow_delta(1000, 140, 1.0)
@@ -138,4 +154,4 @@ def test_fixed_size_needs_its_declared_rows():
     with pytest.raises(BudgetError):
         FixedSizeBatches(10, 11, 1)
     with pytest.raises(BudgetError, match="planned for 10 rows"):
-        FixedSizeBatches(10, 2, 1).indices(STREAM, 0, 11)
+        indices(FixedSizeBatches(10, 2, 1), 0, 11)

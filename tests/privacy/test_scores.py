@@ -41,7 +41,7 @@ def moves(score, counts, budget):
 @given(counts=TABLES)
 @settings(max_examples=150, deadline=None)
 def test_association_keeps_to_its_sensitivity(budget, counts):
-    stated = association_sensitivity(budget, int(counts.sum()))
+    stated = association_sensitivity(budget.neighbours, int(counts.sum()))
     assert moves(association, counts, budget) <= stated + 1e-9
 
 
@@ -52,7 +52,7 @@ def test_association_on_all_tables_of_few_rows(budget):
     for cells in itertools.product(range(7), repeat=4):
         counts = np.array(cells).reshape(2, 2)
         if counts.sum() <= 6:
-            stated = association_sensitivity(budget, int(counts.sum()))
+            stated = association_sensitivity(budget.neighbours, int(counts.sum()))
             moved = moves(association, counts, budget)
             assert moved <= stated + 1e-9
             largest = max(largest, moved / stated)
@@ -64,7 +64,7 @@ def test_association_sensitivity_is_nearly_reached(budget):
     """One row that stands alone among many that stand elsewhere, in a wide table."""
     counts = np.diag(np.full(30, 1))
     counts[0, 0] = 2000
-    assert moves(association, counts, budget) > 0.6 * association_sensitivity(budget, int(counts.sum()))
+    assert moves(association, counts, budget) > 0.6 * association_sensitivity(budget.neighbours, int(counts.sum()))
 
 
 def test_association_is_what_it_says():
@@ -87,6 +87,6 @@ def test_more_parents_never_lower_the_association(counts, seed):
 @settings(max_examples=60, deadline=None)
 def test_misfits_keep_to_their_sensitivity(budget, counts, seed):
     expected = np.random.default_rng(seed).gamma(0.5, 4.0, counts.shape)
-    stated = misfit_sensitivity(budget)
+    stated = misfit_sensitivity(budget.neighbours)
     assert moves(lambda c: misfits([c], [expected])[0], counts, budget) <= stated + 1e-9
     assert misfits([counts], [counts.astype(float)])[0] == 0

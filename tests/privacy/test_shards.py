@@ -1,4 +1,4 @@
-"""Shards are disjoint and stable: the record that comes or goes moves no other, and no size is told by a shape."""
+"""Shards are disjoint and stable: the record that comes or goes moves no other, and no shape shows a size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.errors import ConfigError
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger import Ledger, Plan
+from dpsynth.privacy.random import Streams
 from dpsynth.privacy.shards import Sharding, Shards
 
 
@@ -19,7 +22,8 @@ def owners(shards: Shards) -> np.ndarray:
 
 
 def deal(teachers: int, rows: int, relation: str = "add_remove", people=None, seed: int = 0) -> Shards:
-    return Sharding(teachers, relation).deal(PrivacyStream.seeded(seed), rows, people)  # type: ignore[arg-type]
+    ledger = Ledger(Plan(Budget(1.0, 1e-5, relation), ()), Streams(seed, "seeded"))  # type: ignore[arg-type]
+    return ledger.shards(Sharding(teachers, relation), rows, people)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("relation", ["add_remove", "replace_one"])
@@ -84,3 +88,25 @@ def test_a_teacher_beyond_the_data_is_masked():
     rows, mask = Shards.of(np.zeros(0, np.int64), 3).batch(0, 4, 1, 3)
     assert not mask.any()
     assert not rows.any()
+
+
+def test_shards_are_dealt_once_for_a_run_and_release_nothing():
+    ledger = Ledger(Plan(Budget(1.0, 1e-5), ()), Streams())
+    before = ledger.state_dict()
+    first, again = (ledger.shards(Sharding(7), 50) for _ in range(2))
+    assert np.array_equal(first.order, again.order)
+    assert ledger.state_dict() == before
+    assert not np.array_equal(owners(first), owners(Ledger(ledger.plan, Streams()).shards(Sharding(7), 50)))
+
+
+def test_persons_are_not_kept_together_where_a_row_keeps_its_place():
+    """Under replace_one a replaced row may be another person's, so positions alone decide."""
+    people = np.zeros(40, dtype=np.int64)
+    assert np.array_equal(deal(7, 40, "replace_one", people).order, deal(7, 40, "replace_one").order)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="teachers"):
+        Sharding(0)
+    with pytest.raises(ValueError, match="one number for each row"):
+        deal(3, 5, people=np.zeros(4, dtype=np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.ledger import Charge
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.ledger import Ledger, Plan
+from dpsynth.privacy.random import Streams
 from dpsynth.privacy.votes import REFUSED, Votes, cosine_basis, rdp_2017
 
 COMPRESSIONS = ("topk_sign", "topk_stochastic", "klevel", "clip", "project")
@@ -30,7 +31,8 @@ GRADIENTS = arrays.arrays(
 
 
 def rule(compress: str, queries: int, width: int, **fields) -> Votes:
-    return Votes(10, queries, width, compress, **fields)  # type: ignore[arg-type]
+    fields = {"noise_multiplier": 5.0, "neighbours": "add_remove", **fields}
+    return Votes(name="votes", teachers=10, queries=queries, width=width, compress=compress, **fields)
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)
@@ -56,9 +58,9 @@ def test_a_changed_teacher_moves_the_sum_within_the_sensitivity(compress, gradie
 def test_all_pairs_of_sign_votes_keep_the_sensitivity_and_some_pair_needs_it(k, width, queries):
     votes = rule("topk_sign", queries, width, k=k)
     values = torch.tensor(list(itertools.product((-2.0, -1.0, 0.0, 1.0, 2.0), repeat=width * queries)))
-    told = votes.vote(values.view(-1, queries, width)).flatten(1).unique(dim=0)
-    assert bool(torch.isin(told, torch.tensor([-1.0, 0.0, 1.0])).all())
-    farthest = torch.cdist(told, told).max()
+    cast = votes.vote(values.view(-1, queries, width)).flatten(1).unique(dim=0)
+    assert bool(torch.isin(cast, torch.tensor([-1.0, 0.0, 1.0])).all())
+    farthest = torch.cdist(cast, cast).max()
     assert farthest == pytest.approx(votes.sensitivity)
     assert votes.sensitivity == pytest.approx(2 * math.sqrt(k * queries))
 
@@ -67,8 +69,8 @@ def test_all_pairs_of_sign_votes_keep_the_sensitivity_and_some_pair_needs_it(k, 
 def test_the_sensitivity_of_the_others_is_reached_too(compress):
     votes = rule(compress, 2, 3, levels=4, bound=0.5)
     one = torch.ones(1, 2, 3)
-    told = votes.vote(torch.cat([one, -one]), torch.Generator().manual_seed(0))
-    assert float((told[0] - told[1]).norm()) == pytest.approx(votes.sensitivity, rel=1e-6)
+    cast = votes.vote(torch.cat([one, -one]), torch.Generator().manual_seed(0))
+    assert float((cast[0] - cast[1]).norm()) == pytest.approx(votes.sensitivity, rel=1e-6)
 
 
 def test_random_votes_are_unbiased_between_their_bounds():
@@ -93,33 +95,43 @@ def test_no_teachers_coins_depend_on_anothers_gradient():
 
 def test_a_zero_gradient_is_no_vote():
     for compress in COMPRESSIONS:
-        told = rule(compress, 2, 4, k=3).vote(torch.zeros(3, 2, 4), torch.Generator().manual_seed(0))
-        assert not told.any()
+        cast = rule(compress, 2, 4, k=3).vote(torch.zeros(3, 2, 4), torch.Generator().manual_seed(0))
+        assert not cast.any()
 
 
 def test_aggregates_follow_their_definitions():
     noisy = torch.tensor([[-9.0, -3.0, 0.0, 3.0, 9.0]])
-    assert Votes(10, 1, 5, threshold=0.5).aggregated(noisy).tolist() == [[-1, 0, 0, 0, 1]]
-    assert Votes(10, 1, 5, aggregate="clip", threshold=0.5).aggregated(noisy).tolist() == [[-5, -3, 0, 3, 5]]
-    assert Votes(10, 1, 5, aggregate="linear").aggregated(noisy).equal(noisy)
+    assert rule("topk_sign", 1, 5, threshold=0.5).aggregated(noisy).tolist() == [[-1, 0, 0, 0, 1]]
+    assert rule("topk_sign", 1, 5, aggregate="clip", threshold=0.5).aggregated(noisy).tolist() == [[-5, -3, 0, 3, 5]]
+    assert rule("topk_sign", 1, 5, aggregate="linear").aggregated(noisy).equal(noisy)
 
 
 def test_a_release_has_the_stated_noise_and_happens_once():
-    votes = rule("clip", 40, 50, bound=0.5, noise_multiplier=3.0)
-    stream = PrivacyStream.seeded(0)
-    noisy = votes.release(2, torch.zeros(40, 50, dtype=torch.float64), stream)
+    votes = rule("clip", 40, 50, bound=0.5, noise_multiplier=3.0, releases=3)
+    ledger = Ledger(Plan(Budget(9.0, 1e-5), (votes,)), Streams(0, "seeded"))
+    noisy = votes.measure(2, torch.zeros(40, 50, dtype=torch.float64), ledger)
     assert float(noisy.std()) == pytest.approx(3.0 * 2 * 0.5, rel=5 / math.sqrt(2 * noisy.numel()))
-    with pytest.raises(BudgetError):
-        votes.release(2, torch.zeros(40, 50, dtype=torch.float64), stream)
+    with pytest.raises(BudgetError, match="made already"):
+        votes.measure(2, torch.zeros(40, 50, dtype=torch.float64), ledger)
+
+
+@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
+def test_the_shards_are_those_that_the_sensitivity_rests_on(neighbours):
+    votes = rule("clip", 1, 2, neighbours=neighbours)
+    assert votes.sharding.teachers == votes.teachers
+    assert votes.sharding.neighbours == neighbours
+    assert votes.sensitivity == 2 * votes.bound  # under either relation
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 10.0])
 def test_sigma_of_epsilon_is_the_inverse_of_an_independent_accountant(epsilon):
-    votes = rule("topk_sign", 15, 784, k=200, steps=86)
+    def votes(noise):
+        return rule("topk_sign", 15, 784, k=200, releases=86, noise_multiplier=noise)
+
     budget = Budget(epsilon, 1e-5)
-    noise = calibrate(lambda z: [Charge("votes", votes.event(z))], budget)
+    noise = calibrate(lambda z: [votes(z)], budget)
     accountant = PLDAccountant(value_discretization_interval=1e-3 if epsilon > 5 else 1e-4)
-    accountant.compose(votes.event(noise))
+    accountant.compose(votes(noise).event)
     assert accountant.get_epsilon(1e-5) == pytest.approx(epsilon, rel=0.02)
     mu = math.sqrt(86) / noise
     normal = torch.distributions.Normal(0.0, 1.0).cdf
@@ -132,10 +144,12 @@ def test_sigma_of_epsilon_is_the_inverse_of_an_independent_accountant(epsilon):
 
 
 def test_one_release_of_all_queries_costs_what_one_for_each_does():
-    together = rule("topk_sign", 15, 784, k=200, steps=86)
-    alone = rule("topk_sign", 1, 784, k=200, steps=86 * 15)
+    together = rule("topk_sign", 15, 784, k=200, releases=86)
+    alone = rule("topk_sign", 1, 784, k=200, releases=86 * 15)
     budget, sigma = Budget(1.0, 1e-5), 5000.0
-    costs = [prove([Charge("v", each.event(sigma / each.sensitivity))], budget).epsilon for each in (together, alone)]
+    same_noise = [replace(each, noise_multiplier=sigma / each.sensitivity) for each in (together, alone)]
+    assert [each.deviation for each in same_noise] == pytest.approx([sigma, sigma])
+    costs = [prove([each], budget).epsilon for each in same_noise]
     assert costs[0] == pytest.approx(costs[1], rel=1e-9)
     assert costs[0] == pytest.approx(0.74, abs=0.01)  # what the published setting is worth, exactly
 

@@ -1,0 +1,155 @@
+"""What `dpsynth audit` attacks, one method at a time: a recipe, its plan, two neighbouring data sets, and the attacks.
+
+Data are made up in the domain of `data=`; no file of anybody is opened. For data=csv, parquet and image_folder they are
+written as files, and every run goes the whole way from the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from dpsynth.commands.declaration import declared_domain
+from dpsynth.commands.neighbour_files import KINDS, FileFit, NeighbourFiles
+from dpsynth.commands.options import AuditOptions, recipe_of
+from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.images import Images
+from dpsynth.data.table import Table
+from dpsynth.models.synthesizer import Fitted, Synthesizer
+from dpsynth.privacy.audit import (
+    Claim,
+    Finding,
+    ReleaseOnly,
+    WhiteBox,
+    Workers,
+    discriminated,
+    lower_bound,
+    neighbours_in,
+)
+from dpsynth.privacy.audit.trials import Attack
+from dpsynth.privacy.ledger import Plan
+from dpsynth.privacy.random import Streams
+
+ROWS = {"memory": 1, "table": 1000, "image_folder": 100}  # besides the one in doubt
+RELEASE_ONLY_PART = 1 / 3  # of the time of a white-box attack
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int, str], None]]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The program of a method on rows in memory."""
+
+    recipe: Synthesizer
+    plan: Plan
+
+    def __call__(self, data: Any, streams: Streams) -> Fitted:
+        return self.recipe.fit(data, self.plan, streams)
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """How audits are made: options, processes, and how to show progress."""
+
+    options: AuditOptions
+    workers: Workers
+    progress: Progress
+
+    def attacked(
+        self, subject: str, data: str, attack: Attack, claim: Claim, rate: float = 1.0, minutes: float | None = None
+    ) -> Finding:
+        """The finding of an attack whose trials give a score, or vectors of which scores are to be learned.
+
+        rate: of the Poisson sample on which the one release that is claimed is made.
+        """
+        options, begun = self.options, time.monotonic()
+        sees = str(getattr(attack, "sees", "scores"))
+        title = f"{subject}, {data}: {sees}"
+        with self.progress(title) as told:
+            scores = self.workers.collect(
+                attack, options.runs, minutes or options.minutes, lambda done, total: told(done, total, "runs")
+            )
+        made = sum(len(side) for side in scores)
+        learning = {}
+        if scores[0].ndim == 2:
+            scores = discriminated(*scores)
+            learning = {"learned from": made - sum(len(side) for side in scores)}
+        target = "epsilon" if claim.mu is None else "mu"
+        bound = lower_bound(*scores, claim.delta, target=target, rate=rate, confidence=options.confidence)
+        detail = {**learning, **({"view": attack.view} if isinstance(attack, WhiteBox) else {})}
+        return Finding.of(subject, data, sees, claim, bound, time.monotonic() - begun, **detail)
+
+    def in_memory(self, name: str, recipe: Synthesizer, domain: Domain | ImageDomain, data: str) -> list[Finding]:
+        """A method on two tables, or sets of images, that a domain makes easiest to tell apart."""
+        options = self.options
+        budget = options.privacy.budget(rows_per_person=1)
+        pair = neighbours_in(domain, options.rows or ROWS["memory"], budget.neighbours)
+        plan = recipe.plan(pair.domain, budget, options.privacy.shares())
+        return self._attacks(name, data, Fit(recipe, plan), pair.data, pair.record, plan)
+
+    def from_files(self, name: str, recipe: Synthesizer, data: Mapping[str, Any], folder: Path) -> list[Finding]:
+        """A method on two files, or folders, of which one has a first row, image or person more."""
+        options, kind = self.options, str(data["name"])
+        budget = options.privacy.budget(rows_per_person=data.get("max_rows_per_person") or 1)
+        rows = options.rows or ROWS.get(kind, ROWS["table"])
+        files = NeighbourFiles.written(data, rows, budget, folder)
+        plan = recipe.plan(files.domain, budget, options.privacy.shares())
+        program = FileFit(recipe, plan, files.domain, options.privacy.shares())
+        return self._attacks(name, described(data), program, files.options, files.record, plan)
+
+    def _attacks(
+        self, name: str, words: str, program: Any, data: tuple[Any, Any], record: Table | Images, plan: Plan
+    ) -> list[Finding]:
+        """The findings of every attack that was asked for."""
+        options, claim, infinite = self.options, Claim.of(plan), not plan.budget.private
+        findings: list[Finding] = []
+        if "white_box" in options.attacks:
+            attack = WhiteBox.prepared(
+                program, data, secret_batches=claim.secret_batches, infinite=infinite, seed=options.seed
+            )
+            findings.append(self.attacked(name, words, attack, claim))
+        if "release_only" in options.attacks:
+            seen = ReleaseOnly.prepared(program, data, record, infinite=infinite, seed=options.seed)
+            findings.append(self.attacked(name, words, seen, claim, minutes=options.minutes * RELEASE_ONLY_PART))
+        return findings
+
+
+def from_files(data: Mapping[str, Any]) -> bool:
+    """Whether the audit of such data starts at files."""
+    return str(data.get("name")) in KINDS
+
+
+def described(data: Mapping[str, Any]) -> str:
+    """Short words for data that stand in files."""
+    told = {key: data[key] for key in ("holdout", "n_train", "person", "max_rows_per_person") if data.get(key)}
+    return " ".join([str(data["name"]), *(f"{key}={value}" for key, value in told.items())])
+
+
+def recipe_for(
+    model: Mapping[str, Any], name: str, modality: str, options: AuditOptions, chosen: frozenset[str] = frozenset()
+) -> Synthesizer:
+    """The recipe of a model, with the settings that only cost time lowered.
+
+    chosen: keys of the model that the user set, which stay as they are.
+    """
+    lowered = options.settings.get(modality, {}).get(name, {}) if options.small else {}
+    kept = {key: value for key, value in lowered.items() if key not in chosen}
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(dict(model)), OmegaConf.create(kept)))
+    return recipe_of(merged)
+
+
+def domain_of(data: Mapping[str, Any]) -> Domain | ImageDomain:
+    """The declared domain of a data set that is not opened."""
+    return declared_domain(data)
+
+
+def coins(seed: int | None, name: str) -> np.random.Generator:
+    """Fair coins: which canaries are in."""
+    return np.random.default_rng(None if seed is None else [seed, len(name)])

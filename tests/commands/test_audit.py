@@ -1,0 +1,274 @@
+"""dpsynth audit: what it prints and writes, that it opens nobody's data, and that programs which cheat are caught."""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from dpsynth.commands import audited_mechanisms as mechanisms
+from dpsynth.commands.audited_methods import Auditor, recipe_for
+from dpsynth.commands.launch import config_folder
+from dpsynth.commands.neighbour_files import FileFit, NeighbourFiles
+from dpsynth.commands.options import AuditOptions, typed
+from dpsynth.commands.run_folder import free_name
+from dpsynth.commands.score_progress import following
+from dpsynth.data.domain import Domain
+from dpsynth.data.toy import Chain
+from dpsynth.models.independent import Independent
+from dpsynth.models.merf import MERF
+from dpsynth.privacy import Budget, discrete
+from dpsynth.privacy.audit import Claim, WhiteBox, Workers
+
+QUICK = ("processes=1", "progress=quiet", "seed=1", "runs=80")
+CSV = {
+    "name": "csv", "path": None, "schema": None, "holdout": 0.2, "n_train": None, "person": None,
+    "max_rows_per_person": None, "delimiter": ",", "invalid": "clamp", "seed": 0,
+}  # fmt: skip
+FOLDER = {"name": "image_folder", "root": None, "image_size": None, "label": "folder", "holdout": 0.2, "n_train": None}
+
+
+def options_of(*overrides: str) -> AuditOptions:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return typed(AuditOptions, compose("audit", [*QUICK, *overrides]))
+
+
+@pytest.fixture
+def auditor():
+    def make(*overrides: str) -> Auditor:
+        return Auditor(options_of(*overrides), Workers(None, 1), lambda title: following(title, "quiet"))
+
+    return make
+
+
+# The command.
+
+
+def test_it_prints_the_claim_and_the_bound_and_writes_them(command):
+    outcome = command("audit", "model=independent", "data=toy", *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert "claims epsilon 1" in outcome.out
+    assert outcome.out.count("not refuted") == 2
+    findings = json.loads(Path("outputs/audit-independent-toy.json").read_text())["findings"]
+    assert [finding["sees"] for finding in findings] == ["every release", "model and samples"]
+    for finding in findings:
+        assert finding["claimed_epsilon"] == pytest.approx(1, abs=1e-4)
+        assert finding["claimed_mu"] == pytest.approx(0.268, abs=1e-3)
+        assert (finding["runs"] >= 48, finding["confidence"], finding["refuted"]) == (True, 0.95, False)
+    assert free_name(Path("outputs/audit-independent-toy.json")) == Path("outputs/audit-independent-toy-2.json")
+
+
+def test_a_refuted_claim_ends_with_exit_code_1(command, monkeypatch):
+    monkeypatch.setattr(discrete, "sample_gaussian", lambda stream, sigma, count: np.zeros(count, dtype=np.int64))
+    outcome = command("audit", "model=independent", "data=toy", "attacks=[white_box]", "out=found.json", *QUICK)
+    assert outcome.code == 1
+    assert "REFUTED" in outcome.out
+    assert json.loads(Path("found.json").read_text())["findings"][0]["refuted"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data=csv", "data.path=people.csv"], "opens nobody's"),
+        (["data=csv", "data.holdout=other.csv"], "holds back a share"),
+        (["attacks=[guess]"], "choose from white_box, release_only"),
+        (["confidence=1.5"], "confidence"),
+        (["runs=0"], "runs"),
+        (["rows=0"], "rows"),
+        (["model=mst", "data=digits"], "does not make images"),
+        (["model=nonsense"], "there are"),
+    ],
+)
+def test_mistakes(command, words, said):
+    assert said in command("audit", *QUICK, *words).mistake
+
+
+def test_settings_are_lowered_unless_the_user_says_otherwise():
+    options = options_of("model=maf", "model.steps=7")
+    assert recipe_for(options.model, "maf", "table", options).steps == 4
+    assert recipe_for(options.model, "maf", "table", options, frozenset({"steps"})).steps == 7
+    assert recipe_for(options.model, "maf", "table", replace(options, small=False)).steps == 7
+    assert recipe_for(options.model, "maf", "image", options).images.width == 8
+
+
+@pytest.mark.parametrize("modality", ["table", "image"])
+def test_the_lowered_settings_are_settings_of_their_models(modality):
+    import hydra
+    from omegaconf import OmegaConf
+
+    settings = options_of().settings
+    assert set(settings) == {"table", "image"}
+    for name in settings[modality]:
+        model = OmegaConf.to_container(OmegaConf.load(config_folder() / "model" / f"{name}.yaml"))
+        recipe = recipe_for(model, name, modality, options_of())
+        assert modality in recipe.modalities
+        assert hydra.utils.get_class(model["_target_"]) is type(recipe)
+
+
+def test_all_is_said_in_three_ways(monkeypatch):
+    from dpsynth.commands import audit
+
+    seen = []
+    monkeypatch.setattr(audit, "launch", lambda name, story: seen.append(list(sys.argv)))
+    for word in ("--all", "model=all", "all=true"):
+        monkeypatch.setattr(sys, "argv", ["dpsynth audit", word])
+        audit.main()
+    assert seen == [["dpsynth audit", "all=true"]] * 3
+
+
+# Methods in memory.
+
+
+def test_a_method_comes_near_its_claim_and_not_beyond(auditor):
+    [finding] = auditor("privacy.epsilon=8", "runs=800", "attacks=[white_box]").in_memory(
+        "independent", Independent(), Chain().domain, "toy"
+    )
+    assert 0.6 * 8 < finding.audited_epsilon <= 8
+    assert finding.detail["view"] == "fixed"
+
+
+def test_half_the_noise_is_caught(auditor, monkeypatch):
+    honest = discrete.sample_gaussian
+    monkeypatch.setattr(discrete, "sample_gaussian", lambda stream, sigma, count: honest(stream, sigma / 2, count))
+    [finding] = auditor("privacy.epsilon=8", "runs=400", "attacks=[white_box]").in_memory(
+        "independent", Independent(), Chain().domain, "toy"
+    )
+    assert finding.refuted
+
+
+def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
+    from dpsynth.privacy.mean_embedding import MeanEmbedding
+
+    exact = MeanEmbedding.exact
+    monkeypatch.setattr(MeanEmbedding, "exact", lambda self, rows: 3 * exact(self, rows))
+    merf = MERF(frequencies=20, steps=1, batch=4, hidden=4, bins=4)
+    [finding] = auditor("privacy.epsilon=8", "runs=400", "attacks=[white_box]").in_memory(
+        "merf", merf, Chain().domain, "toy"
+    )
+    assert finding.refuted
+
+
+def test_the_relation_of_the_budget_is_audited(auditor):
+    words = ("privacy.neighbours=replace_one", "privacy.epsilon=8", "runs=800", "attacks=[white_box]")
+    [finding] = auditor(*words).in_memory("independent", Independent(), Chain().domain, "toy")
+    assert 0.5 * 8 < finding.audited_epsilon <= 8
+
+
+def test_a_claim_of_sampled_batches_is_no_gaussian_claim():
+    from dpsynth.models.dpvi import DPVI
+
+    domain = replace(Chain().domain, rows=100)
+    recipe = DPVI(steps=4, batch_size=10, components=2, bins=4)
+    claim = Claim.of(recipe.plan(domain, Budget(1.0, 1e-5)))
+    assert claim.secret_batches
+    assert claim.mu is None
+    whole = Claim.of(recipe.replace(batch_size=100).plan(domain, Budget(1.0, 1e-5)))
+    assert not whole.secret_batches
+    assert whole.mu == pytest.approx(0.268, abs=2e-3)
+
+
+# From files.
+
+
+@dataclass(frozen=True)
+class SplitByPosition:
+    """Reads a file and holds rows back by a public seed and their position: what must not be done."""
+
+    recipe: Independent
+    plan: object
+    domain: Domain
+
+    def __call__(self, data, streams):
+        whole = FileFit(self.recipe, self.plan, self.domain, None)
+        rows = whole.rows({**data, "holdout": 0})
+        kept = np.random.default_rng(0).random(len(rows)) >= 0.2
+        return self.recipe.fit(rows._take(np.flatnonzero(kept)), self.plan, streams)
+
+
+def written(tmp_path, data, rows=400, neighbours="add_remove", most=1):
+    return NeighbourFiles.written(data, rows, Budget(1.0, 1e-5, neighbours, most), tmp_path)
+
+
+def test_a_split_by_public_position_is_caught(tmp_path, auditor):
+    files = written(tmp_path, CSV)
+    plan = Independent().plan(files.domain, Budget(1.0, 1e-5))
+    attack = WhiteBox.prepared(SplitByPosition(Independent(), plan, files.domain), files.options, seed=0)
+    assert auditor("runs=100").attacked("independent", "csv", attack, Claim.of(plan)).refuted
+
+
+@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
+@pytest.mark.parametrize("person", [None, "person", "kind"])
+def test_the_files_of_a_table_differ_in_the_first_row_or_person(tmp_path, neighbours, person):
+    import pandas as pd
+
+    files = written(tmp_path, {**CSV, "person": person}, 20, neighbours)
+    without, with_record = (pd.read_csv(options["path"]) for options in files.options)
+    first = 4 if person else 1
+    more = first if neighbours == "add_remove" else 0
+    assert len(with_record) == len(without) + more == 20 + first
+    others = with_record.iloc[first:], without.iloc[first - more :]
+    pd.testing.assert_frame_equal(*(frame.reset_index(drop=True) for frame in others))
+    assert (with_record["kind"].iloc[:first] == "e").all()
+    assert not (without["kind"] == "e").any()
+
+
+@pytest.mark.parametrize("label", ["folder", "prefix", "none"])
+def test_the_folders_of_images_differ_in_the_first_file(tmp_path, label):
+    files = written(tmp_path, {**FOLDER, "label": label, "holdout": 0}, 10)
+    program = FileFit(MERF(), None, files.domain, None)
+    without, with_record = (program.rows(options) for options in files.options)
+    assert len(with_record) == len(without) + 1 == 11
+    assert np.array_equal(with_record.pixels[1:], without.pixels)
+    assert np.array_equal(with_record.pixels[0], files.record.pixels[0])
+
+
+def test_own_schemas_have_rows_of_their_own(tmp_path):
+    schema = tmp_path / "schema.yaml"
+    schema.write_text(
+        "columns:\n  age: {kind: integer, bounds: [0, 100]}\n  gain: {kind: number, bounds: private}\n"
+        "  born: {kind: date, bounds: [1990-01-01, 2000-01-01]}\n  code: {kind: category, categories: private}\n"
+    )
+    files = written(tmp_path, {**CSV, "schema": str(schema), "holdout": 0}, 30)
+    rows = FileFit(Independent(), None, files.domain, None).rows(files.options[1])
+    assert len(rows) == 31
+    assert not rows.invalid
+    assert rows.frame.iloc[0]["age"] == 100
+
+
+@pytest.mark.xfail(strict=True, reason="the split draws from a public seed by position: issue 12, item 1")
+@pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
+def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
+    recipe = MERF(frequencies=20, steps=1, batch=4, hidden=4) if data is FOLDER else Independent()
+    [finding] = auditor("runs=100", "rows=300", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
+    assert finding.audited_epsilon < 1
+
+
+# The mechanisms.
+
+
+def test_the_mechanisms_come_near_their_claims(auditor, monkeypatch):
+    for name, runs in (("CHEAP_RUNS", 800), ("SAMPLED_RUNS", 800)):
+        monkeypatch.setattr(mechanisms, name, runs)
+    judge = auditor("privacy.epsilon=8")
+    budget = Budget(8.0, 1e-5)
+    for finding in (
+        mechanisms.gaussian_release(judge, budget),
+        mechanisms.sgd_step(judge, budget, 1.0),
+        mechanisms.sgd_step(judge, budget, 0.5),
+    ):
+        assert 0.4 * 8 < finding.audited_epsilon <= 8, finding
+
+
+def test_canaries_of_one_run_prove_something(auditor, monkeypatch):
+    fewer = {"RECORDS": 40, "RECORD_GUESSES": 20, "TEACHERS": 200, "GRADIENTS": 1000, "GRADIENT_GUESSES": 200}
+    for name, value in fewer.items():
+        monkeypatch.setattr(mechanisms, name, value)
+    judge, budget = auditor("privacy.epsilon=20"), Budget(20.0, 1e-5)
+    gradients = mechanisms.sgd_canaries(judge, budget)
+    assert 2 < gradients.audited_epsilon <= 20
+    records = mechanisms.datalens_canaries(judge, budget)
+    assert 0.3 < records.audited_epsilon <= 20
+    assert records.runs == 1

@@ -1,0 +1,86 @@
+"""The bound of one run, on randomised response, where the truth is known, and against the formula of its paper."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from dpsynth.errors import ConfigError
+from dpsynth.privacy.audit.canaries import canary_run
+from dpsynth.privacy.audit.one_run import Guesses
+from dpsynth.privacy.audit.reference_programs import full_batches
+from dpsynth.privacy.gaussian import gaussian
+
+
+def as_published(m: int, r: int, v: int, eps: float, delta: float) -> float:
+    """The p-value as the loop in the appendix of Steinke, Nasr, Jagielski 2023."""
+    q = 1 / (1 + math.exp(-eps))
+    beta = binom.sf(v - 1, r, q)
+    alpha = total = 0.0
+    for i in range(1, v + 1):
+        total += binom.pmf(v - i, r, q)
+        if total > i * alpha:
+            alpha = total / i
+    return min(beta + alpha * delta * 2 * m, 1)
+
+
+@pytest.mark.parametrize("guesses", [Guesses(1000, 100, 80), Guesses(50, 50, 50), Guesses(10, 4, 0)])
+@pytest.mark.parametrize("epsilon", [0.0, 0.7, 3.0])
+@pytest.mark.parametrize("delta", [0.0, 1e-5, 1e-2])
+def test_the_p_value_is_the_published_one(guesses, epsilon, delta):
+    expected = as_published(guesses.canaries, guesses.made, guesses.right, epsilon, delta)
+    assert guesses.p_value(epsilon, delta) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def response(epsilon: float, m: int, seed: int) -> Guesses:
+    """Every bit told with its truth kept with probability e^eps / (1 + e^eps): each guess has exactly that chance."""
+    draw = np.random.default_rng(seed)
+    inside = draw.random(m) < 0.5
+    kept = draw.random(m) < 1 / (1 + math.exp(-epsilon))
+    told = np.where(kept, inside, ~inside)
+    return Guesses.of(told + 0.5 * draw.random(m), inside, m // 2)
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 2.0, 4.0])
+def test_randomised_response_is_bounded_by_its_epsilon_and_nearly_reached(epsilon):
+    bounds = np.array([response(epsilon, 400, seed).epsilon(0.0) for seed in range(200)])
+    assert (bounds > epsilon).sum() <= binom.isf(1e-3, 200, 0.05)
+    assert response(epsilon, 40_000, 0).epsilon(0.0) > 0.9 * epsilon
+
+
+def test_delta_costs_something_and_confidence_too():
+    guesses = Guesses(1000, 200, 170)
+    assert guesses.epsilon(1e-4) < guesses.epsilon(1e-6) <= guesses.epsilon(0.0)
+    assert guesses.epsilon(1e-5, 0.99) < guesses.epsilon(1e-5, 0.9)
+    assert Guesses(100, 20, 10).epsilon(1e-5) == 0.0
+    assert Guesses(100, 20, 20).epsilon(0.0) < 100
+
+
+def test_guesses_are_made_on_both_ends_of_the_scores():
+    guesses = Guesses.of(np.arange(10.0), np.arange(10) >= 7, 6)
+    assert (guesses.canaries, guesses.made, guesses.right) == (10, 6, 6)
+    with pytest.raises(ConfigError):
+        Guesses(10, 4, 5)
+
+
+def test_canary_gradients_give_a_bound_below_the_claim_and_above_nothing():
+    from dpsynth.privacy import Budget, Charge, calibrate
+    from dpsynth.privacy.gaussian import gaussian_event
+
+    noise = calibrate(lambda z: [Charge("steps", gaussian_event(z, 2))], Budget(8.0, 1e-5))
+    run = full_batches(2, noise).canary_run(1000, 100, b"k" * 32, np.random.default_rng(1))
+    assert 2.0 < run.epsilon(1e-5) < 8.0
+    half = full_batches(2, noise / 8).canary_run(1000, 500, b"k" * 32, np.random.default_rng(1))
+    assert half.epsilon(1e-5) > 3.5
+
+
+def test_any_program_can_be_asked_for_its_canaries():
+    def program(data, streams):
+        for step in range(3):
+            gaussian(streams.privacy, "sums", data.astype(float), sensitivity=1.0, noise_multiplier=0.5, step=step)
+
+    run = canary_run(program, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
+    assert run.right >= 36
+    silent = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
+    assert silent.epsilon(1e-5) == 0.0
