@@ -99,7 +99,9 @@ def test_larger_shares_leave_the_method_more_noise(example):
 
 
 def test_bounds_reach_far_and_say_when_they_end_at_the_public_bins(example):
-    frame = pd.DataFrame({"ms": [1_600_000_000_000 + 10**9 * k for k in range(400)], "conc": [k * 1e-11 for k in range(400)]})
+    frame = pd.DataFrame(
+        {"ms": [1_600_000_000_000 + 10**9 * k for k in range(400)], "conc": [k * 1e-11 for k in range(400)]}
+    )
     domain = dpsynth.Domain((Integer("ms"), Number("conc")), rows=400)
     fitted = example.Example().fit(Table(frame, domain), dpsynth.Budget(50.0, 1e-5))
     bounds = {column.name: (column.low, column.high) for column in fitted.domain}
