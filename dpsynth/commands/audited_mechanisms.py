@@ -1,9 +1,9 @@
 """The mechanisms themselves under `dpsynth audit --all`: where the audit must come close to the claim, or it is weak.
 
-    Gaussian release        one release, white box
-    DP-SGD step             one step in which every row stands, and one on a Poisson sample
-    DP-SGD, one run         canary gradients, each put in by a coin
-    datalens, one run       canary records that reach teachers on disjoint shards, each put in by a coin
+Gaussian release        one release, white box
+DP-SGD step             one step in which every row stands, and one on a Poisson sample
+DP-SGD, one run         canary gradients, each put in by a coin
+datalens, one run       canary records that reach teachers on disjoint shards, each put in by a coin
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def datalens_canaries(auditor: Auditor, budget: Budget) -> Finding:
     """One run of DataLens on canary records. A vote is paid for as if a record could turn it round, at 2 b; a record
     that comes to a teacher without rows moves it by b, so the bound stays below half of the claim's mu."""
     names = tuple(f"c{k:03d}" for k in range(RECORDS))
-    domain = Domain(
-        (Category("value", ("a", "b")), Category("kind", names, label=True)), rows=RECORDS // 2
-    )
+    domain = Domain((Category("value", ("a", "b")), Category("kind", names, label=True)), rows=RECORDS // 2)
     recipe = DataLens(
         teachers=TEACHERS, teachers_per_chunk=TEACHERS, rounds=2, queries=RECORDS, student_steps=1, last_steps=1,
         width=8, hidden=4, teacher_batch=1, bins=2,

@@ -22,6 +22,7 @@ from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
+from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
@@ -103,7 +104,8 @@ def train(config: DictConfig) -> None:
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.written_aside(run.release) as folder:
                 artifact.write(fitted, folder)
-                synthetic.write(folder / f"synthetic{synthetic.suffix}")
+                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
+                synthetic.write(folder / f"synthetic{suffix}")
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -121,7 +123,8 @@ def train(config: DictConfig) -> None:
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
     """The folder that the options name, or one named after model and data."""
-    return Path(options.get("run") or f"outputs/{names['model']}-{names['data']}")
+    run = options.get("run")
+    return Path(f"outputs/{names['model']}-{names['data']}" if run is None else str(run))  # a folder may be called 7
 
 
 def chosen() -> dict[str, str]:

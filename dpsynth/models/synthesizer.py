@@ -27,6 +27,7 @@ from dpsynth.models.preparation import Preparation, Shares, stand_in
 from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.discovery import reached
 from dpsynth.privacy.ledger import Ledger, Plan, Planned
 from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.processes import shared
@@ -210,6 +211,8 @@ class Synthesizer(ABC):
         run = Run(streams.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
         fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
+        if ends := reached(complete.domain, plan.preparation.discovery):
+            fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted
 
     def plan_part(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
