@@ -16,7 +16,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_files import file_name
 from dpsynth.data.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.sources.picture_files import PictureFiles
+from dpsynth.data.sources.picture_files import FORMATS, PictureFiles
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -100,7 +100,7 @@ def found(root: Path, classes: Sequence[str], label: str) -> PictureFiles:
 
 
 def _files(folder: Path) -> list[Path]:
-    known = Image.registered_extensions()
+    known = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in known and not path.name.startswith("."))
 
 
