@@ -184,8 +184,8 @@ def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str,
 
 def synthetic_of(release: Path) -> Path:
     """The file of synthetic rows or images that the run wrote."""
-    images = release / f"synthetic{Images.suffix}"
-    return images if images.exists() else release / f"synthetic{Table.suffix}"
+    found = (release / f"synthetic{suffix}" for suffix in (Images.suffix, ".parquet"))
+    return next((path for path in found if path.exists()), release / f"synthetic{Table.suffix}")
 
 
 def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]:

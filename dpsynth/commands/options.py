@@ -60,6 +60,7 @@ class TrainOptions:
     trainer: TrainerSettings
     columns: list[str] | str | None = None
     seed: int = 0
+    out_format: str = "csv"
     n: int | None = None
     run: str | None = None
     overwrite: bool = False
@@ -70,6 +71,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
+        if self.out_format not in ("csv", "parquet"):
+            raise ConfigError(f"out_format={self.out_format}: choose csv or parquet")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""

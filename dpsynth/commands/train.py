@@ -22,9 +22,11 @@ from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
+from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
+from dpsynth.models.machine_limits import refuse_beyond_memory
 from dpsynth.privacy.processes import joined, leading, shared_key, together
 from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, Stopped, listen
@@ -60,6 +62,7 @@ def train(config: DictConfig) -> None:
         print_plan(plan, domain, console)
         if options.privacy.dry_run:
             return
+        refuse_beyond_memory(plan, options.trainer)
 
         # The data are opened, and a folder is claimed for what comes of them.
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
@@ -103,7 +106,8 @@ def train(config: DictConfig) -> None:
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.written_aside(run.release) as folder:
                 artifact.write(fitted, folder)
-                synthetic.write(folder / f"synthetic{synthetic.suffix}")
+                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
+                synthetic.write(folder / f"synthetic{suffix}")
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -121,7 +125,8 @@ def train(config: DictConfig) -> None:
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
     """The folder that the options name, or one named after model and data."""
-    return Path(options.get("run") or f"outputs/{names['model']}-{names['data']}")
+    run = options.get("run")
+    return Path(f"outputs/{names['model']}-{names['data']}" if run is None else str(run))  # a folder may be called 7
 
 
 def chosen() -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns import MISSING_VALUES, Column, Identifier
-from dpsynth.data.constraints import Constraint, repair, satisfied
+from dpsynth.data.constraints import Constraint, check_together, repair, satisfied
 from dpsynth.data.schema import (
     NOTATION,
     TOP_KEYS,
@@ -64,6 +64,7 @@ class Domain:
             raise SchemaError(f"rows must be a positive whole number, got {self.rows!r}")
         parsed = (Constraint.parse(rule, self.columns) for rule in self.constraints)
         object.__setattr__(self, "constraints", tuple(parsed))
+        check_together(self.constraints)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

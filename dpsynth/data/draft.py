@@ -32,7 +32,7 @@ _FEW_NUMBERS = 10  # distinct whole numbers that look like codes of a category
 _SPIKE_SHARE = 0.3  # share of zeros among more than a few values that looks like a spike
 _ROWS_OF_IDS = 20  # fewer rows say nothing about identifiers
 _EXACT = 2**53
-_WIDEST = 10**13  # the most values of an integer column
+_WIDEST = 2**45  # the most values of an integer column
 _FAR = 9000  # years from here on stand for "no date"
 _HEADER = """\
 # A draft read from {name}. NOT PUBLIC YET: every line below is a guess from the data itself.
@@ -205,7 +205,7 @@ def _number(numbers: np.ndarray, texts: list[str], different: bool) -> Guess:
         places = max((len(text.partition(".")[2]) for text in texts), default=0)
         plain = all(re.fullmatch(r"[+-]?[0-9]*\.?[0-9]*", text) for text in texts)
         grid = 10**places
-        if places <= 6 and plain and (high - low) * grid < 1e13 and max(abs(low), abs(high)) * grid < _EXACT:
+        if places <= 6 and plain and (high - low) * grid < _WIDEST and max(abs(low), abs(high)) * grid < _EXACT:
             spec["bounds"] = [math.floor(low * grid) / grid, math.ceil(high * grid) / grid]
             spec["decimals"] = places
             notes.append("decimals as in the data")

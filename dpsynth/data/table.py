@@ -14,9 +14,11 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dpsynth.data import tabular_files
-from dpsynth.data.columns import POLICIES, Category, Column, Policy
+from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.csv_files import CsvDialect
 from dpsynth.data.domain import Domain
@@ -169,10 +171,12 @@ class Table:
         )
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Parquet, zstd-compressed."""
-        return tabular_files.write_whole(
-            path, lambda aside: self.written.to_parquet(aside, index=False, compression="zstd")
-        )
+        """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
+        table = pa.Table.from_pandas(self.written, preserve_index=False)
+        for position, column in enumerate(self.domain.written):
+            if isinstance(column, Date):
+                table = table.set_column(position, column.name, table.column(position).cast(pa.date32()))
+        return tabular_files.write_whole(path, lambda aside: pq.write_table(table, aside, compression="zstd"))
 
     @property
     def written(self) -> pd.DataFrame:

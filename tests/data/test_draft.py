@@ -100,7 +100,7 @@ def lines(values, name="x"):
         ([f"{k % 30},5" for k in range(N)], "decimals: 1, decimal: ','"),
         ([f"${k % 30},100.50" for k in range(1, N)], "decimals: 2, thousands: ',', symbols: [$]"),
         ([10**13 * k % 97 for k in range(N)], "kind: category"),
-        ([3 * 10**13 * (k % 17) for k in range(N)], "kind: number"),
+        ([3 * 10**14 * (k % 17) for k in range(N)], "kind: number"),
     ],
 )  # fmt: skip
 def test_a_column_is_declared_without_loss(tmp_path, values, spec):
