@@ -34,6 +34,7 @@ from dpsynth.training.device import processor_threads
 
 Binning = Literal["uniform", "quantiles", "privtree"]
 FINE = 1024  # fine public bins of a number whose bins are bought
+COLUMN_BYTES = 40_000  # of a column beside its codes and cells: objects of its tables, the codec and the model
 UNKNOWN_ROWS = 30_000  # stands for the number of rows when the schema declares none
 NOISELESS = 1.0  # the least noise a model is told of, in rows: exact counts (epsilon = inf) are all alike
 
@@ -96,7 +97,7 @@ class MarginalMethod(Synthesizer):
         first = (discretizer,) if discretizer else ()
         sizes = tuple(min(c.size, self.bins + c.size - c.value_bins) if c.on_axis else c.size for c in codec.columns)
         own = self._releases(domain, sizes, budget, (*before, *first))
-        encoded = 3 * len(sizes) * (domain.rows or UNKNOWN_ROWS)
+        encoded = len(sizes) * (3 * (domain.rows or UNKNOWN_ROWS) + COLUMN_BYTES)
         return MarginalPlan(
             codec=codec, binning=self.binning, discretizer=discretizer, method=own,
             memory_bytes=own.memory_bytes + encoded,

@@ -43,7 +43,7 @@ ONES, TREE, TWOS = "one-way marginals", "choice of pairs", "two-way marginals"
 SCORES = "counting pairs"
 MOST_CODES = 1000  # of a column after merging: no pair has more than a million cells
 BATCH_PAIRS, BATCH_CELLS = 2**17, 2**24  # most pairs that are counted at once, and most cells of their tables
-PAIR_BYTES, COLUMN_BYTES = 1_200, 20_000  # of tables as objects beside their cells, measured at 400 and 1,000 columns
+PAIR_BYTES = 1_200  # of a pair's tables as objects beside their cells, measured at 400 and 1,000 columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ def _memory(sizes: Sequence[int]) -> int:
     """Bytes at the peak: a batch of pairs being scored, all scores, and the fit of the tree with most cells."""
     pairs, cells, most = math.comb(len(sizes), 2), (sum(sizes) ** 2 - sum(s * s for s in sizes)) // 2, max(sizes)
     batch = PAIR_BYTES * min(pairs, BATCH_PAIRS) + 32 * min(cells, BATCH_CELLS + most**2)
-    return batch + 48 * pairs + 128 * most * sum(sizes) + COLUMN_BYTES * len(sizes)
+    return batch + 48 * pairs + 128 * most * sum(sizes)
 
 
 def _misfits(
