@@ -26,6 +26,7 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
+from dpsynth.models.machine_limits import refuse_beyond_memory
 from dpsynth.privacy.processes import joined, leading, shared_key, together
 from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, Stopped, listen
@@ -61,6 +62,7 @@ def train(config: DictConfig) -> None:
         print_plan(plan, domain, console)
         if options.privacy.dry_run:
             return
+        refuse_beyond_memory(plan, options.trainer)
 
         # The data are opened, and a folder is claimed for what comes of them.
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ConfigError, DataError
 
 MOSAIC_COLUMNS = 10  # images of a class in a mosaic
+LARGEST = 2**36  # bytes of an array
+EXPANSION = 300  # times what is packed; images of a gigabyte and more never pack so well
 
 
 def write(path: str | Path, pixels: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> Path:
@@ -37,21 +40,61 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
     """(pixels (n, channels, height, width) uint8, labels int64 (n,) or None, names of the classes or ()).
 
     Takes `images` of shape (n, height, width) or (n, height, width, channels), and optionally `labels` and `classes`.
-    Raises `DataError` for anything else.
+    Raises `DataError` for anything else, before anything large is unpacked.
     """
+    if not path.is_file():
+        raise DataError(f"no file '{path}'")
     try:
+        _check_archive(path)
         with np.load(path, allow_pickle=False) as arrays:
             images = arrays["images"]
             labels = arrays.get("labels")
-            classes = tuple(map(str, arrays["classes"])) if "classes" in arrays else ()
-    except FileNotFoundError:
-        raise DataError(f"no file '{path}'") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"'{path}' is not an .npz file with an array 'images': {error}") from None
+            names = arrays["classes"] if "classes" in arrays else np.array([], dtype=np.str_)
+    except DataError:
+        raise
+    except Exception as error:  # archives and array headers can be wrong in more ways than numpy names
+        raise DataError(
+            f"'{path}' is not an .npz file with an array 'images': {' '.join(str(error).split())}"
+        ) from None
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(f"'{path}': 'images' must be uint8 (n, height, width[, channels]), not {images.dtype}")
+    if names.ndim != 1 or names.dtype.kind not in "USiu":
+        raise DataError(f"'{path}': 'classes' must be a list of names, not {names.dtype} of shape {names.shape}")
+    if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images)):
+        raise DataError(
+            f"'{path}': 'labels' must be {len(images):,} whole numbers, the codes of the classes, "
+            f"not {labels.dtype} of shape {labels.shape}"
+        )
+    if labels is not None and labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise DataError(f"'{path}': 'labels' holds {labels.max()}, which is no code of a class")
     pixels = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(pixels), None if labels is None else labels.astype(np.int64), classes
+    labels = None if labels is None else labels.astype(np.int64)
+    return (
+        np.ascontiguousarray(pixels),
+        labels,
+        tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names),
+    )
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose arrays are larger than any set of images, or than what is packed into it."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.file_size > LARGEST or (
+                member.file_size > 2**30 and member.file_size > EXPANSION * member.compress_size
+            ):
+                raise DataError(
+                    f"'{path}': '{member.filename}' would unpack to {member.file_size / 2**30:,.1f} GiB; "
+                    "that is no set of images that fits into memory"
+                )
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)  # pyright: ignore[reportArgumentType]
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(file)  # pyright: ignore[reportArgumentType]
+                if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                    raise DataError(
+                        f"'{path}' is not an .npz file of images: '{member.filename}' is not what its header describes"
+                    )
 
 
 def mosaic(pixels: np.ndarray, labels: np.ndarray | None, classes: int) -> np.ndarray:

@@ -13,6 +13,8 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.selection import Neighbours, Selection, check_rows, check_share, limit_probability
 from dpsynth.errors import DataError, SchemaError
 
+MOST_CLASSES = 65_536  # that labels without names may count up to
+
 
 class Images:
     """Images and their classes.
@@ -115,12 +117,14 @@ class Images:
         Classes that the file names are matched by name with those of the domain, whatever their order.
         Raises `DataError` for a file that is missing, damaged or does not fit the domain.
         """
-        pixels, labels, classes = image_files.read_npz(Path(path))
-        if domain is None:
-            if labels is not None and not classes:
-                classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
-            domain = ImageDomain(*pixels.shape[2:], channels=pixels.shape[1], classes=classes)
+        pixels, labels, classes = image_files.read_npz(Path(path).expanduser())
         try:
+            if domain is None:
+                if labels is not None and not classes:
+                    if labels.min(initial=0) < 0 or labels.max(initial=0) >= MOST_CLASSES:
+                        raise DataError(f"labels from {labels.min()} to {labels.max()}; they must be 0, 1, 2, ...")
+                    classes = tuple(map(str, range(int(labels.max(initial=-1)) + 1)))
+                domain = ImageDomain(*pixels.shape[2:], channels=pixels.shape[1], classes=classes)
             if labels is not None and classes and domain.classes and classes != domain.classes:
                 labels = np.array([domain.code(name) for name in classes], dtype=np.int64)[labels]
             return cls(pixels, labels, domain)

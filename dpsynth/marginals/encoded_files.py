@@ -146,7 +146,11 @@ def _block(table: pa.Table, columns: Sequence[int], sizes: Sequence[int]) -> np.
         filled = 0
         for piece in table.column(place).chunks:
             codes = piece.to_numpy(zero_copy_only=False)
-            if piece.null_count or codes.dtype.kind != "u" or (len(codes) and codes.max() >= sizes[j]):
+            if (
+                piece.null_count
+                or codes.dtype not in (np.uint8, np.uint16)
+                or (len(codes) and int(codes.max()) >= sizes[j])
+            ):
                 raise ValueError(f"column '{table.column_names[place]}' holds other values than its {sizes[j]} codes")
             block[j, filled : filled + len(piece)] = codes
             filled += len(piece)
@@ -168,10 +172,19 @@ def _metadata(file: Path) -> tuple[dict[str, Any], pq.FileMetaData]:
         with pq.ParquetFile(file) as opened:
             stored = opened.metadata
         meta = json.loads((stored.metadata or {}).get(_KEY, b"{}"))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:
         raise ArtifactError(f"'{file}' cannot be read as Parquet: {' '.join(str(error).split())}") from None
-    if meta.get("format") != _FORMAT:
+    if not isinstance(meta, dict) or type(meta.get("format")) is not int or meta["format"] != _FORMAT:
         raise ArtifactError(f"'{file}' is no encoded table of this version; make one with: dpsynth encode FILES OUT")
+    try:
+        domain = Domain.from_dict(meta["domain"])
+        agrees = list(Codec(domain, meta["bins"]).sizes) == meta["sizes"] and isinstance(meta["content"], str)
+        agrees = agrees and stored.schema.to_arrow_schema().names == list(domain.names)
+    except Exception as error:  # whatever a foreign description makes the classes raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ArtifactError(f"'{file}': its description is damaged ({reason:.200}); encode the table again") from None
+    if not agrees:
+        raise ArtifactError(f"'{file}': its description and its columns disagree; encode the table again")
     return meta, stored
 
 

@@ -23,6 +23,7 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.machine_limits import refuse_beyond_memory
 from dpsynth.models.preparation import Preparation, Shares, stand_in
 from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.adaptive_budget import AdaptiveBudget
@@ -201,6 +202,7 @@ class Synthesizer(ABC):
                 "recipe.plan_for(table, budget), or declare the exact number of rows"
             )
         check_unit(table, plan.budget)
+        refuse_beyond_memory(plan, settings or TrainerSettings())
         streams = streams or Streams()
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash

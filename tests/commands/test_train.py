@@ -155,6 +155,8 @@ def test_columns_can_be_left_out_of_run_and_evaluation(command):
     assert dpsynth.load("mine").domain.names == ("color", "group")
     assert command("evaluate", "run=mine", "metrics=quick").code == 0
     assert "no column 'height'" in command("train", *TOY, "columns=[height]").mistake
+    assert command("train", *TOY, "columns=color", "run=one").code == 0
+    assert dpsynth.load("one").domain.names == ("color",)
     assert "must be a list of names" in command("train", *TOY, "columns={color: 1}").mistake
 
 

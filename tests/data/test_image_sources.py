@@ -108,7 +108,7 @@ def test_what_is_not_declared_is_refused_in_words(pets, changes, message):
 
 def test_unreadable_pictures_are_named(pets):
     (pets["root"] / "cat" / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(DataError, match=r"not readable as images: .*broken\.png; mend or remove"):
+    with pytest.raises(DataError, match=r"not readable as images of .*broken\.png; mend or remove"):
         load("image_folder", KEY, **pets)
 
 

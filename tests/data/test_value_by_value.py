@@ -129,6 +129,16 @@ def test_long_columns_of_times_are_read_as_each_time(texts):
         np.testing.assert_array_equal(to_seconds(series), [second_of(text) for text in texts])
 
 
+@pytest.mark.parametrize("text", ["0000-01-01", "0000-12-31 23:59:59", "10000-01-01"])
+def test_a_year_that_python_does_not_know_is_no_moment_whatever_stands_beside_it(text):
+    for beside in ([], ["odd"], ["2020-01-01"], ["2020-01-01T00:00Z"], [None]):
+        for kind in ("str", object):
+            assert np.isnan(to_seconds(pd.Series([text, *beside], dtype=kind))[0])
+    moment = np.datetime64(text if text[0] == "0" else f"+{text}", "s")
+    assert np.isnan(second_of(moment))
+    assert np.isnan(to_seconds(pd.Series(np.array([moment])))).all()
+
+
 def test_moments_are_those_that_python_means():
     for text in ("2020-02-29", "1969-12-31 23:59:59.5", "2020-06-01T10:00+02:00", "0001-01-01", "9999-12-31 23:59:59"):
         moment = dt.datetime.fromisoformat(text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -39,6 +40,7 @@ LIBRARIES = (
     "torch", "pandas", "pyarrow.parquet", "scipy.stats", "scipy.optimize", "sklearn", "numba", "hydra", "omegaconf",
     "dp_accounting", "dp_accounting.rdp", "dp_accounting.pld.privacy_loss_distribution", "opacus.grad_sample",
     "cryptography.hazmat.primitives.ciphers", "safetensors.torch", "hypothesis", "mpmath", "rich.progress", "xdist",
+    "matplotlib.figure", "sklearn.datasets", "PIL.Image",
 )  # fmt: skip
 SECONDS = 300.0  # that the guards of one mutant may take
 OPTIONS = (
@@ -196,6 +198,7 @@ def tried(mutants: Sequence[Mutant], jobs: int = 1, unchanged: bool = True) -> I
     for name in LIBRARIES:
         importlib.import_module(name)
     assert "dpsynth" not in sys.modules, "the package must be imported by the trials alone"
+    gc.freeze()  # pages that children share are not touched by their collector
     with tempfile.TemporaryDirectory(prefix="dpsynth-mutants-") as scratch:
         copies = [Copy(Path(scratch) / f"tree-{k}") for k in range(min(jobs, max(1, len(mutants))))]
         if unchanged:

@@ -17,7 +17,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_files import file_name
 from dpsynth.data.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.sources.picture_files import PictureFiles, Rendering
+from dpsynth.data.sources.picture_files import FORMATS, PictureFiles, Rendering
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -138,7 +138,7 @@ def _passed_over(root: Path, folders: Sequence[Path], classes: Sequence[str], la
 
 
 def _files(folder: Path) -> list[Path]:
-    known = Image.registered_extensions()
+    known = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
     return sorted(
         path
         for path in folder.iterdir()

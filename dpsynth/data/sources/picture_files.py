@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from dpsynth.errors import ConfigError, DataError
 
 READERS = 4  # files decoded side by side
 NAMED = 5  # unreadable files that a message names
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # decoded in this process; EPS would start Ghostscript
+LARGEST = 2**26  # pixels of a picture: a few hundred megabytes while it is decoded
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,21 @@ class PictureFiles:
         def read(i: int) -> Path | None:
             try:
                 pixels[i] = decode(self.paths[i], domain, rendering)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            except DataError:  # names the file and what to declare
+                raise
+            except Exception:  # a damaged file makes a decoder raise anything
                 return self.paths[i]
             return None
 
-        with ThreadPoolExecutor(READERS) as pool:
+        with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
+            warnings.simplefilter("ignore")  # of large pictures, `LARGEST` is the limit, and of odd metadata
             broken = [str(path) for path in pool.map(read, range(len(self.paths))) if path is not None]
         if broken:
             more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-            raise DataError(f"not readable as images: {', '.join(broken[:NAMED])}{more}; mend or remove them")
+            raise DataError(
+                f"not readable as images of at most {LARGEST / 1e6:.0f} megapixels: {', '.join(broken[:NAMED])}{more}; "
+                "mend or remove them"
+            )
         return Images(pixels, self.labels, domain, self.coverage)
 
     def source(
@@ -140,8 +149,15 @@ class PictureFiles:
 
 
 def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.ndarray:
-    """(channels, height, width) uint8 of one file; of several frames the first."""
-    with Image.open(path) as file:
+    """(channels, height, width) uint8 of one file; of several frames the first.
+
+    Raises `DataError` for one that is no plain file or has more pixels than `LARGEST`; nothing is decoded then.
+    """
+    if not path.is_file():
+        raise DataError(f"'{path}': not a plain file")
+    with Image.open(path, formats=FORMATS) as file:
+        if file.width * file.height > LARGEST:
+            raise DataError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
         image = _eight_bits(path, ImageOps.exif_transpose(file), rendering)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
