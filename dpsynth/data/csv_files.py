@@ -28,7 +28,7 @@ from dpsynth.data.columns.numerals import number_of
 from dpsynth.errors import ConfigError, DataError
 
 PEEK = 100  # rows looked at to find the header
-BLOCK = 1 << 22  # bytes parsed at a time
+BLOCK = 1 << 24  # bytes parsed at a time
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 
 
@@ -98,7 +98,7 @@ def read_csv(file: Path, dialect: CsvDialect, names: Sequence[str] | None = None
 
 
 def csv_frames(file: Path, dialect: CsvDialect, names: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-    """The file as frames of some 4 MiB of text, all columns as texts; at least one frame.
+    """The file as frames of some 16 MiB of text, all columns as texts; at least one frame.
 
     Raises `DataError` for whatever is wrong with the file; it may come after some frames.
     """
@@ -147,7 +147,7 @@ def _top(file: Path, dialect: CsvDialect, names: Sequence[str] | None) -> _Top:
         sign = said[1] or dialect.delimiter
         if sign != dialect.delimiter:
             raise DataError(
-                f"'{file}': its first line says sep={sign}; set the delimiter to {DELIMITERS.get(sign, sign)}"
+                f"'{file}': its first line says sep={sign}; set data.delimiter={DELIMITERS.get(sign, sign)}"
             )
         before, rows, lines = lines[0], rows[1:], lines[1:]
     if not rows:
@@ -165,7 +165,7 @@ def _top(file: Path, dialect: CsvDialect, names: Sequence[str] | None) -> _Top:
         place = next(k for k, row in enumerate(rows) if len(row) > 1)
         raise DataError(
             f"'{file}': the first line has 1 field, line {lines[place]} and others after it {len(rows[place])}; set "
-            f"skip_rows={dialect.skip_rows + lines[place] - 1} when the lines before are no header"
+            f"data.skip_rows={dialect.skip_rows + lines[place] - 1} when the lines before are no header"
         )
     unnamed = tuple(k for k, name in enumerate(header) if not name)
     named = tuple(name or f"column {k + 1}" for k, name in enumerate(header))
@@ -183,8 +183,8 @@ def _refuse_data(file: Path, header: Sequence[str], rows: Sequence[Sequence[str]
     ]
     if alike:
         raise DataError(
-            f"'{file}': its first line looks like a row of data; when the file has no header, set header=false, which "
-            "takes the columns of the schema in its order"
+            f"'{file}': its first line looks like a row of data; when the file has no header, set data.header=false, "
+            "which takes the columns of the schema in its order"
         )
 
 
@@ -226,9 +226,6 @@ def _tables(file: Path, dialect: CsvDialect, top: _Top) -> Iterator[pa.RecordBat
 
 def _named(file: Path, batch: pa.RecordBatch | None, dialect: CsvDialect, top: _Top) -> pd.DataFrame:
     """The frame of a batch without the columns to ignore; one without a name must be empty or ignored."""
-    for name in dialect.ignore:
-        if name not in top.names:
-            raise DataError(f"'{file}' has no column '{name}' to ignore; it has {', '.join(top.names)}")
     if batch is None:
         kept = [k for k in range(len(top.names)) if k not in top.unnamed and top.names[k] not in dialect.ignore]
         return pd.DataFrame({top.names[k]: pd.Series([], dtype="str") for k in kept})
@@ -243,7 +240,7 @@ def _named(file: Path, batch: pa.RecordBatch | None, dialect: CsvDialect, top: _
             if found:
                 raise DataError(
                     f"'{file}': column {k + 1} has values (first {', '.join(found)}) but no name; name it in the "
-                    f"header, or leave it out with ignore='[column {k + 1}]'"
+                    f"header, or leave it out with data.ignore='[column {k + 1}]'"
                 )
             continue
         columns[name] = values.to_pandas()
@@ -263,7 +260,7 @@ def _other_length(file: Path, dialect: CsvDialect, top: _Top) -> DataError:
     number, row = first
     place = f"the first is row {number:,} with {len(row)} ({dialect.delimiter.join(row).splitlines()[0][:60]!r})"
     if any("\n" in cell and len(cell) > 200 for cell in row) or (len(rows[-1]) != width and "\n" in "".join(rows[-1])):
-        hint = "a quotation mark is never closed: mend it, or set quote='' when the file has no quotation marks"
+        hint = "a quotation mark is never closed: mend it, or set data.quote='' when the file has no quotation marks"
     elif width == 1:
         hint = "check the delimiter"
     else:
@@ -327,7 +324,7 @@ def _not_text(file: Path, dialect: CsvDialect, error: Exception) -> DataError:
     if isinstance(error, csv.Error):
         return DataError(f"'{file}' cannot be read as CSV: {' '.join(str(error).split())}")
     return DataError(
-        f"'{file}' is not {dialect.encoding} text; set encoding, for example to cp1252 or latin-1, or save it as UTF-8"
+        f"'{file}' is not {dialect.encoding} text; set data.encoding, such as cp1252 or latin-1, or save it as UTF-8"
     )
 
 

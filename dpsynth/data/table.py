@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpsynth.data import tabular_files
-from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy
+from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy, Reading
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.csv_files import CsvDialect
 from dpsynth.data.domain import Domain
@@ -66,14 +66,7 @@ class Table:
             raise ConfigError(f"unreadable={unreadable!r} is not understood; use {' or '.join(UNREADABLE)}")
         tabular_files.match(frame, domain.names, person, aside=domain.set_aside)
         self.domain = domain
-        readings = {c.name: c.read(series_of(frame, c.name), domain.missing_values) for c in domain}
-        refused = [
-            line
-            for c in domain
-            for line in refusals(c, series_of(frame, c.name), readings[c.name], unreadable, first_row)
-        ]
-        if refused:
-            raise IntakeError(refused)
+        readings = read_columns(frame, domain, unreadable, first_row)
         self.intake: dict[str, ColumnIntake] = {}
         broken = np.any([reading.invalid for reading in readings.values()], axis=0)
         columns: dict[str, pd.Series] = {}
@@ -305,6 +298,17 @@ class Table:
         table.people, table._names = None if self.people is None else self.people[rows], self._names
         table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
         return table
+
+
+def read_columns(frame: pd.DataFrame, domain: Domain, unreadable: str, first_row: int = 1) -> dict[str, Reading]:
+    """Every column of a raw frame, read; `IntakeError` with a line for each column that cannot be taken in."""
+    series = {column.name: series_of(frame, column.name) for column in domain}
+    readings = {c.name: c.read(series[c.name], domain.missing_values) for c in domain}
+    lines = [refusals(c, series[c.name], readings[c.name], unreadable, first_row) for c in domain]
+    refused = [line for each in lines for line in each]
+    if refused:
+        raise IntakeError(refused)
+    return readings
 
 
 def policies(invalid: Any) -> dict[str, Policy]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from dpsynth.data import tabular_files
 from dpsynth.data.codec import Codec
+from dpsynth.data.columns import Category
+from dpsynth.data.columns.raw import series_of
 from dpsynth.data.domain import Domain
-from dpsynth.data.intake import ColumnIntake
-from dpsynth.data.table import Policies, Table, dialect_of, policies
+from dpsynth.data.intake import ColumnIntake, taken_in
+from dpsynth.data.table import Policies, dialect_of, policies, read_columns
 from dpsynth.errors import ConfigError, DataError
 from dpsynth.marginals.encoded_files import EncodedFiles, Paths, write_encoded
 
@@ -40,7 +42,7 @@ def encode_files(
     """
     domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
     codec = Codec(domain, bins)
-    policies(invalid)
+    words = policies(invalid)
     if tabular_files.kind_of(Path(out)) != "parquet":
         raise ConfigError(f"'{out}': end the name of the file to write with .parquet")
     if Path(out).expanduser().resolve() in [file.resolve() for file in tabular_files.find(path)]:
@@ -55,11 +57,17 @@ def encode_files(
             tabular_files.match(
                 frame, domain.names, delimiter=written.delimiter, where="the files", aside=domain.set_aside
             )
-            table = Table(frame, domain, invalid, unreadable=unreadable, first_row=seen + 1)
-            for name, column in table.intake.items():
-                intake[name] = intake[name] + column if name in intake else column
-            seen += len(table)
-            yield codec.encode(table.frame).codes
+            readings = read_columns(frame, domain, unreadable, seen + 1)
+            codes = np.empty((len(frame), len(codec.columns)), dtype=codec.dtype, order="F")
+            for j, coded in enumerate(codec.columns):
+                column, reading = coded.column, readings.pop(coded.name)
+                word = words["categories" if isinstance(column, Category) else "numbers"]
+                missing = column.settled_missing(series_of(frame, coded.name), reading, word)
+                codes[:, j], _ = coded.encode(reading._replace(missing=missing))
+                counts = taken_in(column, reading, word)
+                intake[coded.name] = intake[coded.name] + counts if coded.name in intake else counts
+            seen += len(frame)
+            yield codes
         if not seen:
             raise DataError("the files have headers but no rows")
 

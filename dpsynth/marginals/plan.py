@@ -236,9 +236,7 @@ def _blocked(
     return _maximal(found)
 
 
-def _greedy(
-    sets: Sequence[Clique], sizes: Sequence[int], rows: int, cells_cap: int, costs: np.ndarray
-) -> list[Clique]:
+def _greedy(sets: Sequence[Clique], sizes: Sequence[int], rows: int, cells_cap: int, costs: np.ndarray) -> list[Clique]:
     """The largest table that is left, which has the least room for company, takes in whatever saves most for each
     e-fold that its table grows by; then the next largest."""
     logs = np.log(np.asarray(sizes, dtype=np.float64))

@@ -54,7 +54,14 @@ class Verdict:
 def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Verdict:
     """Judge a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
     private, guarantee = promise(statement)
-    grade = _grade(headline_scores(scores))
+    main = headline_scores(scores)
+    grade = _grade(main)
+    blind = [score for score in main if "uniform" in score.baselines and _harmless(score, "uniform")]
+    if grade == "real" and blind and len(blind) == len(main):
+        words = (
+            "Too few rows for a verdict: rows drawn without any data are like a real sample, too, in all main scores."
+        )
+        return Verdict(private, guarantee, "unknown", words, tuple(_sentences(scores)))
     if grade == "real" and (caught := told_apart(scores)):
         words = (
             f"Like a real sample in the main scores, but {_names(caught)} tells it from real rows: not a real sample."

@@ -35,7 +35,7 @@ def test_faulty_files(tmp_path):
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     refused(tmp_path / "ragged.csv", "rows do not have the 2 fields of the header")
     (tmp_path / "latin.csv").write_bytes("a,b\né,2\n".encode("latin-1"))
-    refused(tmp_path / "latin.csv", "is not utf-8 text; set encoding")
+    refused(tmp_path / "latin.csv", "is not utf-8 text; set data.encoding")
     (tmp_path / "bad.parquet").write_text("no parquet")
     refused(tmp_path / "bad.parquet", "Parquet")
     (tmp_path / "none.parquet").write_text("")

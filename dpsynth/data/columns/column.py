@@ -109,11 +109,14 @@ class Column:
         self, series: pd.Series, reading: Reading, invalid: Policy, missing_values: Iterable[str] = MISSING_VALUES
     ) -> pd.Series:
         """The series of legal values of a `reading` of `series`, under the policy of `parse`."""
+        return self.write(reading.values, self.settled_missing(series, reading, invalid))
+
+    def settled_missing(self, series: pd.Series, reading: Reading, invalid: Policy) -> np.ndarray:
+        """(n,) bool: what is missing under the policy; `DataError` for what the policy refuses."""
         self._refuse(series, reading, invalid)
-        missing = reading.missing
         if invalid == "missing" and self.missing and not self._takes_all:
-            missing = missing | reading.invalid
-        return self.write(reading.values, missing)
+            return reading.missing | reading.invalid
+        return reading.missing
 
     def tokens(self, missing_values: Iterable[str]) -> tuple[str, ...]:
         """The texts that stand for no value here: the empty one, and those of the column, else of the schema."""

@@ -8,6 +8,7 @@ this makes bins, rounding and the inverse exact. Spikes are single values with a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -137,7 +138,9 @@ class Quantity(Column):
     def read(self, series: pd.Series, missing_values: Iterable[str] = MISSING_VALUES) -> Reading:
         raw = self.numbers(series)
         tokens = self.tokens(missing_values)
-        none = blank(series, np.isnan(raw), tokens) | np.isin(raw, self._readable(tokens))
+        none = blank(series, np.isnan(raw), tokens)
+        if len(sentinels := _sentinels(self, tokens)):
+            none |= np.isin(raw, sentinels)
         unreadable, infinite = np.isnan(raw) & ~none, np.isinf(raw) & ~none
         finite = ~(none | unreadable | infinite)
         values = self.snap(np.where(finite, raw, 0.0))
@@ -153,14 +156,16 @@ class Quantity(Column):
         missing = none | unreadable if self.missing or self.undeclared else np.zeros(len(raw), dtype=bool)
         return Reading(values, missing, outside, unreadable, none & (not self.missing))
 
-    def _readable(self, tokens: Iterable[str]) -> np.ndarray:
-        """Values of the texts for no value that would be read otherwise, such as -9 or 9999-12-31."""
-        values = self.numbers(pd.Series(list(tokens), dtype=object))
-        return values[np.isfinite(values)]
-
     def _off_lattice(self, raw: np.ndarray, snapped: np.ndarray, finite: np.ndarray) -> np.ndarray:
         """(n,) bool: values that snapping changed although no public rounding was declared."""
         return np.zeros(len(raw), dtype=bool)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sentinels(column: Quantity, tokens: tuple[str, ...]) -> np.ndarray:
+    """Values of the texts for no value that would be read otherwise, such as -9 or 9999-12-31."""
+    values = column.numbers(pd.Series(list(tokens), dtype=object))
+    return values[np.isfinite(values)]
 
 
 @dataclass(frozen=True)
