@@ -13,8 +13,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from dpsynth.data.sources import SOURCES
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
+from dpsynth.models.option_types import check_types
 from dpsynth.models.synthesizer import Shares, Synthesizer
 from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
@@ -68,6 +70,9 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
+        source = SOURCES.get(self.data["name"]) if isinstance(self.data.get("name"), str) else None
+        if source is not None:
+            check_types(source, {key: value for key, value in self.data.items() if key != "name"}, "data")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
@@ -91,6 +96,7 @@ class GenerateOptions:
     out: str | None = None
     format: str | None = None
     where: dict[str, Any] | None = None
+    out_escape: bool = False
     overwrite: bool = False
 
 
@@ -202,7 +208,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return _record(hint, value, f"{key}.")
     allowed = [get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))]
     if float in allowed and isinstance(value, int | str) and not isinstance(value, bool):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             value = float(value)
     if str in allowed and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # a folder may be called 7

@@ -20,10 +20,14 @@ from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
+from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.processes import joined, leading, shared_key, together
 from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, Stopped, listen
@@ -50,11 +54,7 @@ def train(config: DictConfig) -> None:
         options = typed(TrainOptions, kept)
         wanted = folder_of(kept, names)
         replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
-        recipe = options.recipe()
-        neighbours = options.privacy.neighbours
-        budget = options.privacy.budget(rows_of_person(options.data, neighbours))
-        domain = declared_domain(options.data, options.columns, neighbours)
-        plan = recipe.plan(domain, budget, options.privacy.shares())
+        recipe, domain, budget, plan = planned(options)
         print_plan(plan, domain, console)
         if options.privacy.dry_run:
             return
@@ -115,6 +115,18 @@ def train(config: DictConfig) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def planned(options: TrainOptions) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
+    """What the options ask for, from public facts alone. Raises `ConfigError` where they lead to no plan."""
+    recipe = options.recipe()
+    neighbours = options.privacy.neighbours
+    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
+    domain = declared_domain(options.data, options.columns, neighbours)
+    try:
+        return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.shares())
+    except ArithmeticError as error:
+        raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
 
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
