@@ -22,6 +22,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dpsynth.commands import kept_options
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
@@ -104,7 +105,7 @@ def pieces(run: Path):
     kept = kept_options.read(RunFolder(run))
     fitted = load(run)
     selection = Selection(RunFolder(run).kept_key(), kept["privacy"]["neighbours"])
-    source = opened(kept["data"], kept["columns"], selection)
+    source = opened(data_options(kept["data"]), texts(kept["columns"], "columns"), selection)
     assert source.holdout is not None, "pictures compare with rows the model has not seen"
     return kept["data"]["name"], source.train.redeclare(fitted.domain), source.holdout.redeclare(fitted.domain), fitted
 

@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dpsynth.commands.audited_mechanisms import mechanism_findings
-from dpsynth.commands.audited_methods import Auditor, domain_of, from_files, recipe_for
+from dpsynth.commands.audited_methods import Auditor, from_files, recipe_for
+from dpsynth.commands.declaration import declared_domain
 from dpsynth.commands.launch import config_folder, launch
 from dpsynth.commands.options import AuditOptions, typed
 from dpsynth.commands.run_folder import free_name
@@ -78,7 +79,7 @@ def one_method(auditor: Auditor, options: AuditOptions, folder: Path) -> Iterato
     chosen = frozenset(key.split(".")[1] for key in overrides if key.startswith("model."))
     modality = "image" if data == "image_folder" else "table"
     if not from_files(options.data):
-        domain = domain_of(options.data)
+        domain = declared_domain(options.data)
         modality = "image" if isinstance(domain, ImageDomain) else "table"
         yield from auditor.in_memory(name, recipe_for(options.model, name, modality, options, chosen), domain, data)
     else:

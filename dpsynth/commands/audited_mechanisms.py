@@ -1,15 +1,13 @@
 """The mechanisms themselves under `dpsynth audit --all`: where the audit must come close to the claim, or it is weak.
 
-    Gaussian release        one release, white box
-    DP-SGD step             one step in which every row stands, and one on a Poisson sample
-    DP-SGD, one run         canary gradients, each put in by a coin
-    datalens, one run       canary records that reach teachers on disjoint shards, each put in by a coin
+Gaussian release        one release, white box
+DP-SGD step             one step in which every row stands, and one on a Poisson sample
+DP-SGD, one run         canary gradients, each put in by a coin
+datalens, one run       canary records that reach teachers on disjoint shards, each put in by a coin
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,12 +23,8 @@ from dpsynth.data.table import Table
 from dpsynth.models.datalens import DataLens
 from dpsynth.privacy.audit import Claim, Finding, Guesses, WhiteBox
 from dpsynth.privacy.audit.canaries import canary_run
-from dpsynth.privacy.audit.reference_programs import OneRelease, full_batches, sampled_batches
+from dpsynth.privacy.audit.reference_programs import OneRelease, SGDSteps
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.gaussian import gaussian_event
-from dpsynth.privacy.ledger import Charge, Plan
-from dpsynth.privacy.sampling import PoissonBatches
 
 RATE = 0.5  # of the Poisson sample
 STEPS = 4  # of the DP-SGD run with canaries
@@ -39,11 +33,13 @@ RECORDS, RECORD_GUESSES = 100, 40
 TEACHERS = 1000  # so many that two canaries seldom meet in one
 ONE_RUN = "every release, once"
 CHEAP_RUNS, SAMPLED_RUNS = 60_000, 160_000  # at least, to come near the claim at epsilon 1
+MINUTES = 5.0  # for that, at most
 
 
 def mechanism_findings(auditor: Auditor) -> Iterator[Finding]:
     """All of them, at the budget of the options, under add_remove."""
-    budget = replace(auditor.options.privacy.budget(1), neighbours="add_remove")
+    options = auditor.options
+    budget = replace(options.privacy.budget(), neighbours="add_remove")
     yield gaussian_release(auditor, budget)
     yield sgd_step(auditor, budget, 1.0)
     yield sgd_step(auditor, budget, RATE)
@@ -53,38 +49,26 @@ def mechanism_findings(auditor: Auditor) -> Iterator[Finding]:
 
 def gaussian_release(auditor: Auditor, budget: Budget) -> Finding:
     """One release, with the noise that spends the whole budget."""
-    noise = calibrate(lambda z: [Charge("release", gaussian_event(z))], budget)
-    program = OneRelease(noise)
-    claim = Claim.of(Plan(budget, (Charge("release", gaussian_event(noise)),)))
-    attack = WhiteBox.prepared(program, program.neighbours(), infinite=not budget.private, seed=auditor.options.seed)
-    return _more(auditor, CHEAP_RUNS).attacked("Gaussian release", "4 numbers", attack, claim)
+    program = OneRelease.spending(budget)
+    attack = WhiteBox.prepared(program, program.neighbours(), seed=auditor.options.seed)
+    return _more(auditor, CHEAP_RUNS).attacked("Gaussian release", "4 numbers", attack, Claim.of(program.plan))
 
 
 def sgd_step(auditor: Auditor, budget: Budget, rate: float) -> Finding:
     """One step of DP-SGD on a Poisson sample, the only charge of the budget."""
-    batches = PoissonBatches(rate, 1)
-    noise = calibrate(lambda z: [Charge("step", batches.event(z))], budget)
-    program = sampled_batches(rate, 1, noise)
-    claim = replace(Claim.of(Plan(budget, (Charge("step", batches.event(noise)),))), mu=1.0 / noise if noise else None)
-    attack = WhiteBox(
-        program,
-        program.neighbours(),
-        "fixed",
-        program.expected(),
-        infinite=not budget.private,
-        seed=auditor.options.seed,
-    )
+    program = SGDSteps.spending(budget, rate, 1)
+    noise = program.mechanism.noise_multiplier
+    claim = replace(Claim.of(program.plan), mu=1.0 / noise if noise else None)
+    attack = WhiteBox(program, program.neighbours(), "fixed", program.expected(), seed=auditor.options.seed)
     runs = CHEAP_RUNS if rate == 1 else SAMPLED_RUNS
     return _more(auditor, runs).attacked("DP-SGD step", f"5 rows, rate {rate:g}", attack, claim, rate)
 
 
 def sgd_canaries(auditor: Auditor, budget: Budget) -> Finding:
     """One run of full batches on canary gradients."""
-    noise = calibrate(lambda z: [Charge("steps", gaussian_event(z, STEPS))], budget)
-    claim = Claim.of(Plan(budget, (Charge("steps", gaussian_event(noise, STEPS)),)))
-    begun = time.monotonic()
-    drawn = _coins(auditor.options.seed, 0)
-    guesses = full_batches(STEPS, noise).canary_run(GRADIENTS, GRADIENT_GUESSES, _key(auditor.options.seed), drawn)
+    program, begun = SGDSteps.spending(budget, 1.0, STEPS), time.monotonic()
+    guesses = program.canary_run(GRADIENTS, GRADIENT_GUESSES, auditor.options.seed)
+    claim = Claim.of(program.plan)
     return _one_run("DP-SGD, one run", f"{GRADIENTS} canary gradients", claim, guesses, auditor, begun)
 
 
@@ -104,19 +88,14 @@ def datalens_canaries(auditor: Auditor, budget: Budget) -> Finding:
     """One run of DataLens on canary records. A vote is paid for as if a record could turn it round, at 2 b; a record
     that comes to a teacher without rows moves it by b, so the bound stays below half of the claim's mu."""
     names = tuple(f"c{k:03d}" for k in range(RECORDS))
-    domain = Domain(
-        (Category("value", ("a", "b")), Category("kind", names, label=True)), rows=RECORDS // 2
-    )
+    domain = Domain((Category("value", ("a", "b")), Category("kind", names, label=True)), rows=RECORDS // 2)
     recipe = DataLens(
         teachers=TEACHERS, teachers_per_chunk=TEACHERS, rounds=2, queries=RECORDS, student_steps=1, last_steps=1,
         width=8, hidden=4, teacher_batch=1, bins=2,
     )  # fmt: skip
-    plan = recipe.plan(domain, budget, auditor.options.privacy.shares())
-    begun = time.monotonic()
-    drawn = _coins(auditor.options.seed, 1)
-    guesses = canary_run(
-        Fit(recipe, plan), CanaryTable(domain), RECORDS, RECORD_GUESSES, _key(auditor.options.seed), drawn
-    )
+    options, begun = auditor.options, time.monotonic()
+    plan = recipe.plan(domain, budget, options.privacy.shares())
+    guesses = canary_run(Fit(recipe, plan), CanaryTable(domain), RECORDS, RECORD_GUESSES, options.seed)
     return _one_run("datalens, one run", f"{RECORDS} canary records", Claim.of(plan), guesses, auditor, begun)
 
 
@@ -133,12 +112,6 @@ def _one_run(subject: str, data: str, claim: Claim, guesses: Guesses, auditor: A
 def _more(auditor: Auditor, runs: int) -> Auditor:
     """With at least so many runs, which cost little."""
     options = auditor.options
-    return replace(auditor, options=replace(options, runs=max(options.runs, runs)))
-
-
-def _key(seed: int | None) -> bytes:
-    return os.urandom(32) if seed is None else hashlib.sha256(f"canaries {seed}".encode()).digest()
-
-
-def _coins(seed: int | None, turn: int) -> np.random.Generator:
-    return np.random.default_rng(None if seed is None else [seed, turn])
+    return replace(
+        auditor, options=replace(options, runs=max(options.runs, runs), minutes=max(options.minutes, MINUTES))
+    )

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
-from dpsynth.commands.declaration import declared_domain
+from dpsynth.commands.declaration import rows_of_person
 from dpsynth.commands.neighbour_files import KINDS, FileFit, NeighbourFiles
 from dpsynth.commands.options import AuditOptions, recipe_of
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
-from dpsynth.models.synthesizer import Fitted, Synthesizer
+from dpsynth.models.synthesizer import Fitted, SynthesisPlan, Synthesizer
 from dpsynth.privacy.audit import (
     Claim,
     Finding,
@@ -48,7 +47,7 @@ class Fit:
     """The program of a method on rows in memory."""
 
     recipe: Synthesizer
-    plan: Plan
+    plan: SynthesisPlan
 
     def __call__(self, data: Any, streams: Streams) -> Fitted:
         return self.recipe.fit(data, self.plan, streams)
@@ -89,7 +88,7 @@ class Auditor:
     def in_memory(self, name: str, recipe: Synthesizer, domain: Domain | ImageDomain, data: str) -> list[Finding]:
         """A method on two tables, or sets of images, that a domain makes easiest to tell apart."""
         options = self.options
-        budget = options.privacy.budget(rows_per_person=1)
+        budget = options.privacy.budget()
         pair = neighbours_in(domain, options.rows or ROWS["memory"], budget.neighbours)
         plan = recipe.plan(pair.domain, budget, options.privacy.shares())
         return self._attacks(name, data, Fit(recipe, plan), pair.data, pair.record, plan)
@@ -97,26 +96,34 @@ class Auditor:
     def from_files(self, name: str, recipe: Synthesizer, data: Mapping[str, Any], folder: Path) -> list[Finding]:
         """A method on two files, or folders, of which one has a first row, image or person more."""
         options, kind = self.options, str(data["name"])
-        budget = options.privacy.budget(rows_per_person=data.get("max_rows_per_person") or 1)
+        budget = options.privacy.budget(rows_of_person(data, options.privacy.neighbours))
         rows = options.rows or ROWS.get(kind, ROWS["table"])
         files = NeighbourFiles.written(data, rows, budget, folder)
         plan = recipe.plan(files.domain, budget, options.privacy.shares())
         program = FileFit(recipe, plan, files.domain, options.privacy.shares())
-        return self._attacks(name, described(data), program, files.options, files.record, plan)
+        first_of = files.rows if budget.neighbours == "add_remove" else None
+        return self._attacks(name, described(data), program, files.options, files.record, plan, first_of)
 
     def _attacks(
-        self, name: str, words: str, program: Any, data: tuple[Any, Any], record: Table | Images, plan: Plan
+        self,
+        name: str,
+        words: str,
+        program: Any,
+        data: tuple[Any, Any],
+        record: Table | Images,
+        plan: Plan,
+        first_of: int | None = None,
     ) -> list[Finding]:
-        """The findings of every attack that was asked for."""
-        options, claim, infinite = self.options, Claim.of(plan), not plan.budget.private
+        """The findings of every attack that was asked for. first_of: most rows, where the record comes first."""
+        options, claim = self.options, Claim.of(plan)
         findings: list[Finding] = []
         if "white_box" in options.attacks:
             attack = WhiteBox.prepared(
-                program, data, secret_batches=claim.secret_batches, infinite=infinite, seed=options.seed
+                program, data, secret_batches=claim.secret_batches, first_of=first_of, seed=options.seed
             )
             findings.append(self.attacked(name, words, attack, claim))
         if "release_only" in options.attacks:
-            seen = ReleaseOnly.prepared(program, data, record, infinite=infinite, seed=options.seed)
+            seen = ReleaseOnly.prepared(program, data, record, seed=options.seed)
             findings.append(self.attacked(name, words, seen, claim, minutes=options.minutes * RELEASE_ONLY_PART))
         return findings
 
@@ -143,13 +150,3 @@ def recipe_for(
     kept = {key: value for key, value in lowered.items() if key not in chosen}
     merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(dict(model)), OmegaConf.create(kept)))
     return recipe_of(merged)
-
-
-def domain_of(data: Mapping[str, Any]) -> Domain | ImageDomain:
-    """The declared domain of a data set that is not opened."""
-    return declared_domain(data)
-
-
-def coins(seed: int | None, name: str) -> np.random.Generator:
-    """Fair coins: which canaries are in."""
-    return np.random.default_rng(None if seed is None else [seed, len(name)])

@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.commands import kept_options
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import opened
 from dpsynth.commands.options import EvaluateOptions
 from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data import tabular_files
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
@@ -97,12 +99,12 @@ def candidate_of_run(options: EvaluateOptions) -> Candidate:
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
     selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
-    source: Any = opened(kept["data"], kept.get("columns"), selection)
+    source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
     out = Path(options.out) if options.out else run.private
     return Candidate(
         train=source.train.redeclare(fitted.domain),
         holdout=None if source.holdout is None else source.holdout.redeclare(fitted.domain),
-        raw=_read(files, fitted.domain),
+        raw=_read(files, fitted.domain, options.dialect() if options.synthetic else CsvDialect()),
         domain=fitted.domain,
         out=_usable(out),
         names={"run": str(run.path), **facts_of(kept, fitted.statement), "real data": source.provenance},
@@ -128,7 +130,7 @@ def candidate_of_files(options: EvaluateOptions) -> Candidate:
     return Candidate(
         train=train,
         holdout=holdout,
-        raw=_read(files, train.domain),
+        raw=_read(files, train.domain, options.dialect()),
         domain=train.domain,
         out=_usable(Path(options.out or "evaluation")),
         names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
@@ -142,7 +144,21 @@ def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
         names = ", ".join(column.name for column in domain.undeclared)
         raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
     assert options.real is not None, "checked before"
-    return Table.read(options.real, domain), Table.read(options.holdout, domain) if options.holdout else None
+    found = (
+        _as_it_stands(each, domain, options.dialect()) if each else None for each in (options.real, options.holdout)
+    )
+    train, holdout = found
+    assert train is not None, "checked before"
+    return train, holdout
+
+
+def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect) -> Table:
+    """A real table that is judged as its file is, whatever its values."""
+    frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
+    tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'", aside=domain.set_aside)
+    if not len(frame):
+        raise DataError(f"'{path}': a header but no rows")
+    return Table.as_it_stands(frame, domain)
 
 
 def _real_images(options: EvaluateOptions) -> tuple[Images, Images | None]:
@@ -168,8 +184,8 @@ def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str,
 
 def synthetic_of(release: Path) -> Path:
     """The file of synthetic rows or images that the run wrote."""
-    images = release / f"synthetic{Images.suffix}"
-    return images if images.exists() else release / f"synthetic{Table.suffix}"
+    found = (release / f"synthetic{suffix}" for suffix in (Images.suffix, ".parquet"))
+    return next((path for path in found if path.exists()), release / f"synthetic{Table.suffix}")
 
 
 def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]:
@@ -184,10 +200,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(files: list[Path], domain: Domain | ImageDomain) -> tuple[pd.DataFrame, ...] | tuple[Images, ...]:
+def _read(
+    files: list[Path], domain: Domain | ImageDomain, dialect: CsvDialect
+) -> tuple[pd.DataFrame, ...] | tuple[Images, ...]:
     """Every file as a table or as images of its own; `DataError` for one without any."""
     if isinstance(domain, Domain):
-        return _frames(files, domain)
+        return _frames(files, domain, dialect)
     found = tuple(Images.read(file, domain) for file in files)
     for file, images in zip(files, found, strict=True):
         if not len(images):
@@ -195,11 +213,12 @@ def _read(files: list[Path], domain: Domain | ImageDomain) -> tuple[pd.DataFrame
     return found
 
 
-def _frames(files: list[Path], domain: Domain) -> tuple[pd.DataFrame, ...]:
+def _frames(files: list[Path], domain: Domain, dialect: CsvDialect) -> tuple[pd.DataFrame, ...]:
     """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
-    frames = [tabular_files.read(file) for file in files]
+    names = [column.name for column in domain.written]
+    frames = [tabular_files.read(file, dialect, names) for file in files]
     for file, frame in zip(files, frames, strict=True):
-        tabular_files.match(frame, domain.names, where=f"'{file}'")
+        tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{file}'", aside=domain.set_aside)
         if not len(frame):
             raise DataError(f"'{file}': a header but no rows")
     return tuple(frame.loc[:, list(domain.names)] for frame in frames)

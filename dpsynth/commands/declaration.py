@@ -105,12 +105,22 @@ def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
     return {
         "columns": [column.to_dict() for column in rows.intake.values()],
         "rows without a person, left out": rows.nameless,
+        "rows": len(rows),
+        "rows that break a constraint": {
+            str(rule): int((~rule.satisfied(rows.frame)).sum())
+            for rule in rows.domain.constraints
+            if not any(rows.domain[name].undeclared for name in rule.names)
+        },
     }
 
 
 def told_of(report: Mapping[str, Any]) -> list[str]:
     """The lines on values that were changed, for the terminal of the data's own steward."""
-    return [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
+    lines = [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
+    for rule, count in report.get("rows that break a constraint", {}).items():
+        if count:
+            lines.append(f"constraint '{rule}': {count:,} of {report['rows']:,} rows break it; synthetic rows keep it")
+    return lines
 
 
 def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:

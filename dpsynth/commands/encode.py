@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.data.tabular_files import write_whole
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoding import encode_files
@@ -16,10 +19,13 @@ file of codes. Marginals are counted from it without the raw files. It holds pri
   schema=FILE.yaml   what is public about the table
   bins=32            the most bins of a number; model.bins must be the same
   invalid=clamp      values outside the domain: clamp, missing or error
-  delimiter=,        of CSV files
+  unreadable=error   what is no value of the declared kind: error or missing
+  delimiter=,        of CSV files; also encoding, quote, header, comment, skip_rows, ignore (as data=csv has them)
   overwrite=false    replace OUT if it exists
   private_console=false   show the number of rows, and of values outside the domain; else OUT.txt alone holds them"""
-OPTIONS = ("schema", "bins", "invalid", "delimiter", "overwrite", "private_console")
+DIALECT = tuple(CsvDialect.__dataclass_fields__)
+_TEXTS = ("delimiter", "encoding", "quote", "comment")
+OPTIONS = ("schema", "bins", "invalid", "unreadable", *DIALECT, "overwrite", "private_console")
 
 
 def encode(arguments: Sequence[str]) -> None:
@@ -45,15 +51,18 @@ def encode(arguments: Sequence[str]) -> None:
         raise ConfigError(f"bins={bins}: must be a whole number")
     if out.exists() and options.get("overwrite") != "true":
         raise ConfigError(f"'{out}' exists already; choose another name, or say overwrite=true")
-    encoded, changed = encode_files(
+    dialect = {key: yaml.safe_load(options[key]) for key in DIALECT if key in options and key not in _TEXTS}
+    dialect |= {key: options[key] for key in _TEXTS if key in options}
+    encoded, intake = encode_files(
         files,
         out,
         Path(options["schema"]).expanduser(),
         bins=int(bins),
         invalid=options.get("invalid", "clamp"),
-        delimiter=options.get("delimiter", ","),
+        unreadable=options.get("unreadable", "error"),
+        **dialect,
     )
-    lines = [f"column '{name}': {count:,} values outside its domain were changed" for name, count in changed.items()]
+    lines = [line for column in intake.values() if (line := column.line())]
     report = [*lines, f"{len(encoded):,} rows of {len(encoded.sizes)} columns"]
     beside = write_whole(f"{out}.txt", lambda aside: aside.write_text("\n".join(report) + "\n", encoding="utf-8"))
     if options.get("private_console") == "true":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from dpsynth.commands.command_line import mapping
 from dpsynth.commands.launch import launch
 from dpsynth.commands.options import GenerateOptions, typed
 from dpsynth.commands.run_folder import run_being_read
@@ -43,7 +44,7 @@ def generate(config: DictConfig) -> None:
         if options.out_escape and (out is None or out.suffix != ".csv"):
             raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
 
-        rows = fitted.sample(options.n, seed=options.seed, where=options.where)
+        rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
         if out is None:
             out = added(rows, release)
         elif isinstance(rows, Table):

@@ -25,7 +25,7 @@ from dpsynth.metrics.copying import NOT_PRIVACY
 from dpsynth.metrics.images import LOGISTIC_ROWS
 from dpsynth.metrics.score import Score
 from dpsynth.metrics.suite import Settings, evaluate, evaluate_images
-from dpsynth.metrics.validity import with_files
+from dpsynth.metrics.validity import with_files, with_real
 from dpsynth.privacy.accounting import StatedCharge, prove
 from dpsynth.privacy.budget import Budget
 from dpsynth.report import Page, absences, scores_table, verdict
@@ -96,6 +96,9 @@ class Judge:
         if any(score.name == "validity" for score in scores):
             raw = [frame for frame in candidate.raw if isinstance(frame, pd.DataFrame)]
             scores = with_files(scores, [*raw, *tables[len(raw) :]], candidate.domain)
+            assert isinstance(candidate.real, Table), "of one kind with train"
+            kept = ~candidate.real.broken & candidate.domain.satisfied(candidate.real.frame)
+            scores = with_real(scores, float(kept.mean()))
         return tables[0], scores
 
     def _page(self, candidate: Candidate, result: ScoreFile, drawn: list[Picture], rows: int) -> Page:

@@ -22,6 +22,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dpsynth.commands.command_line import quoted
 from dpsynth.commands.folder_lock import FolderLock
 from dpsynth.errors import DpsynthError
 from dpsynth.training import stoppable
@@ -51,7 +52,8 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
             job = _telling(story, failed)
             os.environ["DPSYNTH_SCRATCH"] = str(scratch)  # where configs/*.yaml let Hydra write its multirun.yaml
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
-            sys.argv = [arguments[0], *flags, *(word for word in arguments[1:] if word not in flags)]
+            words = quoted(arguments[1:])
+            sys.argv = [arguments[0], *flags, *(word for word in words if word not in flags)]
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except MISTAKES as error:

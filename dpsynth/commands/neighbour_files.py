@@ -22,20 +22,22 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_files import file_name
 from dpsynth.data.images import Images
+from dpsynth.data.selection import Selection
 from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.synthesizer import Fitted, Shares, Synthesizer
+from dpsynth.models.synthesizer import Fitted, Shares, SynthesisPlan, Synthesizer
+from dpsynth.privacy.audit import selection_key
 from dpsynth.privacy.audit.worst_case import odd, picture
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.ledger import Plan
 from dpsynth.privacy.random import Streams
 
 KINDS = ("csv", "parquet", "image_folder")
 SCHEMA = """\
+rows: {rows}
 columns:
-  kind: {kind: category, categories: [a, b, c, d, e]}
-  size: {kind: integer, bounds: [0, 9]}
-  joined: {kind: date, bounds: [2000-01-01, 2019-12-31]}
+  kind: {{kind: category, categories: [a, b, c, d, e]}}
+  size: {{kind: integer, bounds: [0, 9]}}
+  joined: {{kind: date, bounds: [2000-01-01, 2019-12-31]}}
 """
 ODD_TEXTS = {"kind": "e", "size": "9", "joined": "2000-01-01 00:00:00.000000001"}  # of the made-up schema
 LATE = "9999-12-31"  # of every third row: legal once it is clamped, beyond what nanoseconds hold
@@ -48,31 +50,32 @@ class FileFit:
     """The program that `train` runs: files, source, holdout and limits, fit. data: the options of `data=`."""
 
     recipe: Synthesizer
-    plan: Plan
+    plan: SynthesisPlan
     domain: Domain | ImageDomain
     shares: Shares
 
     def __call__(self, data: Mapping[str, Any], streams: Streams) -> Fitted:
-        rows = self.rows(data)
         budget = self.plan.budget
+        rows = self.rows(data, Selection(selection_key(streams), budget.neighbours))
         plan = self.plan if budget.neighbours == "add_remove" else self.recipe.plan_for(rows, budget, self.shares)
         return self.recipe.fit(rows, plan, streams)
 
-    def rows(self, data: Mapping[str, Any]) -> Any:
+    def rows(self, data: Mapping[str, Any], selection: Selection) -> Any:
         """The rows that are left to fit to, as `train` would read them."""
-        return rows_to_fit(data, None, self.domain)
+        return rows_to_fit(data, None, self.domain, selection)
 
 
 @dataclass(frozen=True)
 class NeighbourFiles:
     """The files that were written. options: of `data=`, for the data set (without, with) the record or person.
 
-    record: a row in doubt, as a table or images of one.
+    record: a row in doubt, as a table or images of one. rows: of the larger file; the rows in doubt are its first.
     """
 
     domain: Domain | ImageDomain
     options: tuple[dict[str, Any], dict[str, Any]]
     record: Table | Images
+    rows: int
 
     @classmethod
     def written(cls, data: Mapping[str, Any], rows: int, budget: Budget, folder: Path, seed: int = 0) -> NeighbourFiles:
@@ -93,9 +96,9 @@ class NeighbourFiles:
         made_up = data.get("schema") is None
         schema = folder / "schema.yaml" if made_up else Path(str(data["schema"]))
         if made_up:
-            schema.write_text(SCHEMA)
+            schema.write_text(SCHEMA.format(rows=_public_rows(rows, budget)))
         options = {**data, "schema": str(schema)}
-        domain = _rowed(declared_domain(options), rows, budget)
+        domain = _rowed(declared_domain(options, None, budget.neighbours), rows, budget)
         assert isinstance(domain, Domain), "of a table"
         person, several = data.get("person"), 1
         others = pd.DataFrame({c.name: various(c, rows, draw) for c in domain})
@@ -109,8 +112,7 @@ class NeighbourFiles:
                 others[person] = [f"p{k // several}" for k in range(rows)]
                 record[person] = "first"
         record = pd.concat([record] * several, ignore_index=True)
-        ordinary = others.iloc[:several].assign(**({person: "first"} if person is not None else {}))
-        start = ordinary if budget.neighbours == "replace_one" else record.iloc[:0]
+        start = others.iloc[:1] if budget.neighbours == "replace_one" else record.iloc[:0]
         files = [folder / f"{name}.{data['name']}" for name in ("without", "with")]
         for file, first in zip(files, (start, record), strict=True):
             frame = pd.concat([first, others], ignore_index=True)
@@ -119,7 +121,7 @@ class NeighbourFiles:
             else:
                 frame.astype(str).to_parquet(file, index=False)
         without, with_record = ({**options, "path": str(file)} for file in files)
-        return cls(domain, (without, with_record), Table(record.loc[:0, list(domain.names)], domain))
+        return cls(domain, (without, with_record), Table(record.loc[:0, list(domain.names)], domain), rows + several)
 
     @classmethod
     def _pictures(
@@ -128,9 +130,11 @@ class NeighbourFiles:
         options = dict(data)
         if data.get("image_size") is None:
             options.update(IMAGES)
+        if data.get("rows") is None:
+            options["rows"] = _public_rows(rows, budget)
         if data.get("label") == "none":
             options["classes"] = None
-        domain = _rowed(declared_domain(options), rows, budget)
+        domain = _rowed(declared_domain(options, None, budget.neighbours), rows, budget)
         assert isinstance(domain, ImageDomain), "of images"
         classes = sorted(domain.classes) or [""]
         images = [(classes[int(draw.integers(len(classes)))], _noise(domain, draw)) for _ in range(rows)]
@@ -148,7 +152,7 @@ class NeighbourFiles:
         without, with_record = ({**options, "root": str(root)} for root in roots)
         code = [domain.classes.index(classes[0])] if domain.classes else None
         labels = None if code is None else np.array(code, dtype=np.int64)
-        return cls(domain, (without, with_record), Images(picture(domain, True)[None], labels, domain))
+        return cls(domain, (without, with_record), Images(picture(domain, True)[None], labels, domain), rows + 1)
 
 
 def various(column: Column, rows: int, draw: np.random.Generator) -> pd.Series:
@@ -166,8 +170,11 @@ def various(column: Column, rows: int, draw: np.random.Generator) -> pd.Series:
 
 def _rowed(domain: Domain | ImageDomain, rows: int, budget: Budget) -> Domain | ImageDomain:
     """The domain with a public number of rows, unless it declares one."""
-    more = 1 if budget.neighbours == "replace_one" else 0
-    return domain if domain.rows is not None else replace(domain, rows=rows + more)
+    return domain if domain.rows is not None else replace(domain, rows=_public_rows(rows, budget))
+
+
+def _public_rows(rows: int, budget: Budget) -> int:
+    return rows + 1 if budget.neighbours == "replace_one" else rows
 
 
 def _noise(domain: ImageDomain, draw: np.random.Generator) -> np.ndarray:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dpsynth.data.sources import SOURCES
+from dpsynth.commands.command_line import texts
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models import registry
-from dpsynth.models.option_types import check_types
 from dpsynth.models.synthesizer import Shares, Synthesizer
 from dpsynth.privacy.budget import Budget
 from dpsynth.training import TrainerSettings
@@ -58,8 +58,9 @@ class TrainOptions:
     data: dict[str, Any]
     privacy: PrivacyOptions
     trainer: TrainerSettings
-    columns: list[str] | None = None
+    columns: list[str] | str | None = None
     seed: int = 0
+    out_format: str = "csv"
     n: int | None = None
     run: str | None = None
     overwrite: bool = False
@@ -70,9 +71,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
-        source = SOURCES.get(self.data["name"]) if isinstance(self.data.get("name"), str) else None
-        if source is not None:
-            check_types(source, {key: value for key, value in self.data.items() if key != "name"}, "data")
+        if self.out_format not in ("csv", "parquet"):
+            raise ConfigError(f"out_format={self.out_format}: choose csv or parquet")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""
@@ -95,7 +95,7 @@ class GenerateOptions:
     seed: int | None = None
     out: str | None = None
     format: str | None = None
-    where: dict[str, Any] | None = None
+    where: dict[str, Any] | str | None = None
     out_escape: bool = False
     overwrite: bool = False
 
@@ -111,9 +111,28 @@ class EvaluateOptions:
     holdout: str | None = None
     synthetic: list[str] | str | None = None
     schema: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    header: bool = True
+    comment: str | None = None
+    skip_rows: int = 0
+    ignore: list[str] | str = field(default_factory=list)
     figures: str = "all"
     out: str | None = None
     progress: str = "auto"
+
+    def dialect(self) -> CsvDialect:
+        """How the CSV files are written."""
+        return CsvDialect(
+            self.delimiter,
+            self.encoding,
+            self.quote,
+            self.header,
+            self.comment,
+            self.skip_rows,
+            tuple(texts(self.ignore, "ignore") or ()),
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
 from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import MISTAKES, launch, one_line
@@ -23,9 +24,13 @@ from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.domain import Domain
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.selection import Selection
+from dpsynth.data.sources import SOURCES
+from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
+from dpsynth.models.machine_limits import refuse_beyond_memory
+from dpsynth.models.option_types import check_types
 from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.processes import joined, leading, shared_key, together
@@ -54,16 +59,18 @@ def train(config: DictConfig) -> None:
         options = typed(TrainOptions, kept)
         wanted = folder_of(kept, names)
         replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
-        recipe, domain, budget, plan = planned(options)
+        data, columns = data_options(options.data), texts(options.columns, "columns")
+        recipe, domain, budget, plan = planned(options, data, columns)
         print_plan(plan, domain, console)
         if options.privacy.dry_run:
             return
+        refuse_beyond_memory(plan, options.trainer)
 
         # The data are opened, and a folder is claimed for what comes of them.
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
         selection = Selection(shared_key(key), budget.neighbours)
         files: list[str] = []
-        rows = rows_to_fit(options.data, options.columns, domain, selection, files.append)
+        rows = rows_to_fit(data, columns, domain, selection, files.append)
         if isinstance(rows, EncodedFiles):
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
         report = intake_of(rows)
@@ -101,7 +108,8 @@ def train(config: DictConfig) -> None:
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.written_aside(run.release) as folder:
                 artifact.write(fitted, folder)
-                synthetic.write(folder / f"synthetic{synthetic.suffix}")
+                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
+                synthetic.write(folder / f"synthetic{suffix}")
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -117,12 +125,17 @@ def train(config: DictConfig) -> None:
     )
 
 
-def planned(options: TrainOptions) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
+def planned(
+    options: TrainOptions, data: Mapping[str, Any], columns: Sequence[str] | None
+) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
     """What the options ask for, from public facts alone. Raises `ConfigError` where they lead to no plan."""
     recipe = options.recipe()
+    source = SOURCES.get(data["name"]) if isinstance(data.get("name"), str) else None
+    if source is not None:
+        check_types(source, {key: value for key, value in data.items() if key != "name"}, "data")
     neighbours = options.privacy.neighbours
-    budget = options.privacy.budget(rows_of_person(options.data, neighbours))
-    domain = declared_domain(options.data, options.columns, neighbours)
+    budget = options.privacy.budget(rows_of_person(data, neighbours))
+    domain = declared_domain(data, columns, neighbours)
     try:
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.shares())
     except ArithmeticError as error:
@@ -131,7 +144,8 @@ def planned(options: TrainOptions) -> tuple[Synthesizer, Domain | ImageDomain, B
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
     """The folder that the options name, or one named after model and data."""
-    return Path(options.get("run") or f"outputs/{names['model']}-{names['data']}")
+    run = options.get("run")
+    return Path(f"outputs/{names['model']}-{names['data']}" if run is None else str(run))  # a folder may be called 7
 
 
 def chosen() -> dict[str, str]:

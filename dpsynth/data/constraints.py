@@ -7,6 +7,7 @@ synthetic rows costs no privacy.
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_TRIED = 64  # made-up rows from which one is sought that keeps all rules
 _MIRRORED = {">=": "<=", ">": "<"}
 
 
@@ -214,18 +216,67 @@ def satisfied(frame: pd.DataFrame, constraints: Iterable[Constraint]) -> np.ndar
 
 
 def repair(frame: pd.DataFrame, constraints: Sequence[Constraint]) -> pd.DataFrame:
-    """Mend every rule in turn until all hold or the rounds are used up. Values stay legal whatever happens.
+    """Rows that keep every rule: each rule is mended in turn by a small legal change.
 
-    One rule is always mended. Several rules that pull at the same columns are mended when swapping and
-    clamping settles them within a few rounds (chains such as a <= b <= c always do); rules that contradict
-    each other stay broken.
+    Where that does not settle within some rounds, because several rules pull at the same columns, the constrained
+    columns of the row take the values of a fixed legal row that keeps all rules.
     """
     for _ in range(2 * len(constraints) + 1):
         if satisfied(frame, constraints).all():
-            break
+            return frame
         for constraint in constraints:
             frame = constraint.repair(frame)
+    bad = ~satisfied(frame, constraints)
+    fixed = _witness(tuple(constraints))
+    if not bad.any() or fixed is None:
+        return frame
+    frame = frame.copy()
+    for name, values in fixed.items():
+        column = pd.Series(frame[name])
+        column[bad] = values.iloc[0]
+        frame[name] = column
     return frame
+
+
+def check_together(constraints: Sequence[Constraint]) -> None:
+    """`SchemaError` when no row of the declared domain keeps all the rules, as far as trying can tell."""
+    if len(constraints) < 2 or any(column.undeclared for rule in constraints for column in _columns_of(rule)):
+        return
+    if _witness(tuple(constraints)) is None:
+        listed = " and ".join(f"'{constraint}'" for constraint in constraints)
+        raise SchemaError(f"constraints {listed} cannot all hold in the declared domain; drop or mend one")
+
+
+@functools.lru_cache(maxsize=64)
+def _witness(constraints: tuple[Constraint, ...]) -> dict[str, pd.Series] | None:
+    """Values of the constrained columns with which every rule holds, found by mending made-up rows; None if none is."""
+    columns = {column.name: column for rule in constraints for column in _columns_of(rule)}
+    draw = np.random.default_rng(0)
+    made = {}
+    for name, column in columns.items():
+        if isinstance(column, Category):
+            values = draw.integers(len(column.values), size=_TRIED)
+        else:
+            assert isinstance(column, Quantity)
+            ends = np.array([column.start, column.stop])
+            values = column.start + draw.random(_TRIED) * (column.stop - column.start)
+            values[: _TRIED // 2] = ends[draw.integers(2, size=_TRIED // 2)]
+            values = np.clip(column.snap(values), *ends)
+            if column.step is not None:
+                values = column.value(column.tick(values))
+        made[name] = column.write(values, np.zeros(_TRIED, dtype=bool))
+    frame = pd.DataFrame(made)
+    for _ in range(4 * len(constraints) + 1):
+        kept = np.flatnonzero(satisfied(frame, constraints))
+        if len(kept):
+            return {name: pd.Series(frame[name].iloc[kept[:1]]) for name in columns}
+        for constraint in constraints:
+            frame = constraint.repair(frame)
+    return None
+
+
+def _columns_of(rule: Constraint) -> list[Column]:
+    return [side for side in (rule.left, rule.right) if isinstance(side, Column)]
 
 
 def _unquote(text: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpsynth.data.columns import MISSING_VALUES, Column
-from dpsynth.data.constraints import Constraint, repair, satisfied
+from dpsynth.data.columns import MISSING_VALUES, Column, Identifier
+from dpsynth.data.constraints import Constraint, check_together, repair, satisfied
 from dpsynth.data.schema import (
     NOTATION,
     TOP_KEYS,
@@ -31,7 +31,7 @@ from dpsynth.errors import SchemaError
 class Domain:
     """What is public about a table.
 
-    columns         in the order of the table
+    columns         those that are learned, in the order of the table; identifiers among them are moved to `identifiers`
     constraints     rules between columns, as texts or `Constraint`s; checked against the columns here
     rows            a public rough number of rows, or None
     missing_values  texts that stand for no value, compared without case
@@ -41,14 +41,21 @@ class Domain:
     constraints: tuple[Constraint, ...] = ()
     rows: int | None = None
     missing_values: tuple[str, ...] = MISSING_VALUES
+    identifiers: tuple[tuple[int, Identifier], ...] = ()  # with the number of learned columns before each
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(self.columns))
+        given, places = tuple(self.columns), list(self.identifiers)
+        for position, column in enumerate(given):
+            if isinstance(column, Identifier):
+                places.append((sum(not isinstance(each, Identifier) for each in given[:position]), column))
+        object.__setattr__(self, "columns", tuple(each for each in given if not isinstance(each, Identifier)))
+        object.__setattr__(self, "identifiers", tuple((int(place), column) for place, column in places))
         object.__setattr__(self, "missing_values", tuple(str(text) for text in self.missing_values))
         if not self.columns:
-            raise SchemaError("a schema needs at least one column under 'columns:'")
-        for position, name in enumerate(self.names):
-            if name in self.names[:position]:
+            raise SchemaError("a schema needs at least one column under 'columns:' that is no identifier")
+        names = (*self.names, *self.set_aside)
+        for position, name in enumerate(names):
+            if name in names[:position]:
                 raise SchemaError(f"column '{name}' is declared twice")
         labels = [column.name for column in self.columns if column.label]
         if len(labels) > 1:
@@ -57,10 +64,25 @@ class Domain:
             raise SchemaError(f"rows must be a positive whole number, got {self.rows!r}")
         parsed = (Constraint.parse(rule, self.columns) for rule in self.constraints)
         object.__setattr__(self, "constraints", tuple(parsed))
+        check_together(self.constraints)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Names of the identifiers: columns of the file that are not learned."""
+        return tuple(column.name for _, column in self.identifiers)
+
+    @property
+    def written(self) -> tuple[Column, ...]:
+        """All columns in the order of the file, identifiers among them."""
+        found: list[Column] = []
+        for position in range(len(self.columns) + 1):
+            found += [column for place, column in self.identifiers if place == position]
+            found += self.columns[position : position + 1]
+        return tuple(found)
 
     @property
     def label(self) -> str | None:
@@ -99,9 +121,12 @@ class Domain:
 
     def select(self, names: Iterable[str]) -> Domain:
         """The domain of some columns, in the order given, with the constraints that still make sense."""
-        columns = tuple(self[name] for name in names)
+        aside = {column.name: column for _, column in self.identifiers}
+        columns = tuple(aside.get(name) or self[name] for name in names)
         kept = {column.name for column in columns}
-        return replace(self, columns=columns, constraints=tuple(c for c in self.constraints if c.names <= kept))
+        return replace(
+            self, columns=columns, identifiers=(), constraints=tuple(c for c in self.constraints if c.names <= kept)
+        )
 
     def satisfied(self, frame: pd.DataFrame) -> np.ndarray:
         """(n,) bool: rows of a legal frame that keep every constraint; a rule with a missing side is kept."""
@@ -154,7 +179,7 @@ class Domain:
 
     def to_dict(self) -> dict[str, Any]:
         """A json-able mapping with the keys of schema.yaml; defaults are left out."""
-        content: dict[str, Any] = {"columns": {column.name: spec_of(column) for column in self.columns}}
+        content: dict[str, Any] = {"columns": {column.name: spec_of(column) for column in self.written}}
         if self.constraints:
             content["constraints"] = [str(constraint) for constraint in self.constraints]
         if self.rows is not None:

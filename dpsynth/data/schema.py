@@ -19,18 +19,21 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
 
-from dpsynth.data.columns import KINDS, Category, Column, Date, Datetime, Integer, Number, Quantity
+from dpsynth.data.columns import KINDS, Category, Column, Date, Datetime, Identifier, Integer, Number, Quantity
 from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import as_text
 from dpsynth.errors import SchemaError
 
 NOTATION = ("decimal", "thousands", "symbols")  # of a column, or of all columns at the top
 TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")  # such texts are written as JSON, escaped
 _SHARED = ("kind", "missing", "label", "missing_values")
 _KEYS = {
     "category": (*_SHARED, "categories", "other", "ordered"),
@@ -38,6 +41,7 @@ _KEYS = {
     "integer": (*_SHARED, "bounds", "spike", "scale", *NOTATION),
     "number": (*_SHARED, "bounds", "spike", "scale", "decimals", *NOTATION),
     "date": (*_SHARED, "bounds", "spike", "format", "timezone"),
+    "identifier": ("kind", "pattern"),
     "datetime": (*_SHARED, "bounds", "spike", "resolution", "format", "timezone"),
 }
 PRIVATE = "private"
@@ -102,6 +106,8 @@ def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None)
         )
     if kind == "category":
         fields |= _category(spec, where)
+    elif kind == "identifier":
+        fields |= {"pattern": str(spec["pattern"])} if spec.get("pattern") is not None else {}
     elif kind != "boolean":
         fields |= _quantity(kind, spec, where)
     return KINDS[kind](name, **fields)
@@ -168,6 +174,8 @@ def spec_of(column: Column) -> dict[str, Any]:
         spec["categories"] = PRIVATE if column.categories is None else list(column.categories)
         spec |= {"other": column.other} if column.other is not None else {}
         spec |= {"ordered": True} if column.ordered else {}
+    if isinstance(column, Identifier):
+        spec |= {"pattern": column.pattern} if column.pattern != "uuid" else {}
     if isinstance(column, Quantity):
         spec["bounds"] = PRIVATE if column.low is None else [_plain(column.low), _plain(column.high)]
         if column.spikes:
@@ -200,6 +208,9 @@ def dump_yaml(content: Mapping[str, Any]) -> str:
     """Schema text with one line per column, quoted so that any YAML reader understands the same."""
 
     def flow(value: Any) -> str:
+        if _UNPRINTABLE.search(json.dumps(value, ensure_ascii=False, default=str).replace("\\n", "\x00")):
+            quoted = json.dumps(value, ensure_ascii=False, default=str)  # one line, which YAML reads alike
+            return _UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", quoted)
         text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
         return text.removesuffix("\n").removesuffix("\n...").strip()
 

@@ -14,10 +14,13 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dpsynth.data import tabular_files
-from dpsynth.data.columns import POLICIES, Category, Column, Policy
+from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy
 from dpsynth.data.columns.raw import series_of
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.data.domain import Domain
 from dpsynth.data.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, taken_in
 from dpsynth.data.selection import Neighbours, Selection, check_rows, check_share, limit_probability
@@ -61,7 +64,7 @@ class Table:
         words = policies(invalid)
         if unreadable not in UNREADABLE:
             raise ConfigError(f"unreadable={unreadable!r} is not understood; use {' or '.join(UNREADABLE)}")
-        tabular_files.match(frame, domain.names, person)
+        tabular_files.match(frame, domain.names, person, aside=domain.set_aside)
         self.domain = domain
         readings = {c.name: c.read(series_of(frame, c.name), domain.missing_values) for c in domain}
         refused = [
@@ -72,6 +75,7 @@ class Table:
         if refused:
             raise IntakeError(refused)
         self.intake: dict[str, ColumnIntake] = {}
+        broken = np.any([reading.invalid for reading in readings.values()], axis=0)
         columns: dict[str, pd.Series] = {}
         for column in domain:
             word = words["categories" if isinstance(column, Category) else "numbers"]
@@ -80,6 +84,7 @@ class Table:
             columns[column.name] = settled.reset_index(drop=True)
             self.intake[column.name] = taken_in(column, reading, word)
         self.frame = pd.DataFrame(columns)
+        self.broken = broken  # (n,) bool: rows in which a value was changed; private
         self.nameless = 0  # rows that named no person and were dropped
         self.person = person
         self.rows_per_person: int | None = None
@@ -104,10 +109,12 @@ class Table:
         *,
         invalid: Policies = "clamp",
         unreadable: str = "error",
-        delimiter: str = ",",
         person: str | None = None,
+        **dialect: Any,
     ) -> Table:
         """The rows of CSV or Parquet files: one path, several, a folder or a glob.
+
+        dialect: how CSV files are written, the fields of `CsvDialect`: delimiter=";", encoding="cp1252", ...
 
         Raises `SchemaError` for the schema, `DataError` for files that are missing, empty, unreadable or
         do not have the schema's columns, and for a column without a single value that does not allow
@@ -115,14 +122,37 @@ class Table:
         """
         domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
         policies(invalid)
-        frame = tabular_files.read(path, delimiter)
+        written = dialect_of(dialect)
+        frame = tabular_files.read(path, written, [column.name for column in domain.written])
         where = f"'{path}'" if isinstance(path, (str, Path)) else "the files"
-        tabular_files.match(frame, domain.names, person, delimiter, where)
+        tabular_files.match(frame, domain.names, person, written.delimiter, where, domain.set_aside)
         if not len(frame):
             raise DataError(f"{where}: a header but no rows")
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
         return cls(frame, domain, invalid, person, unreadable)
+
+    @classmethod
+    def as_it_stands(cls, frame: pd.DataFrame, domain: Domain) -> Table:
+        """A table to be judged, not to be learned from: nothing is refused. What has no legal value near it is missing
+        here even where the schema does not allow that, and its rows are marked in `broken`.
+        """
+        readings = {
+            c.name: c.replace(missing=True).read(series_of(frame, c.name), domain.missing_values) for c in domain
+        }
+        table = object.__new__(cls)
+        table.domain, table.person, table.people, table._names = domain, None, None, ()
+        table.rows_per_person, table.coverage, table.nameless = None, (), 0
+        table.intake = {c.name: taken_in(c, readings[c.name], "clamp") for c in domain}
+        wrong = [c.read(series_of(frame, c.name), domain.missing_values).invalid for c in domain]
+        table.broken = np.any(wrong, axis=0)
+        columns = {}
+        for column in domain:
+            reading = readings[column.name]
+            kind = column.replace(missing=True) if reading.missing.any() else column
+            columns[column.name] = kind.write(reading.values, reading.missing)
+        table.frame = pd.DataFrame(columns)
+        return table
 
     def write(self, path: str | Path, escape: bool = False) -> Path:
         """Write .csv (also .csv.gz) or .parquet by the name; the file appears whole or not at all.
@@ -136,22 +166,32 @@ class Table:
 
     def to_csv(self, path: str | Path, escape: bool = False) -> Path:
         """UTF-8 CSV with a header; dates in the declared format. escape: as of `write`."""
-        texts = pd.DataFrame({c.name: c.text(series_of(self.frame, c.name)) for c in self.domain})
+        frame = self.written
+        texts = pd.DataFrame({c.name: c.text(series_of(frame, c.name)) for c in self.domain.written})
         if escape:
             texts = texts.apply(lambda column: column.map(tabular_files.spreadsheet_text))
             texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
-        tokens = self.domain.missing_values
-        empty = "" if "" in tokens or not tokens else tokens[0]
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
-            path, lambda aside: texts.to_csv(aside, index=False, na_rep=empty, compression=compression)
+            path, lambda aside: texts.to_csv(aside, index=False, na_rep="", compression=compression)
         )
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Parquet, zstd-compressed."""
-        return tabular_files.write_whole(
-            path, lambda aside: self.frame.to_parquet(aside, index=False, compression="zstd")
-        )
+        """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
+        table = pa.Table.from_pandas(self.written, preserve_index=False)
+        for position, column in enumerate(self.domain.written):
+            if isinstance(column, Date):
+                table = table.set_column(position, column.name, table.column(position).cast(pa.date32()))
+        return tabular_files.write_whole(path, lambda aside: pq.write_table(table, aside, compression="zstd"))
+
+    @property
+    def written(self) -> pd.DataFrame:
+        """The rows as they are written: with fresh identifiers, where the schema has some."""
+        if not self.domain.identifiers:
+            return self.frame
+        fresh = {column.name: column.fresh(len(self)) for _, column in self.domain.identifiers}
+        names = [column.name for column in self.domain.written]
+        return pd.DataFrame({name: fresh[name] if name in fresh else self.frame[name] for name in names})
 
     def head(self, rows: int) -> Table:
         """The first rows."""
@@ -266,6 +306,7 @@ class Table:
         table = object.__new__(Table)
         table.domain, table.intake, table.nameless = self.domain, dict(self.intake), self.nameless
         table.frame = self.frame.iloc[rows].reset_index(drop=True)
+        table.broken = self.broken[rows]
         table.person = self.person
         table.people, table._names = None if self.people is None else self.people[rows], self._names
         table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
@@ -283,6 +324,15 @@ def policies(invalid: Any) -> dict[str, Policy]:
                 f"{' and '.join(_GROUPS)}"
             )
     return {group: chosen.get(group, "clamp") for group in _GROUPS}
+
+
+def dialect_of(options: Mapping[str, Any]) -> CsvDialect:
+    """The dialect that options declare; `ConfigError` for an option it does not have."""
+    known = tuple(CsvDialect.__dataclass_fields__)
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"no option '{name}' of CSV files; there are {', '.join(known)}")
+    return CsvDialect(**options)
 
 
 def _identify(series: pd.Series, missing_values: Iterable[str]) -> tuple[np.ndarray, tuple[str, ...]]:

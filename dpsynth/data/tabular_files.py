@@ -1,7 +1,6 @@
 """Tables on disk: raw frames from CSV and Parquet files, and files that appear whole or not at all.
 
-Nothing is guessed: texts of a CSV stay texts until the declared column reads them, and the delimiter is
-what was said.
+Nothing is guessed: texts of a CSV stay texts until the declared column reads them, and the dialect is what was said.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpsynth.data.columns.raw import series_of
-from dpsynth.errors import ConfigError, DataError
+from dpsynth.data.csv_files import DELIMITERS, CsvDialect, check_header, csv_frames, read_csv
+from dpsynth.errors import DataError
 
-_OTHER_DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
+PLAIN = CsvDialect()
 _WILD = "*?["
 # Whole numbers and booleans stay what they are beside missing values; pandas would make them floats and objects.
 _NULLABLE: dict[pa.DataType, Any] = {
@@ -63,18 +62,30 @@ def kind_of(path: Path) -> str | None:
     return "csv" if last in (".csv", ".tsv", ".txt", ".data", ".test") else None
 
 
-def read(path: str | Path | Iterable[str | Path], delimiter: str = ",") -> pd.DataFrame:
-    """The raw frame of one or several files with the same columns; `DataError` for whatever is wrong."""
+def read(
+    path: str | Path | Iterable[str | Path], dialect: CsvDialect = PLAIN, names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The raw frame of one or several files with the same columns; `DataError` for whatever is wrong.
+
+    names: columns of the schema, for CSV files without a header.
+    """
     frames: list[pd.DataFrame] = []
     for file in find(path):
-        frame = read_parquet(file) if kind_of(file) == "parquet" else read_csv(file, delimiter)
-        if frames and list(frame.columns) != list(frames[0].columns):
-            if set(frame.columns) != set(frames[0].columns):
-                odd = ", ".join(sorted(set(frame.columns) ^ set(frames[0].columns)))
-                raise DataError(f"'{file}' has other columns than the first file; they differ in: {odd}")
-            frame = frame.reindex(columns=frames[0].columns)
+        frame = read_parquet(file) if kind_of(file) == "parquet" else read_csv(file, dialect, names)
+        if frames:
+            frame = _alike(file, frame, frames[0])
         frames.append(frame)
     return frames[0] if len(frames) == 1 else _joined(frames)
+
+
+def _alike(file: Path, frame: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its columns in the order of the first one; `DataError` when it has others."""
+    if list(frame.columns) == list(first.columns):
+        return frame
+    if set(frame.columns) != set(first.columns):
+        odd = ", ".join(sorted(set(frame.columns) ^ set(first.columns)))
+        raise DataError(f"'{file}' has other columns than the first file; they differ in: {odd}")
+    return frame.reindex(columns=first.columns)
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -88,48 +99,23 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def frames(path: str | Path | Iterable[str | Path], delimiter: str, rows: int) -> Iterator[pd.DataFrame]:
+def frames(
+    path: str | Path | Iterable[str | Path],
+    rows: int,
+    dialect: CsvDialect = PLAIN,
+    names: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
     """Frames of at most `rows` rows of one or several files, in order, so that files of any length can be read.
 
     `DataError` for files that are missing, empty or unreadable; it may come after some frames.
     """
     for file in find(path):
-        yield from parquet_frames(file, rows) if kind_of(file) == "parquet" else csv_frames(file, delimiter, rows)
-
-
-def read_csv(file: Path, delimiter: str = ",") -> pd.DataFrame:
-    """All columns as texts; a header of distinct names is required."""
-    return next(csv_frames(file, delimiter))
-
-
-def csv_frames(file: Path, delimiter: str = ",", rows: int | None = None) -> Iterator[pd.DataFrame]:
-    """The file as frames of at most `rows` rows, all columns as texts; one frame when `rows` is None."""
-    sep = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
-    if not isinstance(sep, str) or len(sep) != 1:
-        raise ConfigError(f"delimiter must be one character, or tab, got {delimiter!r}")
-    texts: dict[str, Any] = {"sep": sep, "dtype": "str", "keep_default_na": False, "encoding": "utf-8-sig"}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would be cut
-            first = pd.read_csv(file, header=None, nrows=1, **texts)
-            header = [str(name).strip() for name in first.iloc[0]]
-            check_header(file, header)
-            own: dict[str, Any] = {"header": 0, "names": header, "index_col": False, "chunksize": rows}
-            found = pd.read_csv(file, skip_blank_lines=len(header) > 1, **own, **texts)
-            if isinstance(found, pd.DataFrame):
-                yield found
-            else:
-                with found as reader:
-                    yield from reader
-    except pd.errors.EmptyDataError:
-        raise DataError(f"'{file}' is empty; it needs a header line and rows") from None
-    except UnicodeDecodeError:
-        raise DataError(f"'{file}' is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"'{file}': rows do not fit the header ({reason}); check the delimiter {sep!r}") from None
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"'{file}' cannot be read: {' '.join(str(error).split())}") from None
+        if kind_of(file) == "parquet":
+            yield from parquet_frames(file, rows)
+            continue
+        for frame in csv_frames(file, dialect, names):
+            for start in range(0, max(len(frame), 1), rows):
+                yield frame.iloc[start : start + rows].reset_index(drop=True)
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
@@ -158,29 +144,25 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
 
 
-def check_header(file: Path, header: Sequence[str]) -> None:
-    """Refuse a file with two columns of one name."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        names = ", ".join(repr(name) for name in twice)
-        raise DataError(f"'{file}' has several columns named {names}; give every column its own name")
-
-
 def match(
     frame: pd.DataFrame,
     names: Sequence[str],
     person: str | None = None,
     delimiter: str = ",",
     where: str = "table",
+    aside: Sequence[str] = (),
 ) -> None:
-    """`DataError` unless the frame has exactly the declared columns (and the person column)."""
+    """`DataError` unless the frame has exactly the declared columns (and the person column).
+
+    aside: columns that it may have, too: identifiers.
+    """
     absent = [name for name in (*names, *((person,) if person else ())) if name not in frame.columns]
-    extra = [str(name) for name in frame.columns if name not in names and name != person]
+    extra = [str(name) for name in frame.columns if name not in names and name != person and name not in aside]
     if absent:
         hint = ""
         if len(frame.columns) == 1:
             only = str(frame.columns[0])
-            seen = [said for sign, said in _OTHER_DELIMITERS.items() if sign in only and sign != delimiter]
+            seen = [said for sign, said in DELIMITERS.items() if sign in only and sign != delimiter]
             if seen:
                 hint = f"; the header is a single column, try the delimiter {' or '.join(seen)}"
         raise DataError(f"{where}: column{_names(absent)} of the schema not found{hint or _found(extra)}")

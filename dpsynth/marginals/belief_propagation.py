@@ -14,6 +14,7 @@ Potentials of minus infinity (cells that cannot be) are carried through without 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -65,6 +66,13 @@ class BeliefPropagation:
     def __call__(self, potentials: Sequence[Tensor]) -> list[Tensor]:
         """Probabilities over each request, each of its shape and float64, for potentials of the same shapes."""
         return self._down(self._up(potentials))
+
+    def flat(self, potentials: Tensor) -> Tensor:
+        """The same for potentials, and of probabilities, that lie one after the other in one float64 tensor."""
+        shapes = [[self.tree.sizes[j] for j in request] for request in self.requests]
+        pieces = potentials.split([math.prod(shape) for shape in shapes])
+        marginals = self([piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)])
+        return torch.cat([table.reshape(-1) for table in marginals])
 
     @property
     def beliefs(self) -> list[Tensor]:

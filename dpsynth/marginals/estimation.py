@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from dpsynth.marginals.belief_propagation import BeliefPropagation
+from dpsynth.marginals.small_tables import SmallTables
 
 FORGET = 0.5  # a warm start keeps this share of the earlier descent, so that noise does not add up over many fits
 PATIENCE = 12  # iterations without a smaller risk before the fit ends
@@ -51,7 +52,7 @@ class Descent:
 
 
 def descend(
-    inference: BeliefPropagation,
+    inference: BeliefPropagation | SmallTables,
     counts: Sequence[Tensor],
     weights: Sequence[Tensor],
     total: float,
@@ -73,7 +74,7 @@ def descend(
         return [piece.view(shape) for piece, shape in zip(flat.split(lengths), shapes, strict=True)]
 
     def evaluate(theta: Tensor) -> tuple[Tensor, float, Tensor]:
-        marginals = torch.cat([table.reshape(-1) for table in inference(pieces(theta))])
+        marginals = inference.flat(theta)
         gradient = marginals - target
         loss = 0.5 * float(gradient.square() @ weight)
         return marginals, loss, gradient.mul_(weight)
@@ -118,5 +119,5 @@ def descend(
         if risk < best[0]:
             best = risk, point, length, loss
     risk, point, length, loss = best
-    inference(pieces(point))
+    inference.flat(point)
     return Descent(pieces(point), length, step, loss, risk, used + 1)

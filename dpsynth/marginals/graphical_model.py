@@ -25,6 +25,7 @@ from dpsynth.marginals.belief_propagation import BeliefPropagation
 from dpsynth.marginals.estimation import Descent, descend
 from dpsynth.marginals.junction_tree import JunctionTree
 from dpsynth.marginals.measured import Measurement, checked, merged, noisy_total
+from dpsynth.marginals.small_tables import SmallTables, propagation
 from dpsynth.marginals.triangulation import Clique, size_estimate, size_estimates
 
 __all__ = ["Clique", "GraphicalModel", "Measurement", "size_estimate", "size_estimates"]
@@ -74,7 +75,7 @@ class GraphicalModel:
         tree: JunctionTree,
         labels: _Labels,
         total: float,
-        inference: BeliefPropagation,
+        inference: BeliefPropagation | SmallTables,
         descent: Descent,
         zeros: Mapping[Clique, Tensor],
     ) -> None:
@@ -130,7 +131,7 @@ class GraphicalModel:
         if tree.bytes > most_bytes:
             raise ConfigError(_too_large(tree, labels, names, most_bytes))
         masks = {labels.inward(c): labels.table_in(c, mask, device) for c, mask in zeros.items()}
-        inference = BeliefPropagation(tree, [labels.inward(c) for c in requests], _forbidden(masks), device)
+        inference = propagation(tree, [labels.inward(c) for c in requests], _forbidden(masks), device)
         start = None if warm_start is None else warm_start._start(requests, counts, device)
         if requests:
             values = [labels.table_in(c, counts[c][0], device) for c in requests]
@@ -185,7 +186,7 @@ class GraphicalModel:
         codes = ancestral.draw(self._tree, inference.beliefs, n, generator, method)
         return codes[:, list(self._labels.inner)]
 
-    def _given(self, where: Mapping[int, int | Sequence[int]]) -> BeliefPropagation:
+    def _given(self, where: Mapping[int, int | Sequence[int]]) -> BeliefPropagation | SmallTables:
         """Inference for the law under conditions."""
         masks = dict(self._zeros)
         for column, allowed in where.items():
@@ -198,7 +199,7 @@ class GraphicalModel:
             inner = self._labels.inward((column,))
             table = self._labels.table_in((column,), mask, self._inference.device)
             masks[inner] = masks[inner] | table if inner in masks else table
-        given = BeliefPropagation(self._tree, self._inference.requests, _forbidden(masks), self._inference.device)
+        given = propagation(self._tree, self._inference.requests, _forbidden(masks), self._inference.device)
         given(self._descent.potentials)
         return given
 
@@ -246,7 +247,7 @@ class GraphicalModel:
         requests = [labels.inward(clique) for clique in config["potentials"]]
         potentials = [tensors[f"potential.{i}"].to(device) for i in range(len(requests))]
         zeros = {labels.inward(clique): tensors[f"zeros.{i}"].to(device) for i, clique in enumerate(config["zeros"])}
-        inference = BeliefPropagation(tree, requests, _forbidden(zeros), device)
+        inference = propagation(tree, requests, _forbidden(zeros), device)
         inference(potentials)
         numbers = {name: tensors[name].item() for name in DESCENT}
         descent = Descent(potentials, iterations=config["iterations"], **numbers)

@@ -121,6 +121,14 @@ def with_files(scores: Sequence[Score], frames: Sequence[pd.DataFrame], domain: 
     ]
 
 
+def with_real(scores: Sequence[Score], share: float) -> list[Score]:
+    """The scores with `share` as what real rows score for "validity", as their own file has them: rows that could not
+    be read, or had to be changed, do not keep the schema.
+    """
+    floors = {"floor": share, "floor_low": share, "floor_high": share}
+    return [replace(score, **floors) if score.name == "validity" else score for score in scores]
+
+
 @dataclass(frozen=True)
 class Validity:
     """Score "validity" of the rows of a sample."""

@@ -34,6 +34,7 @@ from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.triangulation import size_estimates
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_graph import FittedGraph
+from dpsynth.models.machine_limits import refuse_beyond_hours
 from dpsynth.models.marginal_method import MarginalMethod, compressed, measurement, one_way
 from dpsynth.models.synthesizer import MethodPlan, Run
 from dpsynth.privacy.accounting import Charge
@@ -47,6 +48,8 @@ from dpsynth.privacy.scores import misfit_sensitivity, misfits
 ROUNDS_NAME = "marginals, chosen in rounds"
 MOST_CODES = 1000  # of a column after merging
 MOST_CELLS = 20_000_000  # of all candidates together; the largest are left out
+CANDIDATE_BYTES = 1_500  # of a candidate beside its cells: its columns, its tables as objects, and bookkeeping
+SECONDS, SECONDS_A_COLUMN = 1e-4, 5.5e-6  # of a candidate in a round, measured at 20 to 100 columns
 NOISELESS_ROUNDS = 3  # times the columns, when epsilon is infinite
 ROUNDS = 2  # times the columns
 
@@ -68,7 +71,8 @@ class AIM(MarginalMethod):
     one_way_share: of the adaptive budget, for one-way marginals. rounds: most rounds for the rest, with the noise of
     the start; noise only falls from there, so they may be fewer. None: 2 for every column (the paper has 16).
     choice_share: of what a round spends. model_megabytes: most size of the junction tree, reached in the last round.
-    round_iterations, iterations: of the fit in a round, and of the last fit.
+    round_iterations, iterations: of the fit in a round, and of the last fit. most_hours: a run that would take longer
+    by its estimate is refused when it is planned.
     """
 
     workload: int | Sequence[Sequence[str]] = 3
@@ -78,6 +82,7 @@ class AIM(MarginalMethod):
     model_megabytes: float = 8.0
     round_iterations: int = 100
     iterations: int = 1000
+    most_hours: float = 24.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,7 +91,7 @@ class AIM(MarginalMethod):
         for name in ("one_way_share", "choice_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
-        for name in ("model_megabytes", "round_iterations", "iterations"):
+        for name in ("model_megabytes", "round_iterations", "iterations", "most_hours"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
         if self.rounds is not None and self.rounds < 1:
@@ -95,11 +100,19 @@ class AIM(MarginalMethod):
     def _releases(
         self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
     ) -> AIMPlan:
+        candidates, cells = self._closure([min(size, MOST_CODES) for size in sizes], domain.names)
+        rounds = self._rounds(len(sizes))
+        refuse_beyond_hours(
+            rounds * candidates * (SECONDS + SECONDS_A_COLUMN * len(sizes)) / 3600,
+            self.most_hours,
+            f"aim would weigh {candidates:,} marginals of {len(sizes)} columns in each of {rounds} rounds",
+            "use model.workload=2 or a list of marginals, fewer columns, or model=mst",
+        )
         return AIMPlan(
             budget=AdaptiveBudget.remaining(ROUNDS_NAME, budget, before),
             targets=tuple(self._targets(domain.names)),
-            rounds=self._rounds(len(sizes)),
-            memory_bytes=int(self.model_megabytes * 8e6) + 16 * MOST_CELLS,
+            rounds=rounds,
+            memory_bytes=int(self.model_megabytes * 8e6) + 24 * min(cells, MOST_CELLS) + CANDIDATE_BYTES * candidates,
         )
 
     def _learn(self, rows: CodedRows, total: int, plan: AIMPlan, ledger: Ledger, run: Run) -> FittedGraph:
@@ -116,6 +129,18 @@ class AIM(MarginalMethod):
 
     def _rounds(self, columns: int) -> int:
         return self.rounds or ROUNDS * columns
+
+    def _closure(self, sizes: Sequence[int], names: Sequence[str]) -> tuple[int, int]:
+        """How many candidates there are at most, and the cells of all their tables, without listing them."""
+        if isinstance(self.workload, int):
+            degree = min(self.workload, len(sizes))
+            cells = [1] + [0] * degree  # elementary symmetric polynomials of the sizes
+            for size in sizes:
+                for k in range(degree, 0, -1):
+                    cells[k] += size * cells[k - 1]
+            return sum(math.comb(len(sizes), k) for k in range(1, degree + 1)), sum(cells[1:])
+        targets = self._targets(names)
+        return sum(2 ** len(t) - 1 for t in targets), sum(math.prod(1 + sizes[j] for j in t) - 1 for t in targets)
 
     def _targets(self, names: Sequence[str]) -> list[Clique]:
         """The workload as positions of columns."""
@@ -218,9 +243,6 @@ def _candidates(targets: Sequence[Clique], sizes: Sequence[int]) -> list[Clique]
 
 def _weights(cliques: Sequence[Clique], targets: Sequence[Clique]) -> np.ndarray:
     """(cliques,) sum over the workload of the columns that a candidate shares with a target."""
-    width = 1 + max(max(t) for t in targets)
-    inside = np.zeros((len(targets), width))
-    for row, target in enumerate(targets):
-        inside[row, list(target)] = 1.0
-    per_column = inside.sum(0)  # |r & t| summed over t, column by column
+    # |r & t| summed over t, column by column
+    per_column = np.bincount(np.fromiter(itertools.chain.from_iterable(targets), dtype=np.int64)).astype(np.float64)
     return np.array([per_column[list(clique)].sum() for clique in cliques])

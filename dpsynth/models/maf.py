@@ -133,13 +133,9 @@ class MAF(Synthesizer):
         )
         counted = tuple(each for each in (ones, twos) if each is not None)
         sgd = self._descent.planned(domain.rows, budget, (*before, *counted))
-        return MAFPlan(
-            codec=codec, one_way=ones, two_way=twos, sgd=sgd, memory_bytes=self._memory(codec, domain)
-        )
+        return MAFPlan(codec=codec, one_way=ones, two_way=twos, sgd=sgd, memory_bytes=self._memory(codec, domain))
 
-    def _fit(
-        self, table: Table | Images, rows: int, plan: MethodPlan, ledger: Ledger, run: Run
-    ) -> Fitted:
+    def _fit(self, table: Table | Images, rows: int, plan: MethodPlan, ledger: Ledger, run: Run) -> Fitted:
         if isinstance(table, Images):
             return self.images.fit_part(table, rows, plan, ledger, run)
         assert isinstance(plan, MAFPlan), "made by _plan for a table"

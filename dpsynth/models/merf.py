@@ -131,9 +131,7 @@ class MERF(Synthesizer):
         released = embedding(calibrate(lambda z: (*before, embedding(z)), budget))
         classes, features = self._width(view)
         memory = self._memory(domain, classes, features)
-        return MERFPlan(
-            embedding=released, features=features, classes=classes, steps=self.steps, memory_bytes=memory
-        )
+        return MERFPlan(embedding=released, features=features, classes=classes, steps=self.steps, memory_bytes=memory)
 
     def _fit(
         self, table: Table | Images, rows: int, plan: MERFPlan, ledger: Ledger, run: Run

@@ -27,7 +27,8 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 from dpsynth.models.coded_rows import Clique, CodedRows
 from dpsynth.models.fitted_graph import FittedGraph
-from dpsynth.models.marginal_method import MarginalMethod, compressed, measurement, one_way
+from dpsynth.models.marginal_method import UNKNOWN_ROWS, MarginalMethod, compressed, measurement, one_way
+from dpsynth.models.merging import STANDS_OUT
 from dpsynth.models.synthesizer import MethodPlan, Run
 from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.budget import Budget
@@ -42,6 +43,7 @@ ONES, TREE, TWOS = "one-way marginals", "choice of pairs", "two-way marginals"
 SCORES = "counting pairs"
 MOST_CODES = 1000  # of a column after merging: no pair has more than a million cells
 BATCH_PAIRS, BATCH_CELLS = 2**17, 2**24  # most pairs that are counted at once, and most cells of their tables
+PAIR_BYTES, COLUMN_BYTES = 1_200, 20_000  # of tables as objects beside their cells, measured at 400 and 1,000 columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +62,19 @@ class TreePlan(MethodPlan):
         before: Sequence[Charge],
         one_way_share: float,
         choice_share: float,
+        rows: int | None = None,
     ) -> TreePlan:
-        """With all that `before` leaves of the budget, divided between the steps by the fractions."""
+        """With all that `before` leaves of the budget, divided between the steps by the fractions.
+
+        rows: the declared number, for the estimate of memory only.
+        """
         d, changed = len(sizes), budget.cells_changed
         edges, ones = d - 1, one_way_share if d > 1 else 1.0
-        memory_bytes = 64 * max(1, edges) * math.prod(sorted(min(size, MOST_CODES) for size in sizes)[-2:])
 
         def steps(noise: float) -> TreePlan:
             """All together cost about one Gaussian release of multiplier `noise`."""
             first = _marginals(ONES, d, noise * math.sqrt(d * changed / ones), budget)
+            memory_bytes = _memory([_codes(size, rows or UNKNOWN_ROWS, first.sigma) for size in sizes])
             if not edges:
                 return cls(one_way=first, choice=None, two_way=None, memory_bytes=memory_bytes)
             choice = ExponentialMechanism(
@@ -119,7 +125,7 @@ class MST(MarginalMethod):
     def _releases(
         self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
     ) -> TreePlan:
-        return TreePlan.planned(sizes, budget, before, self.one_way_share, self.choice_share)
+        return TreePlan.planned(sizes, budget, before, self.one_way_share, self.choice_share, domain.rows)
 
     def _learn(self, rows: CodedRows, total: int, plan: TreePlan, ledger: Ledger, run: Run) -> FittedGraph:
         rows, measured = plan.measure(rows, ledger, run)
@@ -129,6 +135,18 @@ class MST(MarginalMethod):
 
 def _marginals(name: str, count: int, sigma: float, budget: Budget) -> NoisyMarginals:
     return NoisyMarginals(name=name, neighbours=budget.neighbours, sigma=sigma, marginals=count)
+
+
+def _codes(size: int, rows: int, sigma: float) -> int:
+    """About the codes of a column after merging: those that so many rows can lift out of the noise, and a few more."""
+    return min(size, MOST_CODES, 2 + int(rows / max(STANDS_OUT * sigma, 1.0)) + size // 100)
+
+
+def _memory(sizes: Sequence[int]) -> int:
+    """Bytes at the peak: a batch of pairs being scored, all scores, and the fit of the tree with most cells."""
+    pairs, cells, most = math.comb(len(sizes), 2), (sum(sizes) ** 2 - sum(s * s for s in sizes)) // 2, max(sizes)
+    batch = PAIR_BYTES * min(pairs, BATCH_PAIRS) + 32 * min(cells, BATCH_CELLS + most**2)
+    return batch + 48 * pairs + 128 * most * sum(sizes) + COLUMN_BYTES * len(sizes)
 
 
 def _misfits(

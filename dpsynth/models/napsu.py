@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dpsynth.data.codec import Codec
@@ -94,7 +94,8 @@ class NAPSU(MarginalMethod):
         self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]
     ) -> TreePlan | NamedPlan:
         if isinstance(self.marginals, str):
-            return TreePlan.planned(sizes, budget, before, MST.one_way_share, MST.choice_share)
+            tree = TreePlan.planned(sizes, budget, before, MST.one_way_share, MST.choice_share, domain.rows)
+            return replace(tree, memory_bytes=tree.memory_bytes + 8 * MOST_NUMBERS)
         cliques = named_cliques(self.marginals, domain)
 
         def counts(sigma: float) -> NoisyMarginals:
@@ -103,9 +104,7 @@ class NAPSU(MarginalMethod):
         sigma = calibrate(lambda z: (*before, counts(z)), budget)
         return NamedPlan(cliques=cliques, marginals=counts(sigma), memory_bytes=64 * self.most_cells)
 
-    def _learn(
-        self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run
-    ) -> FittedLaws:
+    def _learn(self, rows: CodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: Run) -> FittedLaws:
         if isinstance(plan, TreePlan):
             rows, measured = plan.measure(rows, ledger, run)
         else:

@@ -24,7 +24,7 @@ from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.mechanism import Mechanism
 
 Rows = TypeVar("Rows", Table, EncodedFiles, Images)
-FAR = 2.0**40  # bounds wider than any that can be estimated
+FAR = 2.0**44  # bounds wider than any that can be estimated
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _largest(column: Column) -> Column:
     if isinstance(column, Integer):
         return column.replace(low=-int(FAR), high=int(FAR))
     if isinstance(column, Number):
-        edge = FAR / 10 ** (column.decimals or 0) // 1
+        edge = 2.0**60 if column.decimals is None else FAR / 10**column.decimals // 1
         return column.replace(low=-edge if column.scale == "linear" else 1.0, high=edge)
     low, high = dt.date(1850, 1, 1), dt.date(2150, 1, 1)
     if isinstance(column, Date):

@@ -37,6 +37,7 @@ from dpsynth.models.coded_rows import CodedRows
 from dpsynth.models.fitted import Fitted
 from dpsynth.models.fitted_graph import FittedGraph
 from dpsynth.models.fitted_network import FittedNetwork, Node
+from dpsynth.models.machine_limits import refuse_beyond_hours
 from dpsynth.models.marginal_method import MarginalMethod, measurement
 from dpsynth.models.synthesizer import MethodPlan, Run
 from dpsynth.models.views import View, Views
@@ -52,6 +53,8 @@ NETWORK, TABLES = "choice of parents", "tables of columns and parents"
 MOST_CELLS = 100_000  # of a table, however little the noise
 MOST_BYTES = 2**25  # of the junction tree
 MOST_CANDIDATES = 20_000  # of a whole run; with more, tables have fewer parents
+KNOWN_BYTES = 600  # of a family whose score is kept
+SECONDS, SECONDS_A_COLUMN = 5e-5, 5e-6  # of a set of parents in a step, measured at 20 to 100 columns
 
 
 class Family(NamedTuple):
@@ -74,13 +77,15 @@ class PrivBayes(MarginalMethod):
     """The recipe; see `MarginalMethod` for further fields.
 
     estimator: pgm or ancestral. degree: most parents. theta: least rows of a cell on average, in units of its noise.
-    choice_share: of the method's budget, for choosing parents; the rest buys the tables.
+    choice_share: of the method's budget, for choosing parents; the rest buys the tables. most_hours: a run that would
+    take longer by its estimate is refused when it is planned.
     """
 
     estimator: Literal["pgm", "ancestral"] = "pgm"
     degree: int = 3
     theta: float = 4.0
     choice_share: float = 0.1
+    most_hours: float = 24.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,6 +99,18 @@ class PrivBayes(MarginalMethod):
     ) -> PrivBayesPlan:
         d, neighbours = len(sizes), budget.neighbours
         fraction = self.choice_share if d > 1 else 0.0
+        sets = _sets(d, _degree(d, self.degree))
+        refuse_beyond_hours(
+            sets * (SECONDS + SECONDS_A_COLUMN * d) / 3600,
+            self.most_hours,
+            f"privbayes would weigh {sets:,} sets of parents of {d} columns",
+            "use fewer columns, or model=mst",
+        )
+
+        # Known scores, of which each set of parents has one whatever the step; tables of at most so many rows a cell.
+        memory_bytes = KNOWN_BYTES * min(sets, MOST_CANDIDATES + d * d) + 16 * d * min(MOST_CELLS, math.prod(
+            sorted(sizes)[-1 - self.degree :]
+        ))  # fmt: skip
 
         def steps(noise: float) -> PrivBayesPlan:
             """All together cost about one Gaussian release of multiplier `noise`."""
@@ -106,7 +123,7 @@ class PrivBayes(MarginalMethod):
             ) if d > 1 else None  # fmt: skip
             sigma = noise * math.sqrt(d * budget.cells_changed / (1 - fraction))
             tables = NoisyMarginals(name=TABLES, neighbours=neighbours, sigma=sigma, marginals=d)
-            return PrivBayesPlan(choice=choice, tables=tables, memory_bytes=16 * d * MOST_CELLS)
+            return PrivBayesPlan(choice=choice, tables=tables, memory_bytes=memory_bytes)
 
         return steps(calibrate(lambda z: (*before, *steps(z).charges), budget))
 
@@ -210,6 +227,13 @@ def _degree(columns: int, wanted: int) -> int:
     """The most parents for which the sets of parents of all columns stay within MOST_CANDIDATES."""
     sets = [columns * sum(math.comb(columns - 1, k) for k in range(degree + 1)) for degree in range(wanted + 1)]
     return max([1, *(degree for degree in range(1, wanted + 1) if sets[degree] <= MOST_CANDIDATES)])
+
+
+def _sets(columns: int, degree: int) -> int:
+    """Sets of parents weighed in all steps: those of each column left, among the columns that are in."""
+    return sum(
+        (columns - used) * sum(math.comb(used, k) for k in range(degree + 1)) for used in range(1, columns)
+    )
 
 
 def _measured(family: Family, table: np.ndarray, sigma: float) -> Measurement:

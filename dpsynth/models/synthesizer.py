@@ -23,10 +23,12 @@ from dpsynth.data.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models.fitted import Fitted, Generators
+from dpsynth.models.machine_limits import refuse_beyond_memory
 from dpsynth.models.preparation import Preparation, Shares, stand_in
 from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.discovery import reached
 from dpsynth.privacy.ledger import Ledger, Plan, Planned
 from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.processes import shared
@@ -200,6 +202,7 @@ class Synthesizer(ABC):
                 "recipe.plan_for(table, budget), or declare the exact number of rows"
             )
         check_unit(table, plan.budget)
+        refuse_beyond_memory(plan, settings or TrainerSettings())
         streams = streams or Streams()
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash
@@ -210,6 +213,8 @@ class Synthesizer(ABC):
         run = Run(streams.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
         fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
+        if ends := reached(complete.domain, plan.preparation.discovery):
+            fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted
 
     def plan_part(self, domain: Any, budget: Budget, before: Sequence[Charge]) -> MethodPlan:

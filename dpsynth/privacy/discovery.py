@@ -76,15 +76,28 @@ def complete(domain: Domain, frame: pd.DataFrame, mechanisms: Mechanisms, ledger
     return domain.complete(found)
 
 
+def reached(domain: Domain, mechanisms: Mechanisms) -> tuple[str, ...]:
+    """Columns of a completed domain with a bound at the end of the public bins: values beyond it were clamped."""
+    found: list[str] = []
+    for mechanism in mechanisms:
+        if isinstance(mechanism, PrivateBounds):
+            column = domain[mechanism.name.partition("/")[2]]
+            assert isinstance(column, Quantity)
+            if column.start <= mechanism.edges[0] or column.stop >= mechanism.edges[-1]:
+                found.append(column.name)
+    return tuple(found)
+
+
 def _edges(column: Column) -> tuple[float, ...]:
     """Public bins on the value axis of the column: years for dates, powers of two for numbers."""
     if isinstance(column, Date | Datetime):
         return tuple((dt.datetime(year, 1, 1) - _EPOCH).total_seconds() for year in _YEARS)
     if isinstance(column, Integer):
-        return tuple(dyadic_edges(0).tolist())
+        return tuple(dyadic_edges(0, 44).tolist())  # no more values than a column may have
     if isinstance(column, Number):
-        digits = math.ceil(math.log2(10) * (column.decimals or 0))
-        return tuple(dyadic_edges(-20, 40 - digits).tolist())  # no more lattice values than a column may have
+        if column.decimals is None:
+            return tuple(dyadic_edges(-60, 60).tolist())
+        return tuple(dyadic_edges(-20, 44 - math.ceil(math.log2(10) * column.decimals)).tolist())
     raise SchemaError(f"column '{column.name}': a {column.kind} cannot be estimated privately; declare it")
 
 

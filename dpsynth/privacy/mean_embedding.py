@@ -83,9 +83,7 @@ class MeanEmbedding(GaussianMechanism):
             return 1.0
         return max(math.sqrt(2.0), 2.0 * math.sqrt(1.0 - self.count_weight))
 
-    def measure(
-        self, rows: Iterable[tuple[Tensor, Tensor]], classes: int, features: int, ledger: Ledger
-    ) -> Embedding:
+    def measure(self, rows: Iterable[tuple[Tensor, Tensor]], classes: int, features: int, ledger: Ledger) -> Embedding:
         """The noisy embedding of all rows.
 
         rows: blocks of ((b, features) float features, (b,) int64 classes), any number, in any sizes. Memory: one block

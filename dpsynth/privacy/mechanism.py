@@ -92,9 +92,7 @@ class Mechanism(ABC):
     def check(self) -> None:
         """Raise BudgetError when the sensitivity is not a positive finite number and noise is to be added."""
         if not self.noiseless and not (math.isfinite(self.sensitivity) and self.sensitivity > 0):
-            raise BudgetError(
-                f"the sensitivity of {self.name!r} must be finite and above 0, not {self.sensitivity!r}"
-            )
+            raise BudgetError(f"the sensitivity of {self.name!r} must be finite and above 0, not {self.sensitivity!r}")
 
 
 def scale_of(name: str, noise: float) -> float:

@@ -126,9 +126,7 @@ class NoiseMeter(PrivacyStream):
         rate, total = sampled[0], rows.sum()
         error = math.sqrt(max(rate * (1 - rate), 1e-12) / max(total, 1))
         if total and abs(sizes.sum() / total - rate) > _ERRORS * error:
-            raise AuditError(
-                f"{name!r}: batches held {sizes.sum() / total:.4g} of the rows, {rate:.4g} is charged"
-            )
+            raise AuditError(f"{name!r}: batches held {sizes.sum() / total:.4g} of the rows, {rate:.4g} is charged")
 
     def _check_scale(self, name: str, event: DpEvent, seen: Sequence[Measured]) -> None:
         """The noise of all releases of one charge, whose event names one multiplier."""

@@ -102,4 +102,3 @@ class Shards:
             return np.zeros(mask.shape, dtype=np.int64), mask
         index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)
         return np.where(mask, self.order[index], 0), mask
-

@@ -11,11 +11,13 @@ from dpsynth.report.headlines import headline_scores
 from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
 CLOSE, USEFUL = 0.95, 0.8  # shares of the way from uniform rows to a real sample
+TWO_SAMPLE = ("c2st_auc", "image_c2st_auc")
 NAMED = 6  # scores named in one sentence
 RULE = (
     "How the headline is found: the main scores are those of combinations of two and three columns and of "
     "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
-    "table is like a real sample. If one is worse than that of independent columns, the table loses to them. "
+    "table is like a real sample, unless a classifier tells it from real rows. "
+    "If one is worse than that of independent columns, the table loses to them. "
     f"Otherwise the weakest decides: close from {CLOSE:.0%} of the way between rows drawn uniformly over the "
     f"domain and a real sample, useful from {USEFUL:.0%}, else far. Independent columns are the real columns, each "
     "shuffled by itself, without any noise (of images, every pixel and the label); scores on which they are "
@@ -53,7 +55,17 @@ def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Ver
     """Judge a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
     private, guarantee = promise(statement)
     grade = _grade(headline_scores(scores))
+    if grade == "real" and (caught := told_apart(scores)):
+        words = (
+            f"Like a real sample in the main scores, but {_names(caught)} tells it from real rows: not a real sample."
+        )
+        return Verdict(private, guarantee, "close", words, tuple(_sentences(scores)))
     return Verdict(private, guarantee, grade, _WORDS[grade], tuple(_sentences(scores)))
+
+
+def told_apart(scores: Sequence[Score]) -> list[Score]:
+    """Two-sample tests by which a classifier tells synthetic rows from real ones, beyond chance and beyond the band."""
+    return [score for score in scores if score.name in TWO_SAMPLE and score.like_real is False]
 
 
 def promise(statement: Mapping[str, Any] | None) -> tuple[bool, str]:

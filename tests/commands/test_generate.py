@@ -54,7 +54,7 @@ def test_files_are_overwritten_only_when_asked(command, finished):
         (("run=mine", "where={color: pink}"), "where: 'pink' is outside the domain"),
         (("run=mine", "where=red"), "where=red: must be a mapping"),
         (("run=mine", "rows=3"), "unknown option rows"),
-        (("run=mine", "where={"), "cannot read the option where={"),
+        (("run=mine", "where={"), "where={: not valid YAML"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(command, finished, options, message):

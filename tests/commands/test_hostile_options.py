@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.commands import kept_options, train
+from dpsynth.commands.command_line import data_options, texts
 from dpsynth.commands.launch import MISTAKES, config_folder, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
@@ -51,7 +52,8 @@ def planned(tmp_path, kept) -> str:
     try:
         read = kept_options.read(run)
         del read["chosen"]
-        train.planned(typed(TrainOptions, read))
+        options = typed(TrainOptions, read)
+        train.planned(options, data_options(options.data), texts(options.columns, "columns"))
     except MISTAKES as error:
         said = one_line(error)
     assert "\n" not in said

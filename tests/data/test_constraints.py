@@ -106,3 +106,40 @@ def random_rows(domain: Domain, n: int, seed: int) -> pd.DataFrame:
     codec = Codec(domain, bins=16)
     codes = np.column_stack([generator.integers(size, size=n) for size in codec.sizes]).astype(codec.dtype)
     return codec.decode(Encoded(codes), generator)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["a < b", "b < a"],
+        ["a < b", "b < c", "c < a"],
+        ["a <= 3", "a >= 5"],
+        ["a == b", "a != b"],
+        ["a < b", "b <= 0"],
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused(rules):
+    columns = "".join(f"  {name}: {{kind: integer, bounds: [0, 9]}}\n" for name in "abc")
+    with pytest.raises(SchemaError, match=f"constraints '{rules[0]}' and .* cannot all hold"):
+        Domain.from_yaml(f"columns:\n{columns}constraints: {rules}\n")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["a <= b", "b <= c", "a != c"],
+        ["a < b", "b < c", "a >= 5"],
+        ["a == b", "b == c", "c != 3"],
+        ["a < b", "a < c", "b != c", "c <= 4"],
+        ["a == 4", "b == 4", "c == 4"],
+    ],
+)
+def test_mended_rows_keep_all_rules_however_they_pull(rules):
+    columns = "".join(f"  {name}: {{kind: integer, bounds: [0, 9]}}\n" for name in "abc")
+    domain = Domain.from_yaml(f"columns:\n{columns}constraints: {rules}\n")
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.integers(0, 10, (500, 3)), columns=list("abc"))
+    mended = domain.repair(frame)
+    assert domain.satisfied(mended).all()
+    assert mended.isin(range(10)).all().all()
+    assert mended.dtypes.equals(frame.dtypes)

@@ -15,6 +15,7 @@ from dpsynth.data import ImageDomain, Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources import IMAGES, SOURCES, idx_images, image_domain, load
 from dpsynth.data.sources.lookup import packaged
+from dpsynth.data.sources.picture_files import Rendering, decode
 from dpsynth.errors import ConfigError, DataError
 
 
@@ -109,6 +110,57 @@ def test_unreadable_pictures_are_named(pets):
     (pets["root"] / "cat" / "broken.png").write_bytes(b"\x89PNG nothing")
     with pytest.raises(DataError, match=r"not readable as images of .*broken\.png; mend or remove"):
         load("image_folder", KEY, **pets)
+
+
+def decoded(tmp_path, image, domain=None, **how):
+    image.save(tmp_path / "a.png" if image.mode != "F" else tmp_path / "a.tiff")
+    return decode(next(tmp_path.glob("a.*")), domain or ImageDomain(2, 2), Rendering(**how))
+
+
+def test_deep_and_real_images_are_scaled_by_the_declared_range(tmp_path):
+    deep = Image.fromarray(np.array([[0, 65535], [32768, 16384]], dtype=np.uint16))
+    assert decoded(tmp_path, deep, values=(0, 65535))[0].tolist() == [[0, 255], [128, 64]]
+    assert decoded(tmp_path, deep, values=(65535, 0))[0].tolist() == [[255, 0], [127, 191]]
+    with pytest.raises(DataError, match=r"more than 256 levels; .*data\.range=\[0,65535\]"):
+        decoded(tmp_path, deep)
+    (tmp_path / "a.png").unlink()
+    real = Image.fromarray(np.array([[-1.0, 1.0], [0.0, np.nan]], dtype=np.float32))
+    assert decoded(tmp_path, real, values=(-1, 1))[0].tolist() == [[0, 255], [128, 0]]
+
+
+def test_transparent_pixels_show_the_declared_background(tmp_path):
+    for mode, clear in (("RGBA", (9, 9, 9, 0)), ("LA", (9, 0))):
+        image = Image.new(mode, (2, 2), clear)
+        assert set(decoded(tmp_path, image, background="white").ravel()) == {255}
+        assert set(decoded(tmp_path, image, background="black").ravel()) == {0}
+    assert decoded(tmp_path, Image.new("RGBA", (2, 2), (*RED, 0)), ImageDomain(2, 2, 3), background="blue")[
+        :, 0, 0
+    ].tolist() == [0, 0, 255]
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    image = Image.fromarray(np.array([[0, 255], [0, 255]], dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save(tmp_path / "b.png", exif=exif)
+    assert decode(tmp_path / "b.png", ImageDomain(2, 2))[0].tolist() == [[0, 0], [255, 255]]
+
+
+@pytest.mark.parametrize("wrong", [{"values": (1,)}, {"values": (1, 1)}, {"values": "ab"}, {"background": "clear"}])
+def test_renderings_that_make_no_sense(wrong):
+    with pytest.raises(ConfigError, match=r"data\.(range|background)="):
+        Rendering(**wrong)
+
+
+def test_what_is_not_read_is_counted_in_a_line(pets):
+    (pets["root"] / "cat" / "old").mkdir()
+    (pets["root"] / "cat" / "clip.mov").write_bytes(b"")
+    (pets["root"] / "cat" / ".hidden.png").write_bytes(b"")
+    picture(pets["root"] / "loose.png", RED)
+    told = load("image_folder", **{**pets, "classes": ["dog", "cat", "bird"]}, holdout=0).provenance
+    assert "2 files of other kinds were not read (1 .mov, 1 .txt)" in told
+    for line in ("1 hidden files", "1 folders further down were not read (old)", "1 images beside", "no image of bird"):
+        assert line in told
 
 
 @pytest.fixture

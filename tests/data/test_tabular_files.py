@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dpsynth.data import tabular_files
+from dpsynth.data.csv_files import CsvDialect
 from dpsynth.errors import ConfigError, DataError
 
 
@@ -30,11 +31,11 @@ def test_faulty_files(tmp_path):
     (tmp_path / "twice.csv").write_text("a,b,a\n1,2,3\n")
     refused(tmp_path / "twice.csv", "several columns named 'a'")
     (tmp_path / "long.csv").write_text("a,b\n1,2,3\n")
-    refused(tmp_path / "long.csv", "do not fit the header")
+    refused(tmp_path / "long.csv", "rows do not have the 2 fields of the header")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
-    refused(tmp_path / "ragged.csv", "do not fit the header")
+    refused(tmp_path / "ragged.csv", "rows do not have the 2 fields of the header")
     (tmp_path / "latin.csv").write_bytes("a,b\né,2\n".encode("latin-1"))
-    refused(tmp_path / "latin.csv", "UTF-8")
+    refused(tmp_path / "latin.csv", "is not utf-8 text; set encoding")
     (tmp_path / "bad.parquet").write_text("no parquet")
     refused(tmp_path / "bad.parquet", "Parquet")
     (tmp_path / "none.parquet").write_text("")
@@ -45,7 +46,7 @@ def test_faulty_files(tmp_path):
     refused(str(tmp_path / "absent*.csv"), "names no CSV")
     refused([], "empty list")
     with pytest.raises(ConfigError, match="delimiter"):
-        tabular_files.read(tmp_path / "twice.csv", delimiter="::")
+        CsvDialect("::")
 
 
 def test_several_files_a_folder_a_glob_and_gzip(tmp_path):
@@ -61,7 +62,7 @@ def test_several_files_a_folder_a_glob_and_gzip(tmp_path):
 def test_tabs(tmp_path):
     (tmp_path / "a.tsv").write_text("a\tb\n1\t2\n")
     for delimiter in ("\t", "\\t", "tab"):
-        assert tabular_files.read(tmp_path / "a.tsv", delimiter)["b"].tolist() == ["2"]
+        assert tabular_files.read(tmp_path / "a.tsv", CsvDialect(delimiter))["b"].tolist() == ["2"]
 
 
 def test_one_column_keeps_its_blank_rows(tmp_path):

@@ -129,6 +129,16 @@ def test_long_columns_of_times_are_read_as_each_time(texts):
         np.testing.assert_array_equal(to_seconds(series), [second_of(text) for text in texts])
 
 
+@pytest.mark.parametrize("text", ["0000-01-01", "0000-12-31 23:59:59", "10000-01-01"])
+def test_a_year_that_python_does_not_know_is_no_moment_whatever_stands_beside_it(text):
+    for beside in ([], ["odd"], ["2020-01-01"], ["2020-01-01T00:00Z"], [None]):
+        for kind in ("str", object):
+            assert np.isnan(to_seconds(pd.Series([text, *beside], dtype=kind))[0])
+    moment = np.datetime64(text if text[0] == "0" else f"+{text}", "s")
+    assert np.isnan(second_of(moment))
+    assert np.isnan(to_seconds(pd.Series(np.array([moment])))).all()
+
+
 def test_moments_are_those_that_python_means():
     for text in ("2020-02-29", "1969-12-31 23:59:59.5", "2020-06-01T10:00+02:00", "0001-01-01", "9999-12-31 23:59:59"):
         moment = dt.datetime.fromisoformat(text)
@@ -169,7 +179,7 @@ def test_one_odd_date_changes_no_other_row_of_a_file(tmp_path, extra):
     days = ["9999-12-31"] * 7 + ["2020-05-05"] * 3
     (tmp_path / "a.csv").write_text("d\n" + "\n".join(days) + "\n")
     (tmp_path / "b.csv").write_text("d\n" + "\n".join([*days, f'"{extra}"']) + "\n")
-    whole, more = Table.read(tmp_path / "a.csv", domain), Table.read(tmp_path / "b.csv", domain)
+    whole, more = (Table.read(tmp_path / name, domain, unreadable="missing") for name in ("a.csv", "b.csv"))
     assert more.head(10).frame.equals(whole.frame)
-    chunks = [Table(frame, domain).frame for frame in tabular_files.frames(tmp_path / "b.csv", ",", 3)]
+    chunks = [Table(frame, domain, unreadable="missing").frame for frame in tabular_files.frames(tmp_path / "b.csv", 3)]
     assert pd.concat(chunks, ignore_index=True).equals(more.frame)

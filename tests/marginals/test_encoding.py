@@ -39,7 +39,12 @@ def test_the_codes_are_those_of_the_whole_table(raw, domain, tmp_path, name, row
     encoded, changed = encode_files(tmp_path / name, tmp_path / "out.parquet", domain, bins=16, rows=rows)
     whole = Table.read(tmp_path / name, domain)
     assert np.array_equal(codes_of(encoded), Codec(domain, 16).encode(whole.frame).codes)
-    assert changed == whole.invalid == raw.invalid == {"age": 2, "sex": 1}
+    assert (
+        {name: column.changed for name, column in changed.items() if column.changed}
+        == whole.invalid
+        == raw.invalid
+        == {"age": 2, "sex": 1}
+    )
 
 
 @pytest.mark.parametrize("invalid", ["missing", {"numbers": "missing", "categories": "clamp"}])
@@ -69,7 +74,7 @@ def test_several_files_of_both_kinds_and_another_order_of_columns(raw, domain, t
         ("", "is empty"),
         ("age,sex\n1,f\n", "not found"),
         ("{header}\n", "no rows"),
-        ("{header}\n" + "Female,30,0,1,2000-01-01,40,>50K\n" * 200 + "a,b,c,d,e,f,g,h,i\n", "do not fit"),
+        ("{header}\n" + "Female,30,0,1,2000-01-01,40,>50K\n" * 200 + "a,b,c,d,e,f,g,h,i\n", "rows do not have the"),
         ("{header},age\n", "several columns named 'age'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import ConfigError
+from dpsynth.marginals import plan as planning
 from dpsynth.marginals.plan import Plan, cells_of, make_plan
 
 
@@ -107,3 +109,46 @@ def test_requests_for_columns_that_are_not_there_are_refused(request_):
 def test_impossible_sizes_are_refused(sizes):
     with pytest.raises(ConfigError, match="sizes"):
         make_plan(sizes, [(0,)], rows=1)
+
+
+def simple_holder(request, scans, sizes):
+    """The reference: every scan is tried."""
+    holders = [position for position, scan in enumerate(scans) if set(request) <= set(scan)]
+    return min(holders, key=lambda position: cells_of(scans[position], sizes))
+
+
+@given(problems(), st.sampled_from([100, 32_768]), st.sampled_from([0, 10_000, 10**8]))
+def test_answers_come_from_the_smallest_scans(problem, cap, rows):
+    sizes, requests = problem
+    plan = make_plan(sizes, requests, rows=rows, cells_cap=cap)
+    for request, scan in plan.answers:
+        assert scan == simple_holder(request, plan.scans, sizes)
+
+
+@given(st.lists(st.lists(st.integers(0, 7), max_size=7, unique=True).map(sorted).map(tuple), unique=True))
+def test_maximal_sets_are_those_inside_no_other(sets):
+    simple = [one for one in sets if not any(set(one) < set(other) for other in sets)]
+    assert planning._maximal(sets) == simple
+
+
+@given(problems(), st.sampled_from([1, 100, 32_768]), st.sampled_from([0, 10_000, 10**8]))
+def test_blocks_cover_all_sets_at_no_more_cost(problem, cap, rows):
+    sizes, requests = problem
+    sets = planning._maximal(sorted({tuple(sorted(request)) for request in requests if request}))
+    if not sets:
+        return
+    costs = np.array([planning._cost(cells_of(one, sizes), len(one), rows) for one in sets])
+    found = planning._blocked(sets, sizes, rows, cap, costs)
+    assert all(any(set(one) <= set(scan) for scan in found) for one in sets)
+    assert all(scan in sets or cells_of(scan, sizes) <= cap for scan in found)
+    assert sum(planning._cost(cells_of(scan, sizes), len(scan), rows) for scan in found) <= costs.sum() * (1 + 1e-12)
+
+
+def test_pairs_of_many_columns_are_planned_in_blocks_in_no_time():
+    """11,175 pairs: comparing each with every other takes minutes."""
+    sizes, pairs = (2,) * 150, list(itertools.combinations(range(150), 2))
+    begun = time.process_time()
+    few, many = (make_plan(sizes, pairs, rows=rows) for rows in (600, 10**6))
+    assert time.process_time() - begun < 5
+    assert len(few.scans) == len(pairs)
+    assert len(many.scans) == 22 * 21 / 2  # of 22 blocks of up to 7 columns

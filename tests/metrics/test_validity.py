@@ -152,5 +152,6 @@ def test_whatever_the_values_rows_are_judged_and_the_mended_table_is_valid(data)
     assert 0 <= score.value <= 1
     assert score.value <= min(score.parts.values())
     assert (score.value == 1.0) == (score.detail["broken_rows"] == 0)
-    mended = RULES.repair(Table(frame.assign(sex="f", flag="no", region="north"), RULES).frame)
+    frame = frame.assign(sex="f", flag="no", region="north")
+    mended = RULES.repair(pd.DataFrame({c.name: c.parse(frame[c.name])[0] for c in RULES}))
     assert validity(mended, RULES).value == 1.0

@@ -1,22 +1,30 @@
 """independent, privbayes, mst, aim: known truth, the budget, and tables at the edge of what there is."""
 
+import itertools
 import json
 import math
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import dpsynth
-from dpsynth.data import Category, Domain, Integer, Number, Table
+from dpsynth.data import Category, Codec, Domain, Integer, Number, Table
 from dpsynth.data.toy import LAWS
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.counting import Engine
+from dpsynth.marginals.graphical_model import GraphicalModel, Measurement
 from dpsynth.models.aim import AIM, ROUNDS_NAME, _candidates, _weights
+from dpsynth.models.coded_rows import CodedRows
 from dpsynth.models.independent import Independent
-from dpsynth.models.mst import MST
-from dpsynth.models.privbayes import PrivBayes
+from dpsynth.models.mst import MST, _misfits, _spanning_tree
+from dpsynth.models.privbayes import PrivBayes, _sets
 from dpsynth.privacy import Ledger, Streams
 from dpsynth.privacy.replay import audit
+from dpsynth.privacy.scores import misfits
+from dpsynth.training import Quiet
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
 SMALL_AIM = AIM(rounds=8, workload=2, round_iterations=30, iterations=60)
@@ -219,6 +227,87 @@ def test_wide_tables_stay_small():
     table = Table(frame, Domain(tuple(Integer(name, low=0, high=3) for name in frame), rows=300))
     for recipe in (PrivBayes(), MST()):
         assert len(fitted(recipe, table).sample(10, seed=0)) == 10
+
+
+def binary(columns, rows=40):
+    draw = np.random.default_rng(0)
+    walk = draw.normal(size=(rows, columns)).cumsum(1)
+    frame = pd.DataFrame({f"x{j}": np.where(walk[:, j] > 0, "1", "0") for j in range(columns)})
+    return Table(frame, Domain(tuple(Category(name, categories=("0", "1")) for name in frame), rows=rows))
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 1000])
+def test_scores_of_pairs_in_batches_are_those_of_the_model(pairs, monkeypatch):
+    """Also of columns of different sizes, and of tables larger than a batch."""
+    monkeypatch.setattr("dpsynth.models.mst.BATCH_PAIRS", pairs)
+    monkeypatch.setattr("dpsynth.models.mst.BATCH_CELLS", 20)
+    sizes, draw = (2, 3, 7, 2, 5), np.random.default_rng(1)
+    domain = Domain(tuple(Category(f"x{j}", categories=tuple(map(str, range(s)))) for j, s in enumerate(sizes)))
+    frame = pd.DataFrame({f"x{j}": draw.integers(0, s, 50).astype(str) for j, s in enumerate(sizes)})
+    rows = CodedRows.of(Codec(domain), Table(frame, domain), Engine())
+    ones = [(j,) for j in range(len(sizes))]
+    noisy = [counts + draw.normal(0, 3, counts.shape) for counts in rows.counts(ones)]
+    model = GraphicalModel.fit(sizes, [Measurement(c, y, 3.0) for c, y in zip(ones, noisy, strict=True)])
+    every = list(itertools.combinations(range(len(sizes)), 2))
+    expected = model.marginals(every)
+    reference = misfits(rows.counts(every), [expected[pair] for pair in every])
+    found = _misfits(rows, model.marginals(ones), model.total, Quiet())
+    np.testing.assert_allclose(found, reference, rtol=1e-9, atol=1e-9)
+
+
+def test_a_tree_without_noise_is_a_maximum_spanning_tree():
+    """Choices drop the pairs that lie within one part; the sum of scores is that of the simple algorithm."""
+    columns, scores = 9, np.random.default_rng(2).random(36)
+    choice = MST().plan(binary(columns).domain, INFINITE).method.method.choice
+    released = SimpleNamespace(release=lambda mechanism, query, step: int(np.argmax(query)))
+    pairs = list(itertools.combinations(range(columns), 2))
+    found = _spanning_tree(columns, scores, choice, released, Quiet())
+    part, best = list(range(columns)), []
+    for k in np.argsort(-scores):
+        i, j = pairs[k]
+        if part[i] != part[j]:
+            best.append(pairs[k])
+            part = [part[i] if each == part[j] else each for each in part]
+    assert found == sorted(best)
+
+
+def test_progress_of_a_tree_is_told_without_figures():
+    told = []
+    listener = SimpleNamespace(
+        start=lambda title, first, steps: told.append((title, steps)),
+        update=lambda step, figures: told.append((step, figures)),
+        stop=lambda: None,
+    )
+    MST().fit(binary(4), dpsynth.Budget(1, 1e-5), Streams(0, "seeded"), progress=listener)
+    assert told == [("counting pairs", 1), (1, {}), ("choice of pairs", 3), (1, {}), (2, {}), (3, {})]
+
+
+@pytest.mark.parametrize(("recipe", "columns"), [(AIM(), 400), (AIM(workload=2), 1000), (PrivBayes(), 1000)])
+def test_what_would_take_days_is_refused_when_planned(recipe, columns):
+    """Before anything of that size is listed: the triples of 1,000 columns take 40 GB."""
+    domain = Domain(tuple(Category(f"x{j}", categories=("0", "1")) for j in range(columns)), rows=600)
+    begun = time.process_time()
+    with pytest.raises(ConfigError, match=r"about [\d,]+ hours of work, more than model.most_hours=24"):
+        recipe.plan(domain, dpsynth.Budget(1, 1e-5))
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+@pytest.mark.parametrize("sizes", [(2, 3, 4), (5,), (2, 2, 3, 7, 4)])
+def test_candidates_are_counted_as_they_are_listed(degree, sizes):
+    names = [f"x{j}" for j in range(len(sizes))]
+    recipe = AIM(workload=degree)
+    listed = _candidates(recipe._targets(names), sizes)
+    assert recipe._closure(sizes, names) == (len(listed), sum(math.prod(sizes[j] for j in c) for c in listed))
+
+
+def test_sets_of_parents_are_counted_as_they_are_weighed():
+    columns, degree = 7, 2
+    weighed = sum(
+        (columns - used) * len([c for k in range(degree + 1) for c in itertools.combinations(range(used), k)])
+        for used in range(1, columns)
+    )
+    assert _sets(columns, degree) == weighed
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,18 @@ def test_larger_shares_leave_the_method_more_noise(example):
         for share in (0.05, 0.5)
     ]
     assert noises[0] < noises[1]
+
+
+def test_bounds_reach_far_and_say_when_they_end_at_the_public_bins(example):
+    frame = pd.DataFrame(
+        {"ms": [1_600_000_000_000 + 10**9 * k for k in range(400)], "conc": [k * 1e-11 for k in range(400)]}
+    )
+    domain = dpsynth.Domain((Integer("ms"), Number("conc")), rows=400)
+    fitted = example.Example().fit(Table(frame, domain), dpsynth.Budget(50.0, 1e-5))
+    bounds = {column.name: (column.low, column.high) for column in fitted.domain}
+    assert bounds["ms"] == (2**40, 2**41)
+    assert bounds["conc"][1] < 1e-8
+    assert not any("public bins" in key for key in fitted.statement)
+    far = Table(frame.assign(ms=2**50), domain)
+    fitted = example.Example().fit(far, dpsynth.Budget(50.0, 1e-5))
+    assert fitted.statement["bounds at the end of the public bins"].startswith("ms: values beyond")

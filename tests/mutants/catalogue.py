@@ -13,8 +13,7 @@ from .sensitivities import SENSITIVITIES
 
 MUTANTS: tuple[Mutant, ...] = (*GATE, *NOISE, *SENSITIVITIES, *ACCOUNTANTS, *GRADIENTS, *METHODS, *ROWS)
 QUICK = (
-    "half the noise on counts",
-    "half the Gaussian noise",
+    "normals of half the variance",
     "the filter does not subtract",
     "twice the planned steps are accepted",
     "marginals without the root of their number",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import Mutant, contract, guard
+from .mutant import Mutant, guard
 
 LEDGER = "dpsynth/privacy/ledger.py"
 RANDOM = "dpsynth/privacy/random.py"
@@ -130,13 +130,14 @@ GATE = (
         "the noise of the first release is drawn in every round of aim", "B22 B44", RANDOM,
         "return mechanism.draw(query, self.keystream(mechanism.name, step))",
         "return mechanism.draw(query, self.keystream(mechanism.name, 0))",
-        contract("what_is_drawn", "aim"),
+        guard("models/test_drawn_noise.py", "test_every_release_has_noise_of_its_own_as_charged"),
     ),
     Mutant(
         "a resumed run draws new noise", "B33", "dpsynth/training/checkpoint.py",
         'return Streams(kept["seed"], privacy=PrivacyStream.from_state(kept["privacy"]))',
         "return streams",
-        guard("training/test_loop.py", "test_secure_noise_is_the_same_after_resuming_and_another_in_another_run"),
+        guard("training/test_loop.py", "test_killed_without_warning_restarts_with_the_same_noise",
+              "test_interrupted_and_resumed_equals_uninterrupted"),
     ),
     Mutant(
         "a checkpoint goes on with other data", "B33", "dpsynth/training/checkpoint.py",

@@ -31,9 +31,9 @@ GRADIENTS = (
         ROW,
     ),
     Mutant(
-        "a row without numbers passes the clip", "B19", CLIPPING,
-        "counted = torch.isfinite(norms)\n",
-        "counted = torch.ones_like(norms, dtype=torch.bool)\n",
+        "a row without numbers stays in the sum", "B19", "dpsynth/privacy/fused.py",
+        "if not bool(finite.all()):\n                rows = finite.nonzero()",
+        "if False:\n                rows = finite.nonzero()",
         guard("privacy/test_gradients.py", "test_rows_that_are_not_finite_add_nothing"),
     ),
     Mutant(
@@ -113,7 +113,7 @@ GRADIENTS = (
         "the mean of the batch instead of the sum", "B21", CLIPPING,
         "return _wide(self.coordinates.zeros()) if total is None else total",
         "return _wide(self.coordinates.zeros()) if total is None else total / rows",
-        guard("privacy/test_dp_sgd.py", "test_step_without_noise_is_the_clipped_sum_over_the_divisor"),
+        guard("privacy/test_clipped_sums.py", "test_the_sum_is_that_of_the_definition"),
     ),
     Mutant(
         "divided by the number of rows in the batch", "B15 B21", SGD,
@@ -152,6 +152,7 @@ GRADIENTS = (
         "the image classifier sums in float32", "B47", "dpsynth/models/image_judge.py",
         "        judge.double()\n",
         "",
-        guard("privacy/test_clipping.py", "test_the_image_classifier_sums_in_float64"),
+        guard("privacy/test_clipped_sums.py",
+              "test_the_image_classifier_is_trained_in_float64_and_kept_in_float32"),
     ),
 )  # fmt: skip

@@ -75,7 +75,7 @@ NOISE = (
         "all tensors of a release get the same noise", "B22", GAUSSIAN,
         "piece = noise[start : start + tensor.numel()].view(tensor.shape)",
         "piece = noise[: tensor.numel()].clone().view(tensor.shape)",
-        guard("privacy/test_gaussian.py", "test_all_forms_get_the_same_noise"),
+        guard("privacy/test_whiteness.py", "test_the_tensors_of_a_release_have_noise_of_their_own"),
     ),
     Mutant(
         "the low bits of a noisy sum leave", "B28", GAUSSIAN,

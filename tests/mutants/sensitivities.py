@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mutant import Mutant, contract, guard
+from .mutant import Mutant, guard
 
 MARGINALS = "dpsynth/privacy/marginals.py"
 CATEGORIES = "dpsynth/privacy/categories.py"
@@ -14,6 +14,7 @@ TREE = "dpsynth/privacy/privtree.py"
 SCORES = "dpsynth/privacy/scores.py"
 
 VOTE = guard("privacy/test_votes.py", "test_a_changed_teacher_moves_the_sum_within_the_sensitivity")
+LARGEST = guard("privacy/test_largest_moves.py", "test_the_largest_move_is_the_sensitivity")
 NEAR = guard("privacy/test_nearest_votes.py",
              "test_sensitivity_is_one_for_a_row_more_and_root_two_for_a_row_replaced")  # fmt: skip
 MOVED = guard("privacy/test_mean_embedding.py", "test_neighbours_move_the_sum_by_at_most_its_sensitivity")
@@ -30,7 +31,7 @@ SENSITIVITIES = (
         "marginals without root two under replace_one", "B16", MARGINALS,
         "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
         "return math.sqrt(self.marginals)",
-        guard("privacy/test_marginals.py", "test_neighbours_stay_within_the_stated_sensitivity"),
+        LARGEST,
     ),
     Mutant(
         "more marginals than planned in one release", "B17", MARGINALS,
@@ -42,13 +43,13 @@ SENSITIVITIES = (
         "bounds without root two under replace_one", "B16", "dpsynth/privacy/bounds.py",
         "return count_sensitivity(self.neighbours)",
         "return 1.0",
-        guard("privacy/test_discovery.py", "test_a_replaced_row_costs_two_cells"),
+        LARGEST,
     ),
     Mutant(
         "bounds from exact counts", "B12", "dpsynth/privacy/bounds.py",
         "standing = np.flatnonzero(noisy > threshold)",
         "standing = np.flatnonzero(counts > threshold)",
-        guard("privacy/test_discovery.py", "test_discovery_passes_the_replay_audit"),
+        guard("privacy/test_thresholds.py", "test_a_row_that_crosses_a_threshold_shows_in_the_noisy_counts_alone"),
     ),
     Mutant(
         "bounds are the smallest and the largest value", "B12", "dpsynth/privacy/discovery.py",
@@ -86,7 +87,7 @@ SENSITIVITIES = (
         "categories without root two under replace_one", "B16", CATEGORIES,
         "return count_sensitivity(self.neighbours)",
         "return 1.0",
-        guard("privacy/test_discovery.py", "test_a_replaced_row_costs_two_cells"),
+        LARGEST,
     ),
     Mutant(
         "every pixel of an image counts as a record", "B17", "dpsynth/privacy/class_histograms.py",
@@ -98,7 +99,7 @@ SENSITIVITIES = (
         "class histograms without root two under replace_one", "B16", "dpsynth/privacy/class_histograms.py",
         "return count_sensitivity(self.neighbours)",
         "return 1.0",
-        guard("privacy/test_class_histograms.py", "test_a_record_moves_the_sums_within_the_sensitivity"),
+        LARGEST,
     ),
     Mutant(
         "offsets beyond the radius are not scaled down", "B17", SCATTER,
@@ -122,7 +123,7 @@ SENSITIVITIES = (
         "class scatter without root two under replace_one", "B16", SCATTER,
         "return count_sensitivity(self.neighbours)",
         "return 1.0",
-        SCATTERED,
+        LARGEST,
     ),
     Mutant(
         "features longer than one are not scaled down", "B17", EMBEDDING,
@@ -140,7 +141,7 @@ SENSITIVITIES = (
         "a mean embedding has sensitivity root two under replace_one", "B16", EMBEDDING,
         "return max(math.sqrt(2.0), 2.0 * math.sqrt(1.0 - self.count_weight))",
         "return math.sqrt(2.0)",
-        MOVED,
+        LARGEST,
     ),
     Mutant(
         "each of k nearest candidates gets a whole vote", "B38", NEAREST,
@@ -160,7 +161,7 @@ SENSITIVITIES = (
         "nearest votes without root two under replace_one", "B16", NEAREST,
         "return count_sensitivity(self.neighbours)",
         "return 1.0",
-        NEAR,
+        LARGEST,
     ),
     Mutant(
         "a changed vote moves the sum by one vote", "B37", VOTES,
@@ -202,7 +203,7 @@ SENSITIVITIES = (
         "no decay along a tree", "B17", TREE,
         "return math.ceil(self.scale * math.log(2))",
         "return 0",
-        guard("privacy/test_bins.py", "test_privtree_is_private_as_a_whole"),
+        guard("privacy/test_largest_moves.py", "test_the_depth_of_a_tree_does_not_enter_its_price"),
     ),
     Mutant(
         "two thirds of a tree's noise", "B44", TREE,
@@ -219,7 +220,7 @@ SENSITIVITIES = (
     Mutant(
         "quantiles of exact counts", "B12", "dpsynth/privacy/quantiles.py",
         "return [Bins(_cuts(counts, self.bins), counts, self.sigma) for counts in noisy]",
-        "return [Bins(_cuts(exact, self.bins), noise, self.sigma) for exact, noise in zip(histograms, noisy, strict=True)]",
+        "return [Bins(_cuts(x, self.bins), y, self.sigma) for x, y in zip(histograms, noisy, strict=True)]",
         guard("models/test_marginal_methods.py", "test_replay_of_what_the_configs_do_not_choose"),
     ),
     Mutant(
@@ -233,8 +234,8 @@ SENSITIVITIES = (
         "associations of a replaced row as if of an added one", "B16", SCORES,
         "return 4.0 if rows is None else 3.0 + 2.0 / max(2, rows)",
         "return 2.0",
-        guard("privacy/test_scores.py", "test_association_keeps_to_its_sensitivity",
-              "test_association_on_all_tables_of_few_rows"),
+        guard("privacy/test_largest_moves.py",
+              "test_a_replaced_row_moves_an_association_further_than_an_added_one_can"),
     ),
     Mutant(
         "misfits of a replaced row as if of an added one", "B16", SCORES,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -27,14 +28,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from .mutant import ROOT, Mutant
 
-COPIED = ("dpsynth", "tests", "configs", "docs", "pyproject.toml", "README.md", "train.py", "generate.py", "evaluate.py")
+COPIED = (
+    "dpsynth", "tests", "configs", "docs", "pyproject.toml", "README.md", "SECURITY.md", "train.py", "generate.py",
+    "evaluate.py",
+)  # fmt: skip
 LIBRARIES = (
     "torch", "pandas", "pyarrow.parquet", "scipy.stats", "scipy.optimize", "sklearn", "numba", "hydra", "omegaconf",
     "dp_accounting", "dp_accounting.rdp", "dp_accounting.pld.privacy_loss_distribution", "opacus.grad_sample",
     "cryptography.hazmat.primitives.ciphers", "safetensors.torch", "hypothesis", "mpmath", "rich.progress", "xdist",
+    "matplotlib.figure", "sklearn.datasets", "PIL.Image",
 )  # fmt: skip
 SECONDS = 300.0  # that the guards of one mutant may take
 OPTIONS = (
@@ -58,10 +64,17 @@ class Outcome:
 
 
 class Watch:
-    """A pytest plugin that keeps the first failure."""
+    """A pytest plugin that keeps the first failure, as hypothesis finds it: making it small would take longer."""
 
     def __init__(self) -> None:
         self.test, self.passed = "", 0
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        found = (Phase.explicit, Phase.reuse, Phase.generate)
+        for function in {getattr(item.obj, "__func__", item.obj) for item in items if hasattr(item, "obj")}:
+            own = getattr(function, "_hypothesis_internal_use_settings", None)
+            if own is not None:
+                function._hypothesis_internal_use_settings = settings(own, phases=found)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.test:
@@ -185,6 +198,7 @@ def tried(mutants: Sequence[Mutant], jobs: int = 1, unchanged: bool = True) -> I
     for name in LIBRARIES:
         importlib.import_module(name)
     assert "dpsynth" not in sys.modules, "the package must be imported by the trials alone"
+    gc.freeze()  # pages that children share are not touched by their collector
     with tempfile.TemporaryDirectory(prefix="dpsynth-mutants-") as scratch:
         copies = [Copy(Path(scratch) / f"tree-{k}") for k in range(min(jobs, max(1, len(mutants))))]
         if unchanged:

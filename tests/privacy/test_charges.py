@@ -12,6 +12,7 @@ from dpsynth.privacy.accounting import prove
 from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.categories import PrivateCategories
 from dpsynth.privacy.privtree import PrivTree
+from dpsynth.privacy.random import PrivacyStream
 from dpsynth.privacy.sampling import FixedSizeBatches
 
 BUDGET = Budget(2.0, 1e-5)
@@ -95,3 +96,23 @@ def test_a_release_of_marginals_holds_no_more_tables_than_were_planned():
     with pytest.raises(BudgetError, match="3 tables, but 2 were planned"):
         two.measure(tables, gate)
     assert [table.shape for table in two.measure(tables[:2], gate)] == [(2,), (2,)]
+
+
+@pytest.mark.parametrize("batches", [PoissonBatches(0.2, 60), FixedSizeBatches(1000, 40, 60)])
+def test_the_divisor_is_the_batch_that_is_expected(batches):
+    stream = PrivacyStream.seeded(0)
+    sizes = [len(batches.indices(stream.keystream("rows", t, "rows"), 1000)) for t in range(60)]
+    assert np.mean(sizes) == pytest.approx(batches.expected(1000), rel=0.05)
+    assert batches.rate == pytest.approx(batches.expected(1000) / 1000)
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.3, 2.0])
+def test_renyi_orders_are_dense_enough_where_nothing_else_is_trusted(scale):
+    """Below the smallest delta of loss distributions: no worse than zCDP, whose best order is known in closed form."""
+    budget = Budget(100.0, 1e-12)
+    tree = PrivTree(name="tree", neighbours="add_remove", epsilon=scale, bins=4)
+    counts = NoisyMarginals(name="counts", neighbours="add_remove", sigma=1 / scale, marginals=1)
+    proven = prove([tree, counts], budget)
+    rho = scale**2
+    assert proven.accountant == "RDP"
+    assert rho < proven.epsilon <= rho + 2 * math.sqrt(rho * math.log(1 / budget.delta))

@@ -1,4 +1,5 @@
-"""Who is sampled, which teacher a row has, where it lies within its cell: the secret key decides, and nothing public."""
+"""Who is sampled, which teacher a row has, where it lies within its cell: the secret key decides, and nothing
+public."""
 
 import numpy as np
 import pytest

@@ -2,10 +2,13 @@
 
 from dpsynth.data.columns.category import Boolean, Category
 from dpsynth.data.columns.column import MISSING_VALUES, POLICIES, Column, Policy, Reading
+from dpsynth.data.columns.identifier import Identifier
 from dpsynth.data.columns.moment import Date, Datetime
 from dpsynth.data.columns.quantity import Integer, Number, Quantity
 
-KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime)}
+KINDS: dict[str, type[Column]] = {
+    kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime, Identifier)
+}
 
 __all__ = [
     "KINDS",
@@ -16,6 +19,7 @@ __all__ = [
     "Column",
     "Date",
     "Datetime",
+    "Identifier",
     "Integer",
     "Number",
     "Policy",

@@ -116,8 +116,8 @@ class Column:
         return self.write(reading.values, missing)
 
     def tokens(self, missing_values: Iterable[str]) -> tuple[str, ...]:
-        """The texts that stand for no value here, of those of the schema unless the column has its own."""
-        return tuple(missing_values) if self.missing_values is None else self.missing_values
+        """The texts that stand for no value here: the empty one, and those of the column, else of the schema."""
+        return ("", *(missing_values if self.missing_values is None else self.missing_values))
 
     def settling(self, invalid: Policy) -> str:
         """What becomes of values outside under the policy, in words."""

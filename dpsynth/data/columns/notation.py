@@ -71,6 +71,12 @@ class Notation:
             whole = whole.replace(self.thousands, "")
         return float(f"{sign}{whole}.{match['fraction'] or '0'}{match['exp'] or ''}")
 
+    def plain_text(self, text: str) -> str:
+        """The figures of a text in this notation, as a program would write them: without symbols and thousands."""
+        for symbol in self.symbols:
+            text = text.replace(symbol, "")
+        return text.replace(self.thousands or "\0", "").replace(self.decimal, ".").strip()
+
     def write(self, text: str) -> str:
         """A plain numeral in this notation, without marks between thousands or symbols."""
         return text if self.decimal == "." else text.replace(".", self.decimal)

@@ -23,7 +23,7 @@ from dpsynth.errors import SchemaError
 
 Scale = Literal["linear", "log"]
 _EXACT = 2**53  # integers beyond this are not exact as float64
-_LARGEST_LATTICE = 10**13  # keeps ticks exact on the unit interval, also on a log scale
+_LARGEST_LATTICE = 2**45 + 1  # keeps ticks exact on the unit interval, also on a log scale
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Quantity(Column):
         if self.step is None and self.scale == "log" and self.start <= 0:
             raise SchemaError(f"column '{self.name}': 'scale: log' needs a low bound above 0, or decimals")
         if self.step is not None and self.count > _LARGEST_LATTICE:
-            raise SchemaError(f"column '{self.name}': more than 10^13 distinct values; narrow its bounds or decimals")
+            raise SchemaError(f"column '{self.name}': more than 2^45 distinct values; narrow its bounds or decimals")
         inside = np.array(self.inner_spikes, dtype=np.float64)
         if self.step is not None and (self.value(self.tick(inside)) != inside).any():
             raise SchemaError(f"column '{self.name}': a spike between the bounds must be one of its values")

@@ -31,6 +31,7 @@ WRITTEN = "as written"  # the clock of a value's own offset, which is then ignor
 _DAY = r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})|([0-9]{4})([0-9]{2})([0-9]{2})"
 _TIME = r"[T ]([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,][0-9]+)?)?)?"
 _ZONE = r" ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_FIRST, _LAST = (float(calendar.timegm(day)) for day in ((1, 1, 1, 0, 0, 0), (9999, 12, 31, 23, 59, 59)))
 _ISO = re.compile(f"(?:{_DAY})(?:{_TIME})?(?:{_ZONE})?", re.IGNORECASE)
 
 
@@ -44,7 +45,7 @@ def to_seconds(series: pd.Series, form: str | None = None, clock: str = "UTC") -
         series = local.dt.tz_localize(None)
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
         seconds = series.to_numpy().astype("datetime64[s]").astype(np.int64).astype(np.float64)
-        return np.where(absent(series), np.nan, seconds)
+        return _of_known_years(np.where(absent(series), np.nan, seconds))
     if form in EPOCHS:
         return _of_epochs(to_numbers(series), EPOCHS[form], clock)
     if form is not None:
@@ -54,7 +55,7 @@ def to_seconds(series: pd.Series, form: str | None = None, clock: str = "UTC") -
         try:
             moments = pc.cast(texts, pa.timestamp("us"))
             days = np.floor_divide(moments.to_numpy().astype("datetime64[us]").astype(np.int64), 1_000_000)
-            return np.where(np.asarray(pc.is_null(moments)), np.nan, days.astype(np.float64))
+            return _of_known_years(np.where(np.asarray(pc.is_null(moments)), np.nan, days.astype(np.float64)))
         except pa.ArrowInvalid:
             pass
     return by_value(series, lambda value: second_of(value, clock))
@@ -90,6 +91,11 @@ def _of_epochs(numbers: np.ndarray, units: int, clock: str) -> np.ndarray:
     return np.where(np.isnan(seconds), np.nan, local)
 
 
+def _of_known_years(seconds: np.ndarray) -> np.ndarray:
+    """`seconds`, NaN outside the years 1 to 9999: what reads whole columns knows a year 0, `datetime` does not."""
+    return np.where((seconds >= _FIRST) & (seconds <= _LAST), seconds, np.nan)
+
+
 def _offset(zone: str | None) -> float:
     """Seconds east of UTC."""
     if zone is None or zone in "Zz":
@@ -101,7 +107,9 @@ def _offset(zone: str | None) -> float:
 def _of_moment(value: dt.date | np.datetime64, clock: str) -> float:
     try:
         if isinstance(value, np.datetime64):
-            return math.nan if np.isnat(value) else float(value.astype("datetime64[s]").astype(np.int64))
+            if np.isnat(value):
+                return math.nan
+            return float(_of_known_years(np.array(float(value.astype("datetime64[s]").astype(np.int64)))))
         if isinstance(value, dt.datetime) and value.tzinfo is not None and clock != WRITTEN:
             return float(calendar.timegm(value.astimezone(ZoneInfo(clock)).timetuple()))
         return float(calendar.timegm(value.timetuple()))

@@ -14,7 +14,7 @@ import numpy as np
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.sources.picture_files import PictureFiles
+from dpsynth.data.sources.picture_files import PictureFiles, Rendering
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -56,7 +56,7 @@ def celeba(
     train = _part(Path(root).expanduser(), "train", attribute)
     held = _part(Path(root).expanduser(), "test", attribute) if holdout == "official" else share(holdout)
     text = f"CelebA, {attribute}: {Path(root) / 'celeba'}, annotations with the checksums of torchvision"
-    return train.source(held, domain, n_train, selection, text, square=True)
+    return train.source(held, domain, n_train, selection, text, Rendering(square=True))
 
 
 def _part(root: Path, part: str, attribute: str) -> PictureFiles:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
 from dpsynth.data.columns import Category, Integer
 from dpsynth.data.domain import Domain
@@ -51,6 +50,8 @@ def digits(
     size, levels: working resolution and depth of image methods; null takes all 17 levels.
     """
     domain = digits_domain(form, size, levels)
+    from sklearn.datasets import load_digits  # takes a second to import, which all other data are spared
+
     pixels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     text = "digits: bundled with scikit-learn, 1,797 images"
     if isinstance(domain, Domain):

@@ -6,6 +6,7 @@ declare it. `dpsynth.Images.write(FOLDER)` writes the second form.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.image_files import file_name
 from dpsynth.data.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.sources.picture_files import FORMATS, PictureFiles
+from dpsynth.data.sources.picture_files import FORMATS, PictureFiles, Rendering
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -62,28 +63,35 @@ def image_folder(
     rows: int | None = None,
     size: int | None = None,
     levels: int | None = None,
+    range: Sequence[float] | None = None,  # the name of the option
+    background: str = "white",
     holdout: float | str | None = 0.2,
     n_train: int | None = None,
     selection: Selection | None = None,
 ) -> Source[Images]:
     """label: folder (root/CLASS/any.png), prefix (root/CLASS_any.png) or none.  Images are resized to image_size.
 
+    range: values of black and white of 16-bit and real images. background: shows through transparent pixels.
     holdout: a share of the images, another folder of the same form, or 0.
     """
+    rendering = Rendering(None if range is None else tuple(range), background)
     domain = image_folder_domain(image_size, channels, classes, label, rows, size, levels)
     if root is None:
         raise ConfigError("data.root is not set: name the folder of your images")
-    files = found(Path(root).expanduser(), domain.classes, label)
+    files, passed = found(Path(root).expanduser(), domain.classes, label)
     held = share(holdout)
     if holdout is not None and held is None:
-        held = found(Path(str(holdout)).expanduser(), domain.classes, label)
-    return files.source(held, domain, n_train, selection, f"images in {root}")
+        held, more = found(Path(str(holdout)).expanduser(), domain.classes, label)
+        passed += more
+    text = "; ".join([f"images in {root}", *passed])
+    return files.source(held, domain, n_train, selection, text, rendering)
 
 
-def found(root: Path, classes: Sequence[str], label: str) -> PictureFiles:
-    """The image files of a folder in order of their names; hidden ones and files of other kinds are passed over."""
+def found(root: Path, classes: Sequence[str], label: str) -> tuple[PictureFiles, list[str]]:
+    """The image files of a folder in order of their names, and what was passed over, in words with counts (private)."""
     if not root.is_dir():
         raise DataError(f"'{root}': no such folder; data.root names the folder of your images")
+    folders = [root]
     if label == "folder":
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
         codes = {folder: _code(folder.name, classes, folder, str.__eq__) for folder in folders}
@@ -96,12 +104,46 @@ def found(root: Path, classes: Sequence[str], label: str) -> PictureFiles:
         where = "sub-folders named as the classes" if label == "folder" else "image files"
         raise DataError(f"'{root}' holds no {where}; data.label={label} looks for them")
     labels = np.array([code for _, code in named], dtype=np.int64)
-    return PictureFiles([path for path, _ in named], labels if classes else None)
+    return PictureFiles([path for path, _ in named], labels if classes else None), _passed_over(
+        root, folders, classes, labels
+    )
+
+
+def _passed_over(root: Path, folders: Sequence[Path], classes: Sequence[str], labels: np.ndarray) -> list[str]:
+    """What a folder holds besides the images that are read, and classes without any."""
+    known = Image.registered_extensions()
+    inside = [path for folder in {root, *folders} for path in folder.iterdir() if path not in folders]
+    other = Counter(
+        path.suffix.lower() or "no suffix" for path in inside if path.is_file() and path.suffix.lower() not in known
+    )
+    hidden = sum(path.is_file() and path.name.startswith(".") for path in inside)
+    deeper = [path for path in inside if path.is_dir()]
+    loose = (
+        sum(path.is_file() and path.suffix.lower() in known for path in root.iterdir()) if root not in folders else 0
+    )
+    told = []
+    if other:
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()))
+        told.append(f"{sum(other.values())} files of other kinds were not read ({listed})")
+    if hidden:
+        told.append(f"{hidden} hidden files were not read")
+    if deeper:
+        told.append(f"{len(deeper)} folders further down were not read ({', '.join(path.name for path in deeper[:3])})")
+    if loose:
+        told.append(f"{loose} images beside the folders of the classes were not read")
+    empty = [name for code, name in enumerate(classes) if not (labels == code).any()]
+    if empty:
+        told.append(f"no image of {', '.join(empty)}")
+    return told
 
 
 def _files(folder: Path) -> list[Path]:
     known = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in known and not path.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix.lower() in known and not path.name.startswith(".")
+    )
 
 
 def _begins(name: str, class_name: str) -> bool:

@@ -9,18 +9,48 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images, share_of_images
 from dpsynth.data.selection import Selection, check_rows, check_share, limit_probability, needed
 from dpsynth.data.sources.source import Source
-from dpsynth.errors import DataError
+from dpsynth.errors import ConfigError, DataError
 
 READERS = 4  # files decoded side by side
 NAMED = 5  # unreadable files that a message names
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # decoded in this process; EPS would start Ghostscript
 LARGEST = 2**26  # pixels of a picture: a few hundred megabytes while it is decoded
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How the pixels of files become the 256 levels of a picture; public.
+
+    values      (black, white) of files with more than 8 bits or real numbers, such as (0, 65535); None refuses them
+    background  colour that shows through transparent pixels, as PIL names it
+    square      cut to the middle square
+    """
+
+    values: tuple[float, float] | None = None
+    background: str = "white"
+    square: bool = False
+
+    def __post_init__(self) -> None:
+        if self.values is not None:
+            values = tuple(self.values) if isinstance(self.values, Sequence) else ()
+            if len(values) != 2 or not all(isinstance(v, (int, float)) for v in values) or not values[0] != values[1]:
+                raise ConfigError(f"data.range={self.values!r}: declare the values of black and white, [0, 65535]")
+            object.__setattr__(self, "values", values)
+        try:
+            ImageColor.getrgb(self.background)
+        except (ValueError, AttributeError, TypeError):
+            raise ConfigError(
+                f"data.background={self.background!r}: is no colour; say white, black or '#rrggbb'"
+            ) from None
+
+
+PLAIN = Rendering()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +99,8 @@ class PictureFiles:
     def _covered(self, kept: np.ndarray, told: str) -> PictureFiles:
         return replace(self.take(np.flatnonzero(kept)), coverage=(*self.coverage, told))
 
-    def decoded(self, domain: ImageDomain, square: bool = False) -> Images:
-        """All of them in `domain`: turned upright, cut to the middle square if `square`, resized, grey or coloured.
+    def decoded(self, domain: ImageDomain, rendering: Rendering = PLAIN) -> Images:
+        """All of them in `domain`: turned upright, rendered, resized, grey or coloured.
 
         Raises DataError that names files which are no readable images.
         """
@@ -78,7 +108,9 @@ class PictureFiles:
 
         def read(i: int) -> Path | None:
             try:
-                pixels[i] = decode(self.paths[i], domain, square)
+                pixels[i] = decode(self.paths[i], domain, rendering)
+            except DataError:  # names the file and what to declare
+                raise
             except Exception:  # a damaged file makes a decoder raise anything
                 return self.paths[i]
             return None
@@ -101,7 +133,7 @@ class PictureFiles:
         n_train: int | None,
         selection: Selection | None,
         provenance: str,
-        square: bool = False,
+        rendering: Rendering = PLAIN,
     ) -> Source[Images]:
         """The holdout split off (a share; 0 or None for none), the training files limited, and only then decoded."""
         if isinstance(holdout, PictureFiles):
@@ -112,12 +144,12 @@ class PictureFiles:
                 train, held = self.split(holdout, needed(selection, f"data.holdout={holdout}"))
         if n_train is not None:
             train = train.subset(n_train, needed(selection, f"data.n_train={n_train}"), domain.rows)
-        unseen = None if held is None else held.decoded(domain, square)
-        return Source(train.decoded(domain, square), unseen, provenance)
+        unseen = None if held is None else held.decoded(domain, rendering)
+        return Source(train.decoded(domain, rendering), unseen, provenance)
 
 
-def decode(path: Path, domain: ImageDomain, square: bool = False) -> np.ndarray:
-    """(channels, height, width) uint8 of one file.
+def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.ndarray:
+    """(channels, height, width) uint8 of one file; of several frames the first.
 
     Raises `DataError` for one that is no plain file or has more pixels than `LARGEST`; nothing is decoded then.
     """
@@ -126,11 +158,28 @@ def decode(path: Path, domain: ImageDomain, square: bool = False) -> np.ndarray:
     with Image.open(path, formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
             raise DataError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
-        image = ImageOps.exif_transpose(file).convert("L" if domain.channels == 1 else "RGB")
-    if square and image.width != image.height:
+        image = _eight_bits(path, ImageOps.exif_transpose(file), rendering)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, rendering.background), layer)
+    image = image.convert("L" if domain.channels == 1 else "RGB")
+    if rendering.square and image.width != image.height:
         side = min(image.size)
         image = ImageOps.fit(image, (side, side))
     if image.size != (domain.width, domain.height):
         image = image.resize((domain.width, domain.height), Image.Resampling.BICUBIC)
     values = np.asarray(image, dtype=np.uint8)
     return values[None] if domain.channels == 1 else values.transpose(2, 0, 1)
+
+
+def _eight_bits(path: Path, image: Image.Image, rendering: Rendering) -> Image.Image:
+    """The image with 256 levels; values of 16-bit and real images are scaled by the declared range, cut off there."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    if rendering.values is None:
+        raise DataError(
+            f"'{path}' has more than 256 levels; declare the values of black and white, such as data.range=[0,65535]"
+        )
+    black, white = rendering.values
+    levels = np.nan_to_num((np.asarray(image, dtype=np.float64) - black) / (white - black))
+    return Image.fromarray(np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8))

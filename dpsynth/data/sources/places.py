@@ -14,7 +14,7 @@ import numpy as np
 from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.sources.picture_files import PictureFiles
+from dpsynth.data.sources.picture_files import PictureFiles, Rendering
 from dpsynth.data.sources.source import Source, share
 from dpsynth.errors import ConfigError, DataError
 
@@ -58,7 +58,7 @@ def places365(
     train = _part(folder, "train-standard", domain.classes)
     held = _part(folder, "val", domain.classes) if holdout == "official" else share(holdout)
     text = f"Places365, {', '.join(domain.classes)}: {folder}, file lists with the checksums of torchvision"
-    return train.source(held, domain, n_train, selection, text, square=True)
+    return train.source(held, domain, n_train, selection, text, Rendering(square=True))
 
 
 def _part(root: Path, part: str, classes: Sequence[str]) -> PictureFiles:

@@ -27,9 +27,17 @@ def csv(
     person: str | None = None,
     max_rows_per_person: int | None = None,
     delimiter: str = ",",
+    encoding: str = "utf-8",
+    quote: str = '"',
+    header: bool = True,
+    comment: str | None = None,
+    skip_rows: int = 0,
+    ignore: Iterable[str] = (),
     selection: Selection | None = None,
 ) -> Source:
     """One or several CSV files, a folder or a glob; the holdout is a share of the rows or another file.
+
+    delimiter .. ignore: how the files are written, see `CsvDialect`.
 
     Raises `ConfigError` when path or schema are not given, `SchemaError` and `DataError` as `Table.read`.
     """
@@ -38,13 +46,16 @@ def csv(
     if schema is None:
         raise ConfigError("data.schema is not set: name a schema file; draft one with: dpsynth schema FILE.csv")
     domain = declared(schema, "")
-    table = Table.read(path, domain, invalid=invalid, unreadable=unreadable, delimiter=delimiter, person=person)
+    how: dict[str, Any] = {"invalid": invalid, "unreadable": unreadable, "person": person, "delimiter": delimiter}
+    how |= {"encoding": encoding, "quote": quote, "header": header, "comment": comment, "skip_rows": skip_rows}
+    how["ignore"] = () if ignore is None else (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    table = Table.read(path, domain, **how)
     table = bounded(table, person, max_rows_per_person, selection)
     text = "; ".join(provenance(file) for file in tabular_files.find(path))
     fraction = share(holdout)
     if holdout is None or fraction is not None:
         return finish(table, fraction, n_train, selection, text)
-    held = Table.read(holdout, domain, invalid=invalid, unreadable=unreadable, delimiter=delimiter, person=person)
+    held = Table.read(holdout, domain, **how)
     held = bounded(held, person, max_rows_per_person, selection)
     text += "; holdout " + "; ".join(provenance(file) for file in tabular_files.find(holdout))
     return finish(table, held, n_train, selection, text)

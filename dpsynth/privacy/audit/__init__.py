@@ -14,6 +14,7 @@ from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.release_only import ReleaseOnly, discriminated
 from dpsynth.privacy.audit.trials import Workers
 from dpsynth.privacy.audit.white_box import WhiteBox
+from dpsynth.privacy.audit.witness import selection_key
 from dpsynth.privacy.audit.worst_case import NeighbourPair, neighbours_in
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "discriminated",
     "lower_bound",
     "neighbours_in",
+    "selection_key",
 ]

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.privacy.audit.likelihood_ratios import log_likelihood_ratio
 from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.white_box import SEED, Program
-from dpsynth.privacy.audit.witness import Enough, Twin, Witness, log_likelihood_ratio
+from dpsynth.privacy.audit.witness import Enough, Twin, Witness, run_key
 from dpsynth.privacy.random import Streams
-from dpsynth.privacy.replay import AuditError, Release
+from dpsynth.privacy.replay import AuditError, Coupling, Release
 
 Bools = NDArray[np.bool_]
 
@@ -31,29 +32,38 @@ def canary_run(
     data: Callable[[Bools], Any],
     canaries: int,
     guesses: int,
-    key: bytes,
-    coins: np.random.Generator,
+    seed: int | None = None,
 ) -> Guesses:
     """One run, and as many guesses on its canaries.
 
-    data: the data set with the canaries marked in a mask (canaries,). key: of the run's privacy stream. coins: which
-    canaries are in; independent of everything else.
+    data: the data set of the canaries that a mask (canaries,) names, in their order and without other rows. seed: of
+    the coins and the privacy stream; None takes fresh ones.
     """
-    inside = coins.random(canaries) < 0.5
-    witness = Witness(key)
+    inside, key = tossed(canaries, seed), run_key(seed, "canaries")
+    witness = Witness(key, _coupling(inside))
     program(data(inside), Streams(SEED, privacy=witness))
-    none = _answered(program, data(np.zeros(canaries, dtype=bool)), witness, key)
+
+    def answered(mask: Bools) -> list[Release]:
+        """The releases of the program on other canaries, given the answers that the witness saw."""
+        twin = Twin(witness, key, _coupling(mask))
+        with suppress(Enough, AuditError):
+            program(data(mask), Streams(SEED, privacy=twin))
+        return twin.releases
+
+    none = answered(np.zeros(canaries, dtype=bool))
     scores = np.zeros(canaries)
     for canary in range(canaries):
-        alone = _answered(program, data(np.arange(canaries) == canary), witness, key)
+        alone = answered(np.arange(canaries) == canary)
         triples = zip(witness.releases, none, alone, strict=False)
         scores[canary] = sum(log_likelihood_ratio(seen, zero.query, one.query) for seen, zero, one in triples)
     return Guesses.of(scores, inside, guesses)
 
 
-def _answered(program: Program, data: Any, witness: Witness, key: bytes) -> list[Release]:
-    """The releases of the program on other data, given the answers that the witness saw."""
-    twin = Twin(witness, key)
-    with suppress(Enough, AuditError):
-        program(data, Streams(SEED, privacy=twin))
-    return twin.releases
+def tossed(canaries: int, seed: int | None) -> Bools:
+    """(canaries,) which are in, each by a fair coin."""
+    return np.random.default_rng(seed).random(canaries) < 0.5
+
+
+def _coupling(mask: Bools) -> Coupling:
+    """Every canary has the place in batches and shards that it would have among all of them."""
+    return Coupling(np.flatnonzero(mask), mask.size)

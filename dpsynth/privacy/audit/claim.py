@@ -12,9 +12,10 @@ from typing import Any
 
 from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SampledWithoutReplacementDpEvent
 
+from dpsynth.privacy.accounting import Charge
 from dpsynth.privacy.audit.error_rates import LowerBound
-from dpsynth.privacy.events import DiscreteGaussianDpEvent, leaves
-from dpsynth.privacy.ledger import Charge, Plan
+from dpsynth.privacy.events import leaves
+from dpsynth.privacy.ledger import Plan
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Claim:
     def of(cls, plan: Plan) -> Claim:
         """The claim of a plan."""
         epsilon, delta = float(plan.proven.epsilon), float(plan.proven.delta)
-        mu = composed_mu(plan.charges) if plan.budget.rows_per_person == 1 else None
+        mu = composed_mu(plan.charges) if plan.budget.rows_per_person in (None, 1) else None
         return cls(epsilon, delta, mu, _sampled(plan.charges))
 
 
@@ -87,21 +88,15 @@ class Finding:
 
 
 def composed_mu(charges: Sequence[Charge]) -> float | None:
-    """mu of all charges together where each is a Gaussian release (Dong, Roth, Su 2019, Corollary 3.3), else None.
-
-    Discrete Gaussian noise counts as Gaussian noise of the same parameter.
-    """
+    """mu of all charges together where each is Gaussian DP (Dong, Roth, Su 2019, Corollary 3.3), else None."""
     total = 0.0
     for charge in charges:
         if charge.delta:
             return None
         for leaf, count in leaves(charge.event):
-            if isinstance(leaf, GaussianDpEvent) and leaf.noise_multiplier > 0:
-                total += count / leaf.noise_multiplier**2
-            elif isinstance(leaf, DiscreteGaussianDpEvent):
-                total += count / leaf.sigma**2
-            else:
+            if not isinstance(leaf, GaussianDpEvent) or leaf.noise_multiplier == 0:
                 return None
+            total += count / leaf.noise_multiplier**2
     return math.sqrt(total)
 
 

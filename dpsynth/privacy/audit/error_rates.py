@@ -179,7 +179,11 @@ def gaussian_epsilon(mu: float, delta: float, rate: float = 1.0) -> float:
     top = 1.0
     while sampled_gaussian_delta(top, mu, rate) > delta:
         top *= 2.0
-    return cast(float, brentq(lambda e: sampled_gaussian_delta(e, mu, rate) - delta, 0.0, top, xtol=cast(Any, 1e-10)))
+
+    def excess(epsilon: float) -> float:
+        return sampled_gaussian_delta(epsilon, mu, rate) - delta
+
+    return cast(float, brentq(excess, 0.0, top, xtol=cast(Any, 1e-10)))
 
 
 def sampled_gaussian_delta(epsilon: float, mu: float, rate: float) -> float:

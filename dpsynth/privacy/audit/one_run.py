@@ -70,5 +70,8 @@ class Guesses:
             return 0.0
         if self.p_value(LARGEST_EPSILON, delta) < error:
             return LARGEST_EPSILON
-        root = brentq(lambda e: self.p_value(e, delta) - error, 0.0, LARGEST_EPSILON, xtol=cast(Any, 1e-6))
-        return max(0.0, cast(float, root) - 1e-6)
+
+        def excess(epsilon: float) -> float:
+            return self.p_value(epsilon, delta) - error
+
+        return max(0.0, cast(float, brentq(excess, 0.0, LARGEST_EPSILON, xtol=cast(Any, 1e-6))) - 1e-6)

@@ -4,6 +4,8 @@ is the audit that is weak.
     OneRelease     one release of the Gaussian mechanism
     SGDSteps       steps of DP-SGD by the engine that all methods use, on a network of one layer without bias, whose
                    loss w.x has the gradient x: every row states its own gradient
+
+Their only mechanism spends the whole budget.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,17 +14,23 @@ is the audit that is weak.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dpsynth.privacy.audit.canaries import tossed
+from dpsynth.privacy.audit.likelihood_ratios import vector
 from dpsynth.privacy.audit.one_run import Guesses
-from dpsynth.privacy.audit.witness import Witness, vector
+from dpsynth.privacy.audit.witness import Witness, run_key
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import calibrate
 from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.gaussian import gaussian
-from dpsynth.privacy.gradients import clipped_gradients
+from dpsynth.privacy.gaussian import GaussianQuery
+from dpsynth.privacy.gradients import ClippedGradients, clipped_gradients
+from dpsynth.privacy.ledger import Ledger, Plan
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.sampling import PoissonBatches
 
@@ -31,20 +39,28 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OneRelease:
-    """data: (d,) float64, the exact answer, which the record moves by `sensitivity`."""
+    """data: (d,) float64, the exact answer. plan: of `mechanism` alone."""
 
-    noise_multiplier: float
-    sensitivity: float = 1.0
+    plan: Plan
+    mechanism: GaussianQuery
+
+    @classmethod
+    def spending(cls, budget: Budget, bound: float = 1.0) -> OneRelease:
+        """With the noise that spends `budget`, of a query that the record moves by `bound`."""
+
+        def of(noise: float) -> GaussianQuery:
+            return GaussianQuery(name="release", neighbours=budget.neighbours, noise_multiplier=noise, bound=bound)
+
+        mechanism = of(calibrate(lambda noise: [of(noise)], budget))
+        return cls(Plan(budget, (mechanism,)), mechanism)
 
     def __call__(self, data: Reals, streams: Streams) -> object:
-        return gaussian(
-            streams.privacy, "release", data, sensitivity=self.sensitivity, noise_multiplier=self.noise_multiplier
-        )
+        return Ledger(self.plan, streams).release(self.mechanism, data)
 
     def neighbours(self, length: int = 4) -> tuple[Reals, Reals]:
         """Answers without and with the record."""
         one = np.zeros(length)
-        one[-1] = self.sensitivity
+        one[-1] = self.mechanism.sensitivity
         return np.zeros(length), one
 
 
@@ -59,44 +75,52 @@ class StatedGradients(nn.Module):
         return self.layer(x).squeeze(1)
 
 
+@lru_cache
+def _engine(size: int, clipping_norm: float) -> ClippedGradients:
+    """Made once, because gradients do not depend on the weights."""
+    return clipped_gradients("fused", StatedGradients(size), clipping_norm)
+
+
 @dataclass(frozen=True)
 class SGDSteps:
-    """data: (rows, d) float32 gradients. descent: the public recipe of the steps."""
+    """data: (rows, d) float32 gradients. plan: of `mechanism` alone."""
 
-    descent: DPSGD
+    plan: Plan
+    mechanism: DPSGD
+
+    @classmethod
+    def spending(cls, budget: Budget, rate: float, steps: int, clipping_norm: float = 1.0) -> SGDSteps:
+        """With the noise that spends `budget`, on Poisson samples of `rate`; at rate 1 every step sees all rows."""
+        batches = PoissonBatches(rate, steps)
+
+        def of(noise: float) -> DPSGD:
+            return DPSGD.sampled("steps", budget.neighbours, batches, noise, clipping_norm)
+
+        mechanism = of(calibrate(lambda noise: [of(noise)], budget))
+        return cls(Plan(budget, (mechanism,)), mechanism)
 
     def __call__(self, data: Tensor, streams: Streams) -> object:
-        engine = clipped_gradients("fused", StatedGradients(data.shape[1]), self.descent.clipping_norm)
-        made = [self.descent.gradient(t, engine, (data,), streams.privacy) for t in range(self.descent.batches.steps)]
-        return [gradient.clone() for gradient in made]
+        engine = _engine(data.shape[1], self.mechanism.clipping_norm)
+        ledger, steps = Ledger(self.plan, streams), range(self.mechanism.releases)
+        return [self.mechanism.gradient(t, engine, (data,), ledger, divisor=1.0).clone() for t in steps]
 
     def neighbours(self, rows: int = 4) -> tuple[Tensor, Tensor]:
         """`rows` rows without gradient, and the same with one whose gradient is ten times too long."""
         others, one = torch.zeros(rows, 4), torch.zeros(1, 4)
-        one[0, -1] = 10.0 * self.descent.clipping_norm
+        one[0, -1] = 10.0 * self.mechanism.clipping_norm
         return others, torch.cat([others, one])
 
     def expected(self) -> tuple[tuple[Reals, Reals], ...]:
         """The exact sums of each step (without, with) the record, where it is in the batch."""
         zero, one = np.zeros(4), np.zeros(4)
-        one[-1] = self.descent.clipping_norm
-        return ((zero, one),) * self.descent.batches.steps
+        one[-1] = self.mechanism.clipping_norm
+        return ((zero, one),) * self.mechanism.releases
 
-    def canary_run(self, canaries: int, guesses: int, key: bytes, coins: np.random.Generator) -> Guesses:
+    def canary_run(self, canaries: int, guesses: int, seed: int | None = None) -> Guesses:
         """One run on canaries with orthogonal gradients, each put in by a coin, and guesses by the released sums."""
-        inside = coins.random(canaries) < 0.5
-        stated = 10.0 * self.descent.clipping_norm * torch.eye(canaries)
-        witness = Witness(key)
+        inside = tossed(canaries, seed)
+        stated = 10.0 * self.mechanism.clipping_norm * torch.eye(canaries)
+        witness = Witness(run_key(seed, "gradients"))
         self(stated[torch.from_numpy(np.flatnonzero(inside))], Streams(0, privacy=witness))
         total = np.sum([vector(release.output) for release in witness.releases], axis=0)
         return Guesses.of(total, inside, guesses)
-
-
-def full_batches(steps: int, noise_multiplier: float, clipping_norm: float = 1.0) -> SGDSteps:
-    """Steps in which every row stands."""
-    return sampled_batches(1.0, steps, noise_multiplier, clipping_norm)
-
-
-def sampled_batches(rate: float, steps: int, noise_multiplier: float, clipping_norm: float = 1.0) -> SGDSteps:
-    """Steps in which every row stands with probability `rate`."""
-    return SGDSteps(DPSGD(PoissonBatches(rate, steps), clipping_norm, noise_multiplier, 1.0))

@@ -11,8 +11,6 @@ of those that differ clearly); on the others he scores by the projection.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -23,8 +21,9 @@ from numpy.typing import NDArray
 
 from dpsynth.data.images import Images
 from dpsynth.data.table import Table
+from dpsynth.privacy.audit.likelihood_ratios import vector
 from dpsynth.privacy.audit.white_box import PILOTS, SEED
-from dpsynth.privacy.audit.witness import vector
+from dpsynth.privacy.audit.witness import run_key
 from dpsynth.privacy.random import PrivacyStream, Streams
 
 Reals = NDArray[np.float64]
@@ -59,7 +58,6 @@ class ReleaseOnly:
     data: tuple[Any, Any]
     record: Table | Images
     shapes: Mapping[str, tuple[int, ...]] | None = None
-    infinite: bool = False
     seed: int | None = None
 
     sees = "model and samples"
@@ -71,11 +69,10 @@ class ReleaseOnly:
         data: tuple[Any, Any],
         record: Table | Images,
         *,
-        infinite: bool = False,
         seed: int | None = None,
     ) -> ReleaseOnly:
         """The attack on a program, after pilot runs that show which tensors are always there."""
-        attack = cls(program, data, record, infinite=infinite, seed=seed)
+        attack = cls(program, data, record, seed=seed)
         shapes: dict[str, tuple[int, ...]] | None = None
         for number in range(PILOTS):
             for world in (0, 1):
@@ -86,8 +83,7 @@ class ReleaseOnly:
 
     def fitted(self, world: int, number: int) -> Released:
         """One run."""
-        key = os.urandom(32) if self.seed is None else _key(self.seed, world, number)
-        stream = PrivacyStream(key, secure=True, infinite=self.infinite)
+        stream = PrivacyStream(run_key(self.seed, "release", world, number), secure=True)
         return self.program(self.data[world], Streams(SEED, privacy=stream))
 
     def trial(self, world: int, number: int) -> Reals:
@@ -138,7 +134,3 @@ def _equals(column: Any, value: Any) -> NDArray[np.bool_]:
     if value is None or value != value:
         return missing
     return (column == value).fillna(False).to_numpy(dtype=bool)
-
-
-def _key(seed: int, world: int, number: int) -> bytes:
-    return hashlib.sha256(f"audit {seed} release {world} {number}".encode()).digest()

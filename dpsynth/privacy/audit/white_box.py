@@ -19,8 +19,6 @@ not help the attacker, and falls under average.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,15 +26,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dpsynth.privacy.audit.witness import (
-    CERTAIN,
-    Enough,
-    Twin,
-    Witness,
-    comparable,
-    log_likelihood_ratio,
-    vector,
-)
+from dpsynth.privacy.audit.likelihood_ratios import CERTAIN, log_likelihood_ratio, vector
+from dpsynth.privacy.audit.witness import Enough, Twin, Witness, comparable, run_key
 from dpsynth.privacy.random import Streams
 from dpsynth.privacy.replay import AuditError, Release
 
@@ -53,6 +44,8 @@ class WhiteBox:
     program: run(data, streams), whose private randomness all comes from the streams. data: (without, with) the record.
     expected: of fixed and average, the exact answers (without, with) of each release.
     stop: releases after which a run is ended, None where their number varies.
+    first_of: an upper bound on the rows and persons of both data sets where the record in doubt is the first row; None
+    where it is the last, or replaces another.
     seed: of reproducible keys, for tests; None takes fresh ones from the operating system.
     """
 
@@ -61,7 +54,7 @@ class WhiteBox:
     view: View = "adaptive"
     expected: tuple[tuple[Any, Any], ...] = ()
     stop: int | None = None
-    infinite: bool = False
+    first_of: int | None = None
     seed: int | None = None
 
     sees = "every release"
@@ -73,12 +66,12 @@ class WhiteBox:
         data: tuple[Any, Any],
         *,
         secret_batches: bool = False,
-        infinite: bool = False,
+        first_of: int | None = None,
         seed: int | None = None,
         pilots: int = PILOTS,
     ) -> WhiteBox:
         """The attack that suits the program, by pilot runs on both data sets."""
-        attack = cls(program, data, infinite=infinite, seed=seed)
+        attack = cls(program, data, first_of=first_of, seed=seed)
         runs: tuple[list[list[Release]], list[list[Release]]] = ([], [])
         repeated = True
         for world in (0, 1):
@@ -117,14 +110,14 @@ class WhiteBox:
         return score + (CERTAIN * (2 * world - 1) if parted else 0.0)
 
     def _witness(self, key: bytes, world: int) -> Witness:
-        witness = Witness(key, infinite=self.infinite, stop=self.stop)
+        witness = Witness(key, first_of=self.first_of, stop=self.stop)
         with suppress(Enough):
             self.program(self.data[world], Streams(SEED, privacy=witness))
         return witness
 
     def _replayed(self, witness: Witness, key: bytes, world: int) -> tuple[list[Release], bool]:
         """(releases of the program on `data[world]` given the answers of `witness`, whether it went another way)."""
-        twin = Twin(witness, key)
+        twin = Twin(witness, key, first_of=self.first_of)
         try:
             self.program(self.data[world], Streams(SEED, privacy=twin))
         except Enough:
@@ -139,9 +132,7 @@ class WhiteBox:
         return not parted and all(_same(a, b) for a, b in zip(witness.releases, again, strict=True))
 
     def _key(self, purpose: str, world: int, number: int) -> bytes:
-        if self.seed is None:
-            return os.urandom(32)
-        return hashlib.sha256(f"audit {self.seed} {purpose} {world} {number}".encode()).digest()
+        return run_key(self.seed, purpose, world, number)
 
 
 def _same(one: Release, other: Release) -> bool:

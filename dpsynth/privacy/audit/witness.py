@@ -2,18 +2,16 @@
 
 He knows both data sets, the program, its public seeds, and which record is in doubt. So he can compute the exact
 answers that either data set would have given to the same queries, and compares how likely the noisy ones are under
-each: the log likelihood ratio, summed over all releases, which no other statistic beats (Neyman and Pearson).
-
-    Gaussian, discrete or not, scale s     <o - (q + q') / 2, q' - q> / s^2
-    Laplace, scale b                       (|o - q|_1 - |o - q'|_1) / b
-    exponential, score s_i of the chosen   log P'(i) - log P(i)
+each (`likelihood_ratios.py`).
 
 `Witness` records one run. `Twin` runs the program again on the other data set with the released answers frozen, as in
 the replay audit, and keeps the exact answers: the other hypothesis, for programs whose queries follow from earlier
-releases. Scales come from what the program says of itself, and only weigh the releases: a wrong one costs power, not
-validity.
+releases.
 
-This file alone knows what a recorded release looks like.
+Batches, shards and the like go by the positions of rows, under the secret key. Where the record in doubt is the last
+row, the others stand at the same positions with and without it. Where it is the first, `first_of` counts positions from
+the end; elsewhere a `Coupling` names them. Both hand every row the same words with and without the record, which the
+proof may do too, because all words under the key are independent and equally distributed (`replay.py`).
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -21,52 +19,86 @@ This file alone knows what a recorded release looks like.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.replay import AuditError, Recorder, Release, Replayer
-
-Reals = NDArray[np.float64]
-CERTAIN = 1e6  # the log likelihood ratio of what one hypothesis cannot explain
+from dpsynth.privacy.audit.likelihood_ratios import vector
+from dpsynth.privacy.mechanism import Mechanism
+from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.replay import AuditError, Coupling, Recorder, Release, Replayer
+from dpsynth.privacy.shards import Sharding
 
 
 class Enough(Exception):
     """Raised in a program that has made all releases the attacker waits for: what follows is post-processing."""
 
 
-class Witness(Recorder):
+class _CountedFromTheEnd(Recorder):
+    """A stream under a given key that may count positions from the end.
+
+    first_of: an upper bound on the numbers of rows and of persons, where the record in doubt comes first; else None.
+    """
+
+    first_of: int | None = None
+
+    def _begin(self, key: bytes, first_of: int | None) -> None:
+        PrivacyStream.__init__(self, key, secure=True)
+        self.first_of = first_of
+
+    def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
+        self._align(rows)
+        return super().batch(mechanism, step, rows)
+
+    def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+        self._align(rows)
+        return super().uniforms(name, rows, columns)
+
+    def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
+        self._align(count)
+        return super()._owners(sharding, name, count)
+
+    def _align(self, count: int) -> None:
+        if self.first_of is not None:
+            places = np.arange(self.first_of - count, self.first_of, dtype=np.int64)
+            self.coupling = Coupling(places, self.first_of, places, self.first_of)
+
+
+class Witness(_CountedFromTheEnd):
     """A stream that keeps every query and answer, and may end the program after so many releases."""
 
-    def __init__(self, key: bytes, *, infinite: bool = False, stop: int | None = None) -> None:
-        super().__init__(infinite=infinite)
-        PrivacyStream.__init__(self, key, secure=True, infinite=infinite)
+    def __init__(
+        self, key: bytes, coupling: Coupling | None = None, first_of: int | None = None, stop: int | None = None
+    ) -> None:
+        super().__init__(coupling=coupling)
+        self._begin(key, first_of)
         self.stop = stop
 
-    def release(self, *arguments: Any, **options: Any) -> Any:
+    def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """As `Recorder`, until it is enough."""
-        answer = super().release(*arguments, **options)
+        answer = super().release(mechanism, query, step)
         if self.stop is not None and len(self.releases) >= self.stop:
             raise Enough
         return answer
 
 
-class Twin(Replayer):
+class Twin(_CountedFromTheEnd, Replayer):
     """The same program on the other data set, given the answers that a witness saw. Raises AuditError where the
     program asks something else than it was answered, and `Enough` after the last answer."""
 
-    def __init__(self, witness: Witness, key: bytes) -> None:
-        super().__init__(witness.releases, infinite=witness.infinite)
-        PrivacyStream.__init__(self, key, secure=True, infinite=witness.infinite)
+    def __init__(
+        self, witness: Witness, key: bytes, coupling: Coupling | None = None, first_of: int | None = None
+    ) -> None:
+        Replayer.__init__(self, witness.releases, coupling=coupling)
+        self._begin(key, first_of)
 
-    def release(self, *arguments: Any, **options: Any) -> Any:
+    def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """As `Replayer`, until the answers are used up."""
-        answer = super().release(*arguments, **options)
+        answer = super().release(mechanism, query, step)
         if len(self.releases) >= len(self.recorded):
             raise Enough
         return answer
@@ -75,6 +107,13 @@ class Twin(Replayer):
         """Only what makes the answers comparable: which release it is, and its shape."""
         if not comparable(before, now):
             raise AuditError(f"data-dependent control flow: {before.title} here, {now.title} there")
+
+
+def run_key(seed: int | None, *purpose: object) -> bytes:
+    """The key of one run's privacy stream: fresh from the operating system, or one that follows from a seed."""
+    if seed is None:
+        return os.urandom(32)
+    return hashlib.sha256(f"audit {seed} {purpose}".encode()).digest()
 
 
 def comparable(one: Release, other: Release) -> bool:
@@ -86,51 +125,10 @@ def comparable(one: Release, other: Release) -> bool:
     return vector(one.query).shape == vector(other.query).shape
 
 
-def log_likelihood_ratio(answer: Release, without: Any, with_record: Any) -> float:
-    """log p(answer | exact answer with the record) - log p(answer | exact answer without it)."""
-    kind, scale = str(answer.parameters.get("mechanism")), noise_scale(answer)
-    if kind == "partition":
-        return _of_partition(answer, without, with_record)
-    zero, one = vector(without), vector(with_record)
-    if kind == "exponential":
-        chosen, slope = int(answer.output), 1.0 / scale
-        return float(log_softmax(slope * one)[chosen] - log_softmax(slope * zero)[chosen])
-    seen = vector(answer.output)
-    if np.array_equal(zero, one):
-        return 0.0
-    if scale == 0.0:
-        return CERTAIN * (float(np.array_equal(seen, one)) - float(np.array_equal(seen, zero)))
-    if kind == "discrete_laplace":
-        return float((np.abs(seen - zero).sum() - np.abs(seen - one).sum()) / scale)
-    return float((seen - (zero + one) / 2) @ (one - zero) / scale**2)
+def selection_key(streams: Streams) -> bytes:
+    """The key by which a program under audit selects its training rows before any release.
 
-
-def noise_scale(release: Release) -> float:
-    """Standard deviation of Gaussian noise, scale of Laplace noise, 2 sensitivity / epsilon of a choice."""
-    parameters = release.parameters
-    if parameters.get("mechanism") == "exponential":
-        epsilon = float(parameters["epsilon"])
-        return 2.0 * release.sensitivity / epsilon if epsilon else np.inf
-    return float(parameters.get("scale", parameters.get("sigma", 0.0)))
-
-
-def vector(value: Any) -> Reals:
-    """Any exact or noisy answer as one vector of float64."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", torch.float64).numpy().reshape(-1)
-    if isinstance(value, list | tuple):
-        parts = [vector(part) for part in cast(Sequence[Any], value)]
-        return np.concatenate(parts) if parts else np.zeros(0)
-    return np.asarray(value, dtype=np.float64).reshape(-1)
-
-
-def _of_partition(answer: Release, without: Mapping[str, int], with_record: Mapping[str, int]) -> float:
-    """Noisy counts of the values that passed the threshold. One that only one data set holds gives the answer away."""
-    scale, total = noise_scale(answer), 0.0
-    for value, noisy in cast(Mapping[str, int], answer.output).items():
-        zero, one = without.get(value), with_record.get(value)
-        if zero is None or one is None:
-            total += CERTAIN * (float(zero is None) - float(one is None))
-        elif scale > 0:
-            total += (noisy - (zero + one) / 2) * (one - zero) / scale**2
-    return total
+    It follows from the key of the run, so that an attacker who is told who is in which batch knows the training rows
+    too; nothing of the noise follows from it.
+    """
+    return hashlib.sha256(b"selection of rows" + bytes.fromhex(streams.privacy.state()["key"])).digest()

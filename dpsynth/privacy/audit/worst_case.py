@@ -5,6 +5,8 @@ empty without it. Nothing of any file is looked at; the domain says which values
 of the first class, but for one of noise and bright stripes of the last class.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import datetime as dt
@@ -50,8 +52,13 @@ def neighbours_in(domain: Domain | ImageDomain, rows: int, relation: Neighbours 
     if relation == "replace_one":
         sides = (rows + 1, 0), (rows, 1)
     public = replace(domain, rows=rows + 1 if relation == "replace_one" else max(1, rows))
-    make = _images if isinstance(public, ImageDomain) else _table
-    (without, with_record), record = (make(public, *side) for side in sides), make(public, 0, 1)
+
+    def made(ordinary_rows: int, odd_rows: int) -> Table | Images:
+        if isinstance(public, ImageDomain):
+            return _images(public, ordinary_rows, odd_rows)
+        return _table(public, ordinary_rows, odd_rows)
+
+    (without, with_record), record = (made(*side) for side in sides), made(0, 1)
     return NeighbourPair(without, with_record, record)
 
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from dp_accounting import GaussianDpEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy import Budget, Charge, PoissonBatches, prove
+from dpsynth.privacy import Budget, PoissonBatches, prove
+from dpsynth.privacy.accounting import StatedCharge
 from dpsynth.privacy.audit.error_rates import Errors, gaussian_epsilon, largest_rate, lower_bound
-from dpsynth.privacy.gaussian import gaussian_event
 
 DELTA = 1e-5
 
@@ -32,13 +33,13 @@ def test_the_clopper_pearson_bound_lies_below_the_rate_as_seldom_as_it_says(tria
 @pytest.mark.parametrize("mu", [0.01, 0.27, 1.0, 5.0])
 @pytest.mark.parametrize("delta", [1e-9, 1e-5, 1e-2])
 def test_the_epsilon_of_mu_is_that_of_the_accountant(mu, delta):
-    proven = prove([Charge("one", gaussian_event(1 / mu))], Budget(1.0, delta)).epsilon
+    proven = prove([StatedCharge("one", GaussianDpEvent(1 / mu))], Budget(1.0, delta)).epsilon
     assert gaussian_epsilon(mu, delta) == pytest.approx(proven, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize(("mu", "rate"), [(0.4, 0.5), (0.8, 0.1), (3.0, 0.01)])
 def test_the_epsilon_of_a_sampled_release_is_that_of_the_accountant(mu, rate):
-    proven = prove([Charge("one", PoissonBatches(rate, 1).event(1 / mu))], Budget(1.0, DELTA)).epsilon
+    proven = prove([StatedCharge("one", PoissonBatches(rate, 1).event(1 / mu))], Budget(1.0, DELTA)).epsilon
     assert gaussian_epsilon(mu, DELTA, rate) == pytest.approx(proven, rel=1e-3)
 
 

@@ -7,10 +7,11 @@ import pytest
 from scipy.stats import binom
 
 from dpsynth.errors import ConfigError
+from dpsynth.privacy import Budget, GaussianQuery, Ledger, Plan
 from dpsynth.privacy.audit.canaries import canary_run
 from dpsynth.privacy.audit.one_run import Guesses
-from dpsynth.privacy.audit.reference_programs import full_batches
-from dpsynth.privacy.gaussian import gaussian
+from dpsynth.privacy.audit.reference_programs import SGDSteps
+from dpsynth.privacy.shards import Sharding
 
 
 def as_published(m: int, r: int, v: int, eps: float, delta: float) -> float:
@@ -65,22 +66,42 @@ def test_guesses_are_made_on_both_ends_of_the_scores():
 
 
 def test_canary_gradients_give_a_bound_below_the_claim_and_above_nothing():
-    from dpsynth.privacy import Budget, Charge, calibrate
-    from dpsynth.privacy.gaussian import gaussian_event
-
-    noise = calibrate(lambda z: [Charge("steps", gaussian_event(z, 2))], Budget(8.0, 1e-5))
-    run = full_batches(2, noise).canary_run(1000, 100, b"k" * 32, np.random.default_rng(1))
+    run = SGDSteps.spending(Budget(8.0, 1e-5), 1.0, 2).canary_run(1000, 100, seed=1)
     assert 2.0 < run.epsilon(1e-5) < 8.0
-    half = full_batches(2, noise / 8).canary_run(1000, 500, b"k" * 32, np.random.default_rng(1))
-    assert half.epsilon(1e-5) > 3.5
+    strong = SGDSteps.spending(Budget(200.0, 1e-5), 1.0, 2).canary_run(1000, 500, seed=1)
+    assert strong.epsilon(1e-5) > 3.5
+
+
+def gate(streams, mechanism):
+    return Ledger(Plan(Budget(100.0, 1e-5), (mechanism,)), streams)
+
+
+def sums(releases: int) -> GaussianQuery:
+    return GaussianQuery(name="sums", neighbours="add_remove", releases=releases, noise_multiplier=0.5, bound=1.0)
 
 
 def test_any_program_can_be_asked_for_its_canaries():
     def program(data, streams):
-        for step in range(3):
-            gaussian(streams.privacy, "sums", data.astype(float), sensitivity=1.0, noise_multiplier=0.5, step=step)
+        ledger = gate(streams, sums(3))
+        for _ in range(3):
+            ledger.release(sums(3), data.astype(float))
 
-    run = canary_run(program, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
+    run = canary_run(program, lambda inside: inside, 40, 40, seed=0)
     assert run.right >= 36
-    silent = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, b"k" * 32, np.random.default_rng(0))
+    silent = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, seed=0)
     assert silent.epsilon(1e-5) == 0.0
+
+
+def test_a_canary_alone_has_the_teacher_that_it_has_among_the_others():
+    """Each canary shows in its teacher's numbers only, and which teacher that is depends on its position."""
+
+    def program(data, streams):
+        ledger, canaries = gate(streams, sums(9)), np.flatnonzero(data)
+        shards = ledger.shards(Sharding(200), len(canaries))
+        votes = np.zeros((200, 40))
+        for teacher, (start, size) in enumerate(zip(shards.starts, shards.sizes, strict=True)):
+            votes[teacher, canaries[shards.order[start : start + size]]] = 1.0
+        for _ in range(9):
+            ledger.release(sums(9), votes)
+
+    assert canary_run(program, lambda inside: inside, 40, 20, seed=0).right == 20

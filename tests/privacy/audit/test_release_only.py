@@ -7,7 +7,7 @@ import torch
 
 from dpsynth.data import Category, Domain
 from dpsynth.privacy.audit import ReleaseOnly, Workers, discriminated, lower_bound, neighbours_in
-from dpsynth.privacy.gaussian import gaussian
+from dpsynth.privacy.gaussian import GaussianQuery
 
 DOMAIN = Domain((Category("kind", ("a", "b")), Category("size", ("s", "m", "l"))))
 PAIR = neighbours_in(DOMAIN, 3)
@@ -18,7 +18,8 @@ def program(noise: float):
 
     def run(data, streams):
         odd = np.array([float((data.frame["kind"] == "b").sum()), 0.0])
-        noisy = gaussian(streams.privacy, "count", odd, sensitivity=1.0, noise_multiplier=noise)
+        count = GaussianQuery(name="count", neighbours="add_remove", noise_multiplier=noise, bound=1.0)
+        noisy = streams.privacy.release(count, odd, 0)
         length = 1 + int(abs(noisy[1]))
         tensors = {"count": torch.from_numpy(noisy), "other": torch.zeros(length)}
         return SimpleNamespace(
@@ -28,7 +29,7 @@ def program(noise: float):
     return run
 
 
-def bound_of(noise: float, runs: int = 800):
+def bound_of(noise: float, runs: int = 500):
     attack = ReleaseOnly.prepared(program(noise), PAIR.data, PAIR.record, seed=0)
     with Workers.started(1) as workers:
         return attack, lower_bound(*discriminated(*workers.collect(attack, runs)), 1e-5)

@@ -1,0 +1,96 @@
+"""Names and paths on the command line: any text arrives as it was typed, whatever Hydra's grammar makes of its signs.
+
+Options that name columns, categories, classes or files are handed to Hydra as quoted texts. Those that hold several
+are then read as YAML in which every scalar stays the text that was typed (1.0, null and 00 are three names), or from a
+file: where=@conditions.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dpsynth.errors import ConfigError
+
+_SEVERAL = ("where", "columns", "ignore", "data.classes", "data.ignore")  # a mapping or a list, read here
+_CSV = ("delimiter", "quote", "comment", "encoding")
+_SINGLE = (
+    *("run", "runs", "real", "synthetic", "holdout", "schema", "out", *_CSV),
+    *(f"data.{key}" for key in ("path", "schema", "root", "person", "holdout", *_CSV)),
+)
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # what Hydra takes as it is
+
+
+def quoted(words: Sequence[str]) -> list[str]:
+    """The words of the command line, with the values of options that name things as texts in Hydra's quotes.
+
+    Sweeps (-m) are left alone, since commas mean something else there.
+    """
+    if {"-m", "--multirun"} & set(words):
+        return list(words)
+    return [_quoted(word) for word in words]
+
+
+def _quoted(word: str) -> str:
+    key, sign, value = word.partition("=")
+    name = key.lstrip("+")
+    if not sign or value in ("", "null") or (value[0] == value[-1] and value[0] in "'\"" and len(value) > 1):
+        return word
+    listed = value[0] == "[" and value[-1] == "]"  # several paths
+    if name in _SEVERAL or (name in _SINGLE and not listed and not _PLAIN.fullmatch(value)):
+        inner = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", value)
+        inner = re.sub(r"(\\+)$", lambda match: match[1] * 2, inner)
+        return f"{key}='{inner}'"
+    return word
+
+
+def mapping(value: Mapping[str, Any] | str | None, key: str) -> dict[str, Any] | None:
+    """The mapping that an option holds, as such, as YAML text or in a file named by @."""
+    if value is None or isinstance(value, Mapping):
+        return None if value is None else dict(value)
+    found = _read(value, key)
+    if not isinstance(found, dict):
+        raise ConfigError(f"{key}={value}: must be a mapping, such as {key}='{{sex: Female}}', or @FILE.yaml")
+    return found
+
+
+def texts(value: Sequence[Any] | str | None, key: str) -> list[str] | None:
+    """The list of names that an option holds, as such, as YAML text or in a file named by @."""
+    if value is None:
+        return None
+    found = _read(value, key) if isinstance(value, str) else list(value)
+    if isinstance(found, str):
+        found = [found]
+    if not isinstance(found, list) or any(isinstance(item, (dict, list)) for item in found):
+        raise ConfigError(f"{key}={value}: must be a list of names, such as {key}='[\"a, b\", c]', or @FILE.yaml")
+    return [str(item) for item in found]
+
+
+def data_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `data` with their lists of names read."""
+    found = dict(data)
+    for key in ("classes", "ignore"):
+        if isinstance(found.get(key), str):
+            found[key] = texts(found[key], f"data.{key}")
+    if isinstance(found.get("path"), str) and found["path"].startswith("@"):
+        found["path"] = texts(found["path"], "data.path")
+    return found
+
+
+def _read(text: str, key: str) -> Any:
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{key}={text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ConfigError(
+            f"{key}={text}: not valid YAML ({problem}); put names with signs such as , : {{ [ # into double quotes"
+        ) from None

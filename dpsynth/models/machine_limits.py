@@ -1,0 +1,52 @@
+"""What a run may take of the machine: refused before anything is allocated, with the figure and what to do.
+
+The figures are estimates from public facts (columns, codes, settings), so a refusal says nothing of the data.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from dpsynth.errors import ConfigError
+from dpsynth.privacy.ledger import Plan
+from dpsynth.training import TrainerSettings, resolve_device
+
+GROUP = Path("/sys/fs/cgroup")  # of a container with a limit of its own
+
+
+def available_memory() -> int | None:
+    """Bytes that this process may still take without swapping; None where the system does not say."""
+    found: list[int] = []
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+    with suppress(OSError, ValueError):
+        limit, used = (int((GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        found.append(max(0, limit - used))
+    if not found:
+        with suppress(OSError, ValueError, AttributeError):
+            found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=None)
+
+
+def refuse_beyond_memory(plan: Plan, settings: TrainerSettings) -> None:
+    """`ConfigError` when a fit on the processor needs more memory than the machine has left."""
+    if resolve_device(settings.device).type != "cpu":
+        return
+    free = available_memory()
+    if free is not None and plan.memory_bytes > free:
+        raise ConfigError(
+            f"the fit takes about {plan.memory_bytes / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
+            "use fewer columns, bins or categories, or model=mst or independent, or a larger machine"
+        )
+
+
+def refuse_beyond_hours(hours: float, most: float, reason: str, advice: str) -> None:
+    """`ConfigError` when a fit would take longer than `most` hours by its estimate."""
+    if hours > most:
+        raise ConfigError(
+            f"{reason}, about {hours:,.0f} hours of work, more than model.most_hours={most:g}: {advice}, or raise the "
+            "limit"
+        )

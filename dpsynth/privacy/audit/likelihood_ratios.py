@@ -1,0 +1,144 @@
+"""How much more likely a noisy answer is with the record than without it, given both exact answers.
+
+The sum of these log likelihood ratios over all releases is the attacker's score; no other statistic beats it (Neyman
+and Pearson). With o the answer, q and q' the exact ones without and with the record:
+
+    Gaussian, standard deviation s       <o - (q + q') / 2, q' - q> / s^2
+    rounded Gaussian                     sum of log P[X = o - q'] - log P[X = o - q]
+    selected values                      the same over the values that were released; a value that only one side holds
+                                         is certain proof
+    exponential mechanism                log P'(o) - log P(o)
+    PrivTree                             sum over nodes of the log ratio of the chances of what was decided there
+
+Scales come from what a mechanism says of itself, and only weigh the releases: a wrong one costs the attacker power, and
+the bounds on his errors hold all the same.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from dp_accounting import GaussianDpEvent
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, log_softmax
+
+from dpsynth.privacy.categories import PrivateCategories
+from dpsynth.privacy.events import leaves
+from dpsynth.privacy.exponential import ExponentialMechanism
+from dpsynth.privacy.gaussian import GaussianMechanism
+from dpsynth.privacy.integer_noise import CountMechanism
+from dpsynth.privacy.mechanism import Mechanism
+from dpsynth.privacy.privtree import PrivTree
+from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.replay import Release
+
+Reals = NDArray[np.float64]
+CERTAIN = 1e6  # the log likelihood ratio of what one hypothesis cannot explain
+
+
+def log_likelihood_ratio(answer: Release, without: Any, with_record: Any) -> float:
+    """log p(answer | exact answer with the record) - log p(answer | exact answer without it)."""
+    mechanism = answer.mechanism
+    if isinstance(mechanism, PrivateCategories):
+        return _of_values(mechanism, answer.output, without, with_record)
+    zero, one = vector(without), vector(with_record)
+    if np.array_equal(zero, one):
+        return 0.0
+    if isinstance(mechanism, ExponentialMechanism | PrivTree) and mechanism.noiseless:
+        return CERTAIN * (_follows(mechanism, answer.output, one) - _follows(mechanism, answer.output, zero))
+    if isinstance(mechanism, ExponentialMechanism):
+        chosen, slope = int(answer.output), mechanism.epsilon / (2 * mechanism.sensitivity)
+        return float(log_softmax(slope * one)[chosen] - log_softmax(slope * zero)[chosen])
+    if isinstance(mechanism, PrivTree):
+        return _of_tree(mechanism, answer.output, zero, one)
+    seen, moved = vector(answer.output), zero != one
+    return _of_numbers(mechanism, seen[moved], zero[moved], one[moved])
+
+
+def vector(value: Any) -> Reals:
+    """Any exact or noisy answer as one vector of float64."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", torch.float64).numpy().reshape(-1)
+    if isinstance(value, list | tuple):
+        parts = [vector(part) for part in cast(Sequence[Any], value)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+    return np.asarray(value, dtype=np.float64).reshape(-1)
+
+
+def _follows(mechanism: ExponentialMechanism | PrivTree, seen: Any, exact: Reals) -> bool:
+    """Whether a mechanism without noise answers so."""
+    unused = PrivacyStream(bytes(32), secure=False).keystream("unused")
+    query: Any = exact.astype(np.int64) if isinstance(mechanism, PrivTree) else exact
+    return np.array_equal(vector(mechanism.draw(query, unused)), vector(seen))
+
+
+def _of_numbers(mechanism: Mechanism, seen: Reals, zero: Reals, one: Reals) -> float:
+    scale = _deviation(mechanism)
+    if scale == 0.0:
+        return CERTAIN * (float(np.array_equal(seen, one)) - float(np.array_equal(seen, zero)))
+    if isinstance(mechanism, CountMechanism):
+        return float((_log_masses(seen - one, scale) - _log_masses(seen - zero, scale)).sum())
+    return float((seen - (zero + one) / 2) @ (one - zero) / scale**2)
+
+
+def _deviation(mechanism: Mechanism) -> float:
+    """Of the noise on one number; of a mechanism of another kind, that of the Gaussian release it is charged as."""
+    if isinstance(mechanism, GaussianMechanism):
+        return mechanism.deviation
+    if isinstance(mechanism, CountMechanism):
+        return mechanism.sigma
+    multipliers = [leaf.noise_multiplier for leaf, _ in leaves(mechanism.event) if isinstance(leaf, GaussianDpEvent)]
+    return mechanism.sensitivity * max(multipliers, default=1.0)
+
+
+def _log_masses(distance: Reals, sigma: float) -> Reals:
+    """log P[X = k] of the rounded Gaussian, at whole numbers k."""
+    near, far = (np.abs(distance) - 0.5) / sigma, (np.abs(distance) + 0.5) / sigma
+    tail = log_ndtr(-near)
+    return tail + np.log(-np.expm1(log_ndtr(-far) - tail))
+
+
+def _of_values(
+    mechanism: PrivateCategories, seen: Mapping[str, int], without: Mapping[str, int], with_record: Mapping[str, int]
+) -> float:
+    total = 0.0
+    for value, noisy in seen.items():
+        zero, one = without.get(value), with_record.get(value)
+        if zero is None or one is None:
+            total += CERTAIN * (float(zero is None) - float(one is None))
+        elif zero != one:
+            total += _of_numbers(mechanism, vector([noisy]), vector([zero]), vector([one]))
+    return total
+
+
+def _of_tree(mechanism: PrivTree, cuts: NDArray[np.int64], zero: Reals, one: Reals) -> float:
+    """Of a node that is open and without a cut it is not known whether it was split at a depth that went too far; it is
+    taken for a leaf."""
+    known, below = set(cuts.tolist()), [np.append(0.0, counts.cumsum()) for counts in (zero, one)]
+    total, depth, nodes = 0.0, 0, [(0, len(zero))]
+    while nodes:
+        halves: list[tuple[int, int]] = []
+        for low, high in nodes:
+            middle = (low + high) // 2
+            split = middle in known
+            exact = [sums[high] - sums[low] for sums in below]
+            if exact[0] != exact[1]:
+                chances = [_split_chance(mechanism, count, depth) for count in exact]
+                total += math.log(chances[1] / chances[0] if split else (1 - chances[1]) / (1 - chances[0]))
+            halves += [(low, middle), (middle, high)] if split else []
+        nodes, depth = [(low, high) for low, high in halves if high - low > 1], depth + 1
+    return total
+
+
+def _split_chance(mechanism: PrivTree, count: float, depth: int) -> float:
+    """P[b + X > 0] of discrete Laplace noise X, for the score b of a node; held off 0 and 1."""
+    score, ratio = max(-mechanism.decay, count - depth * mechanism.decay), math.exp(-1 / mechanism.scale)
+    chance = ratio ** (1 - score) / (1 + ratio) if score <= 1 else 1 - ratio**score / (1 + ratio)
+    return min(max(chance, 1e-15), 1 - 1e-15)

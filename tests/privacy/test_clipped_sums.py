@@ -1,0 +1,50 @@
+"""Every engine computes the clipped sum as it is defined: worked out here by plain autograd, row after row."""
+
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+
+from dpsynth.models.image_judge import ImageJudge, JudgeTraining
+from dpsynth.privacy import Budget, Ledger, Plan, Streams
+from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.privacy.random import PrivacyStream
+
+
+class Loss(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.hidden, self.out = nn.Linear(3, 5), nn.Linear(5, 1)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.hidden(x))).squeeze(1).square()
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("norm", [0.05, 1.0, float("inf")])
+def test_the_sum_is_that_of_the_definition(mode, norm):
+    module, rows = Loss(), 3 * torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    rows[2] = 0.01
+    total = torch.zeros(sum(p.numel() for p in module.parameters()))
+    for row in rows:
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(module(row[None]).sum(), module.parameters())])
+        total += gradient * min(1.0, norm / gradient.norm().item())
+    found = torch.cat([part.flatten() for part in clipped_gradients(mode, module, norm).clipped_sum(rows)])
+    torch.testing.assert_close(found.float(), total, rtol=1e-4, atol=1e-5 * total.abs().max().item())
+
+
+def test_the_image_classifier_is_trained_in_float64_and_kept_in_float32():
+    budget, judge, seen = Budget(1.0, 1e-5), ImageJudge((1, 8, 8), 3), []
+
+    class Watched(PrivacyStream):
+        def release(self, mechanism, query, step):
+            seen.append((judge.linear.weight.dtype, query.dtype))
+            return super().release(mechanism, query, step)
+
+    training = JudgeTraining.planned(budget, 0.5, 3, 0.3, 0.5)
+    ledger = Ledger(Plan(budget, (training.sgd,)), Streams(0, privacy=Watched(bytes(32), secure=False)))
+    training.fit(judge, [torch.rand(6, 1, 8, 8)], torch.arange(6) % 3, 6, ledger)
+    assert seen == [(torch.float64, torch.float64)] * 3
+    assert judge.linear.weight.dtype == torch.float32
