@@ -41,10 +41,15 @@ def generate(config: DictConfig) -> None:
         if out is not None and out.exists() and not options.overwrite:
             raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
+        if options.out_escape and (out is None or out.suffix != ".csv"):
+            raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
+
         rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
         if out is None:
             out = added(rows, release)
-        elif options.format is None or isinstance(rows, Table):
+        elif isinstance(rows, Table):
+            rows.write(out, options.out_escape)
+        elif options.format is None:
             rows.write(out)
         elif options.format == pe_files.FORM:
             pe_files.write(rows, out)

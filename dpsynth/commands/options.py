@@ -96,6 +96,7 @@ class GenerateOptions:
     out: str | None = None
     format: str | None = None
     where: dict[str, Any] | str | None = None
+    out_escape: bool = False
     overwrite: bool = False
 
 
@@ -226,7 +227,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return _record(hint, value, f"{key}.")
     allowed = [get_origin(each) or each for each in (get_args(hint) if get_origin(hint) is UnionType else (hint,))]
     if float in allowed and isinstance(value, int | str) and not isinstance(value, bool):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             value = float(value)
     if str in allowed and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # a folder may be called 7

@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,18 @@ from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.options import TrainOptions, resolved, typed
 from dpsynth.commands.run_folder import RunFolder
+from dpsynth.data.domain import Domain
+from dpsynth.data.image_domain import ImageDomain
 from dpsynth.data.selection import Selection
+from dpsynth.data.sources import SOURCES
 from dpsynth.data.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.encoded_files import EncodedFiles
 from dpsynth.models import artifact
 from dpsynth.models.machine_limits import refuse_beyond_memory
+from dpsynth.models.option_types import check_types
+from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.processes import joined, leading, shared_key, together
 from dpsynth.privacy.random import Streams, fresh_key, seeded_key
 from dpsynth.training import Checkpoint, Stopped, listen
@@ -53,12 +59,8 @@ def train(config: DictConfig) -> None:
         options = typed(TrainOptions, kept)
         wanted = folder_of(kept, names)
         replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
-        recipe = options.recipe()
-        neighbours = options.privacy.neighbours
         data, columns = data_options(options.data), texts(options.columns, "columns")
-        budget = options.privacy.budget(rows_of_person(data, neighbours))
-        domain = declared_domain(data, columns, neighbours)
-        plan = recipe.plan(domain, budget, options.privacy.shares())
+        recipe, domain, budget, plan = planned(options, data, columns)
         print_plan(plan, domain, console)
         if options.privacy.dry_run:
             return
@@ -121,6 +123,23 @@ def train(config: DictConfig) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def planned(
+    options: TrainOptions, data: Mapping[str, Any], columns: Sequence[str] | None
+) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
+    """What the options ask for, from public facts alone. Raises `ConfigError` where they lead to no plan."""
+    recipe = options.recipe()
+    source = SOURCES.get(data["name"]) if isinstance(data.get("name"), str) else None
+    if source is not None:
+        check_types(source, {key: value for key, value in data.items() if key != "name"}, "data")
+    neighbours = options.privacy.neighbours
+    budget = options.privacy.budget(rows_of_person(data, neighbours))
+    domain = declared_domain(data, columns, neighbours)
+    try:
+        return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.shares())
+    except ArithmeticError as error:
+        raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
 
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:

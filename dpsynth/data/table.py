@@ -147,17 +147,23 @@ class Table:
         table.frame = pd.DataFrame(columns)
         return table
 
-    def write(self, path: str | Path) -> Path:
-        """Write .csv (also .csv.gz) or .parquet by the name; the file appears whole or not at all."""
+    def write(self, path: str | Path, escape: bool = False) -> Path:
+        """Write .csv (also .csv.gz) or .parquet by the name; the file appears whole or not at all.
+
+        escape: of CSV, make cells harmless that a spreadsheet would take for formulas; see `spreadsheet_text`.
+        """
         kind = tabular_files.kind_of(Path(path))
         if kind is None:
             raise ConfigError(f"'{path}': end the name with .csv or .parquet")
-        return self.to_parquet(path) if kind == "parquet" else self.to_csv(path)
+        return self.to_parquet(path) if kind == "parquet" else self.to_csv(path, escape)
 
-    def to_csv(self, path: str | Path) -> Path:
-        """UTF-8 CSV with a header; dates in the declared format."""
+    def to_csv(self, path: str | Path, escape: bool = False) -> Path:
+        """UTF-8 CSV with a header; dates in the declared format. escape: as of `write`."""
         frame = self.written
         texts = pd.DataFrame({c.name: c.text(series_of(frame, c.name)) for c in self.domain.written})
+        if escape:
+            texts = texts.apply(lambda column: column.map(tabular_files.spreadsheet_text))
+            texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
             path, lambda aside: texts.to_csv(aside, index=False, na_rep="", compression=compression)

@@ -182,6 +182,18 @@ def _found(extra: Sequence[str]) -> str:
     return f"; found column{_names(extra)} instead" if extra else "; check the file or the schema"
 
 
+def spreadsheet_text(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins with = + - @, a tab or a line break gets an
+    apostrophe before it, unless it is a number (CWE-1236). Read back, it is another text than the one in the domain."""
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a file beside `path`, then move it there in one step. Nothing half-written stays."""
     target = Path(path).expanduser()

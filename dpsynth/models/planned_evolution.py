@@ -137,6 +137,10 @@ class PlannedEvolution(Synthesizer):
             )
         if (self.label_prior == "public") != (self.label_shares is not None):
             raise ConfigError("model.label_shares: list the public share of every class, with label_prior=public only")
+        if not isinstance(self.api, str) and not isinstance(getattr(self.api, "modality", None), str):
+            raise ConfigError(f"model.api={self.api!r:.40}: choose auto, {', '.join(NAMES)}, or give a PEApi")
+        if self.phases is not None and not isinstance(self.phases, list | tuple):
+            raise ConfigError(f"model.phases={self.phases!r:.40}: must be a list of mappings, or null")
         if isinstance(self.api, str) and self.api not in ("auto", *NAMES):
             raise ConfigError(f"model.api={self.api}: choose auto, {', '.join(NAMES)}")
         if self.api in NAMES and (self.api in PORTABLE) != (self.source is None):

@@ -20,6 +20,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.models.option_types import check_types
 
 GROUP = "dpsynth.models"
 OWN = ("dpsynth.models", "dpsynth.evolution")  # the parts of this package whose classes may be named
@@ -77,6 +78,7 @@ def _built(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
     except TypeError as error:
         known = ", ".join(inspect.signature(built).parameters)
         raise ConfigError(f"{where}: {error}; there are {known or 'none'}") from None
+    check_types(built, fields, where)
     try:
         return built(**fields)
     except (TypeError, ValueError, ArithmeticError) as error:

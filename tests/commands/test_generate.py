@@ -133,3 +133,21 @@ def test_the_home_folder_is_expanded_everywhere(command, tmp_path, monkeypatch, 
     names = {path.name for path in (tmp_path / "home").glob("[!.]*")}
     assert names == {"a.csv", "s.yaml", "mine", "b.csv", "scores", "scores2", "table"}
     assert (tmp_path / "home" / "mine" / "release" / "synthetic-2.csv").exists()
+
+
+def test_a_spreadsheet_takes_no_cell_for_a_formula(command):
+    Path("a.csv").write_text("=name,n\n" + "=1+1,-3\n@x,4\n-5,1\n+a,2\nplain,0\n" * 20)
+    Path("s.yaml").write_text(
+        "columns:\n  '=name': {kind: category, categories: ['=1+1', '@x', '-5', '+a', plain]}\n"
+        "  n: {kind: integer, bounds: [-3, 4]}\n"
+    )
+    data = ("data=csv", "data.path=a.csv", "data.schema=s.yaml", "data.holdout=0", "trainer.progress=quiet")
+    assert command("train", *data, "run=mine", "privacy.epsilon=10").code == 0
+    assert command("generate", "run=mine", "n=300", "seed=1", "out=plain.csv").code == 0
+    assert command("generate", "run=mine", "n=300", "seed=1", "out=safe.csv", "out_escape=true").code == 0
+    plain, safe = (pd.read_csv(name, dtype=str) for name in ("plain.csv", "safe.csv"))
+    assert set(plain["=name"]) == {"=1+1", "@x", "-5", "+a", "plain"}
+    assert set(safe["'=name"]) == {"'=1+1", "'@x", "-5", "'+a", "plain"}
+    assert plain["n"].equals(safe["n"]), "numbers are left as they are"
+    assert "out=FILE.csv" in command("generate", "run=mine", "out=a.parquet", "out_escape=true").mistake
+    assert "out=FILE.csv" in command("generate", "run=mine", "out_escape=true").mistake
