@@ -119,7 +119,7 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
             audit(publish, removed(data, place), data, seed=seed, couplings=(coupling, None))
         else:
             for other in replaced(data, place):
-                audit(publish, data, other, seed=seed)
+                audit(publish, data, other, seed=seed, changed=place)
 
 
 def check_release(recipe: Synthesizer, data: Data) -> None:

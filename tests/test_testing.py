@@ -2,14 +2,19 @@
 
 import dataclasses
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from dp_accounting import GaussianDpEvent
 
 from dpsynth import Budget
-from dpsynth.privacy import GaussianQuery
+from dpsynth.data.table import Table
+from dpsynth.errors import BudgetError
+from dpsynth.privacy import DPSGD, GaussianQuery, Mechanism, PoissonBatches, calibrate
 from dpsynth.privacy.replay import AuditError
+from dpsynth.privacy.sampling import FixedSizeBatches
 from dpsynth.testing import check_model, check_noise, check_release, check_replay, example_rows, removed
 
 BUDGET = Budget(1.0, 1e-5)
@@ -56,6 +61,75 @@ def test_a_mechanism_that_draws_half_its_noise_is_found(example):
 
     with pytest.raises(AuditError, match="standard deviation"):
         check_noise(broken(example, _plan=_plan), example_rows(20), BUDGET)
+
+
+def test_a_mechanism_whose_noise_cannot_be_measured_is_refused(example):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Free(Mechanism):
+        noise_multiplier: float
+        bound: float
+
+        @property
+        def sensitivity(self):
+            return self.bound
+
+        @property
+        def release_event(self):
+            return GaussianDpEvent(self.noise_multiplier)
+
+        def draw(self, query, noise):
+            return query
+
+    def _plan(self, domain, budget, before):
+        plan = example.Example._plan(self, domain, budget, before)
+        fields = {field.name: getattr(plan.histograms, field.name) for field in dataclasses.fields(GaussianQuery)}
+        return dataclasses.replace(plan, histograms=Free(**fields))
+
+    with pytest.raises(AuditError, match="draws of Free cannot be measured"):
+        check_noise(broken(example, _plan=_plan), example_rows(20), BUDGET)
+
+
+def test_noise_that_a_fit_takes_back_is_found(example):
+    def _fit(self, table, rows, plan, ledger, run):
+        object.__setattr__(plan.histograms, "noise_multiplier", 1e-3)
+        return example.Example._fit(self, table, rows, plan, ledger, run)
+
+    with pytest.raises(BudgetError, match="was changed since it was planned"):
+        check_noise(broken(example, _fit=_fit), example_rows(20), BUDGET)
+
+
+@pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_sampled_release_that_looks_at_all_rows_is_found(example, neighbours, sound):
+    """Its sum moves by no more than the sensitivity, but in every step; only the sampled steps are charged."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Sampled(example.ExamplePlan):
+        sums: DPSGD
+
+    def _plan(self, domain, budget, before):
+        plan = example.Example._plan(self, domain, budget, before)
+
+        batches = PoissonBatches(0.1, 3) if neighbours == "add_remove" else FixedSizeBatches(domain.rows, 2, 3)
+
+        def sums(noise):
+            return DPSGD.sampled("sums", neighbours, batches, noise, math.sqrt(len(domain)))
+
+        noise = calibrate(lambda z: (*before, sums(z)), budget)
+        return Sampled(**{**vars(plan), "histograms": None, "sums": sums(noise)})
+
+    def _fit(self, table, rows, plan, ledger, run):
+        def query(batch):
+            rows = table.frame.iloc[batch].reset_index(drop=True) if sound else table.frame
+            return torch.from_numpy(counts_of(Table(rows, table.domain)).astype(float))
+
+        for step in range(3):
+            noisy = ledger.release(plan.sums, query, step, rows=len(table))
+        return example.FittedExample(table.domain, 16, noisy)
+
+    method, budget = broken(example, _plan=_plan, _fit=_fit), Budget(1.0, 1e-5, neighbours)
+    with nullcontext() if sound else pytest.raises(AuditError, match="rows that were not sampled"):
+        check_replay(method, example_rows(20), budget)
 
 
 def test_a_sensitivity_without_its_root_is_found(example):

@@ -156,7 +156,7 @@ class Selection:
         if pd.api.types.is_datetime64_any_dtype(kind):
             words[:, 0] = series.to_numpy().astype("datetime64[s]").astype(np.int64).view(np.uint64)
         elif pd.api.types.is_bool_dtype(kind) or pd.api.types.is_integer_dtype(kind):
-            words[:, 0] = series.fillna(0).to_numpy(dtype=np.int64).view(np.uint64)
+            words[:, 0] = series.to_numpy(dtype=np.int64, na_value=0).view(np.uint64)
         elif pd.api.types.is_float_dtype(kind):
             values = np.where(missing, 0.0, series.to_numpy(dtype=np.float64, na_value=np.nan)) + 0.0
             words[:, 0] = values.view(np.uint64)

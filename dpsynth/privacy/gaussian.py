@@ -34,8 +34,9 @@ import torch
 from dp_accounting import DpEvent, GaussianDpEvent
 from numpy.typing import NDArray
 
+from dpsynth.errors import BudgetError
 from dpsynth.privacy.keystream import Keystream
-from dpsynth.privacy.mechanism import Detail, Mechanism, scale_of
+from dpsynth.privacy.mechanism import Detail, Mechanism, euclidean, scale_of
 
 Value = TypeVar("Value", NDArray[np.floating], torch.Tensor, list[torch.Tensor])
 
@@ -53,6 +54,12 @@ class GaussianMechanism(Mechanism, ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "noise_multiplier", scale_of(self.name, self.noise_multiplier))
+
+    def check(self) -> None:
+        super().check()
+        euclidean(self.name, self.norm)
+        if not self.noiseless and self.deviation == 0.0:  # a product too small for a float
+            raise BudgetError(f"the noise of {self.name!r} is too small to be drawn")
 
     @property
     def noiseless(self) -> bool:
@@ -77,7 +84,7 @@ class GaussianMechanism(Mechanism, ABC):
 
         Noise is made on the CPU and moved. Tensors are overwritten and returned, which spares large allocations.
         """
-        if self.deviation == 0.0:
+        if self.noiseless:
             return query
         if isinstance(query, np.ndarray):
             flat = torch.from_numpy(np.array(query, dtype=np.float64).reshape(-1))

@@ -43,7 +43,7 @@ from scipy.special import ndtri
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.keystream import Keystream
-from dpsynth.privacy.mechanism import Detail, Mechanism, scale_of
+from dpsynth.privacy.mechanism import Detail, Mechanism, euclidean, scale_of
 
 _BITS = 62
 _COIN_BAND = 2.0**-34  # far above the error of g (relative 2^-50, g < 800) and of exp in float64
@@ -68,6 +68,10 @@ class CountMechanism(Mechanism, ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "sigma", scale_of(self.name, self.sigma))
+
+    def check(self) -> None:
+        super().check()
+        euclidean(self.name, self.norm)
 
     @property
     def noiseless(self) -> bool:

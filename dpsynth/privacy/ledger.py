@@ -16,6 +16,7 @@ draws the batch and hands its row numbers to the caller's query. Privacy keys ne
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -119,6 +120,8 @@ class Ledger:
         self.plan = plan
         self._streams = streams
         self._stream = streams.privacy
+        self._as_planned = {each.name: repr(each) for each in plan.charges}  # `plan` is in the hands of methods
+        self._lock = threading.Lock()  # two threads must not pass a check together
         self._made: dict[str, set[int]] = {each.name: set() for each in plan.charges}
         self._spent: dict[str, float] = {each.name: 0.0 for each in plan.charges}
         self._left_out: set[str] = set()
@@ -254,7 +257,14 @@ class Ledger:
 
     def _charge(self, mechanism: Mechanism, step: int | None) -> int:
         """Count one release of `mechanism`, before it is made; the step it stands for."""
+        with self._lock:
+            return self._charged(mechanism, step)
+
+    def _charged(self, mechanism: Mechanism, step: int | None) -> int:
+        """As `_charge`, by one thread at a time."""
         planned = self.plan.named(mechanism.name)
+        if repr(planned) != self._as_planned.get(planned.name):
+            raise BudgetError(f"{planned.name!r} was changed since it was planned and proven")
         made = self._made[mechanism.name]
         if step is not None and (isinstance(step, bool) or not isinstance(step, Integral)):
             raise BudgetError(f"{mechanism.name!r}: a step is a whole number, not {step!r}")

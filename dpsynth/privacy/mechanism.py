@@ -100,3 +100,9 @@ def scale_of(name: str, noise: float) -> float:
     if not (math.isfinite(noise) and noise >= 0):
         raise BudgetError(f"the noise of {name!r} must be finite and not below 0, not {noise!r}")
     return float(noise)
+
+
+def euclidean(name: str, norm: Norm) -> None:
+    """BudgetError unless `norm` is l2: Gaussian noise is charged by the Euclidean distance of neighbouring answers."""
+    if norm != "l2":
+        raise BudgetError(f"{name!r}: Gaussian noise is charged for an l2 sensitivity, not for one in {norm}")

@@ -90,6 +90,7 @@ class NoiseMeter(PrivacyStream):
                 self._check_rate(charge.name, charge.event)
                 self._check_scale(charge.name, charge.event, seen)
         for mechanism in {each.mechanism for each in self.measured}:
+            _check_measurable(mechanism)
             if isinstance(mechanism, ExponentialMechanism) and not mechanism.noiseless:
                 self._check_choice(mechanism)
             elif not mechanism.noiseless:
@@ -192,6 +193,16 @@ class NoiseMeter(PrivacyStream):
                     f"{each.mechanism.name!r} step {each.step}"
                 )
             known[scaled] = each
+
+
+def _check_measurable(mechanism: Mechanism) -> None:
+    """AuditError for a mechanism of somebody's own: nothing here knows whether its draws are what it charges."""
+    inside = type(mechanism).draw.__module__.startswith(f"{__package__}.")
+    if not inside and not isinstance(mechanism, GaussianMechanism | CountMechanism):
+        raise AuditError(
+            f"{mechanism.name!r}: the draws of {type(mechanism).__name__} cannot be measured; release through a "
+            "mechanism of dpsynth.privacy, such as GaussianQuery"
+        )
 
 
 def _check_deviation(each: Measured, multiplier: float, noises: Sequence[Numbers]) -> None:

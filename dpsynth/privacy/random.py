@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -48,6 +49,17 @@ class PrivacyStream:
         self.secure = secure
         self._scratch = Scratch()
         self._released: set[tuple[str, int]] = set()
+        self._lock = threading.RLock()
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__reduce__()
+
+    def __copy__(self) -> NoReturn:
+        self.__reduce__()
+
+    def __reduce__(self) -> NoReturn:
+        """A copy, here or in another process, would draw the same noise for other queries."""
+        raise BudgetError("a privacy stream cannot be copied: the same noise would be drawn twice")
 
     @classmethod
     def fresh(cls) -> PrivacyStream:
@@ -73,12 +85,14 @@ class PrivacyStream:
         Audits override this method (`replay.py`, `audit/`): every private query passes it. A (name, step) is released
         once in the life of a stream: releasing it again would reuse its noise, so it raises BudgetError.
         """
-        if (mechanism.name, step) in self._released:
-            raise BudgetError(
-                f"the release {mechanism.name!r} of step {step} was made already; its noise must not be reused"
-            )
-        self._released.add((mechanism.name, step))
-        return mechanism.draw(query, self.keystream(mechanism.name, step))
+        # One thread at a time: draws share buffers, so two at once could be given the same noise.
+        with self._lock:
+            if (mechanism.name, step) in self._released:
+                raise BudgetError(
+                    f"the release {mechanism.name!r} of step {step} was made already; its noise must not be reused"
+                )
+            self._released.add((mechanism.name, step))
+            return mechanism.draw(query, self.keystream(mechanism.name, step))
 
     def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
         """Ascending numbers of the private rows that take part in a release; for `Ledger.release`."""

@@ -44,6 +44,14 @@ class AuditError(DpsynthError):
 
 
 @dataclass(frozen=True)
+class Batch:
+    """The rows of a sampled release, numbered as in the larger data set, and how many rows the run has."""
+
+    rows: NDArray[np.int64]
+    total: int
+
+
+@dataclass(frozen=True)
 class Release:
     """One private query as it passed the gate."""
 
@@ -52,6 +60,7 @@ class Release:
     query: Any
     output: Any
     inplace: bool = False  # the output stands in the query's own tensors
+    batch: Batch | None = None  # of a release that samples rows
 
     @property
     def name(self) -> str:
@@ -109,12 +118,18 @@ class Recorder(PrivacyStream):
         super().__init__(bytes.fromhex(seeded.state()["key"]), secure=False)
         self.releases: list[Release] = []
         self.coupling = coupling
+        self._batches: dict[tuple[str, int], Batch] = {}
 
     def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
         """The batch of the larger data set, as far as its rows are here."""
-        if self.coupling is None or len(self.coupling.rows) != rows:
-            return super().batch(mechanism, step, rows)
-        return np.flatnonzero(np.isin(self.coupling.rows, super().batch(mechanism, step, self.coupling.total)))
+        coupling = self.coupling
+        if coupling is None or len(coupling.rows) != rows:
+            batch = super().batch(mechanism, step, rows)
+            self._batches[mechanism.name, step] = Batch(batch, rows)
+        else:
+            batch = np.flatnonzero(np.isin(coupling.rows, super().batch(mechanism, step, coupling.total)))
+            self._batches[mechanism.name, step] = Batch(coupling.rows[batch], rows)
+        return batch
 
     def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
         """Every row's numbers as in the larger data set."""
@@ -134,22 +149,33 @@ class Recorder(PrivacyStream):
         """Record, then do as any stream does."""
         exact = copy.deepcopy(query)  # the draw may write over it
         output = super().release(mechanism, query, step)
-        self.releases.append(Release(mechanism, step, exact, copy.deepcopy(output), _shared(query, output)))
+        batch = self._batches.get((mechanism.name, step))
+        self.releases.append(Release(mechanism, step, exact, copy.deepcopy(output), _shared(query, output), batch))
         return output
 
 
 class Replayer(Recorder):
-    """Answers every query with what was recorded, and complains when the query is not the recorded one."""
+    """Answers every query with what was recorded, and complains when the query is not the recorded one.
 
-    def __init__(self, recorded: Sequence[Release], seed: int = 0, coupling: Coupling | None = None) -> None:
+    changed: the position of the row that was replaced, where it is known.
+    """
+
+    def __init__(
+        self,
+        recorded: Sequence[Release],
+        seed: int = 0,
+        coupling: Coupling | None = None,
+        changed: int | None = None,
+    ) -> None:
         super().__init__(seed, coupling)
+        self.changed = changed
         self.recorded = tuple(recorded)
         self.used: dict[str, float] = {}
 
     def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """Compare, then return the recorded output; nothing is drawn."""
         position = len(self.releases)
-        now = Release(mechanism, step, copy.deepcopy(query), None)
+        now = Release(mechanism, step, copy.deepcopy(query), None, batch=self._batches.get((mechanism.name, step)))
         if position >= len(self.recorded):
             raise AuditError(
                 f"data-dependent control flow: the neighbour makes a further release, {now.title}, "
@@ -180,13 +206,25 @@ class Replayer(Recorder):
         if shapes:
             raise AuditError(f"data-dependent shape of {now.title}: {shapes}")
         # Sums in float32 carry an error of their own size besides.
-        if not distance <= mechanism.sensitivity * (1 + _ROUNDING) + 2e-6 * size:
+        rounding = _ROUNDING * mechanism.sensitivity + 2e-6 * size
+        if self._untouched(before.batch, now.batch) and not distance <= rounding:
+            raise AuditError(
+                f"{now.title} moves by {distance:.6g} between neighbours that differ outside its batch: "
+                "it looks at rows that were not sampled"
+            )
+        if not distance <= mechanism.sensitivity + rounding:
             raise AuditError(
                 f"{now.title} moves by {distance:.6g} between neighbours, "
                 f"more than its declared {mechanism.norm} sensitivity {mechanism.sensitivity:.6g}"
             )
         used = distance / mechanism.sensitivity if math.isfinite(mechanism.sensitivity) else 0.0
         self.used[now.name] = max(self.used.get(now.name, 0.0), used)
+
+    def _untouched(self, before: Batch | None, now: Batch | None) -> bool:
+        """Whether both releases sampled the same rows, and not the one in which the neighbours differ."""
+        if before is None or now is None or not np.array_equal(before.rows, now.rows):
+            return False
+        return before.total != now.total or (self.changed is not None and self.changed not in before.rows)
 
 
 def audit(
@@ -196,17 +234,20 @@ def audit(
     *,
     seed: int = 0,
     couplings: tuple[Coupling | None, Coupling | None] = (None, None),
+    changed: int | None = None,
 ) -> Report:
     """Run on `data`, replay on `neighbour`, and compare. Raises AuditError with the first difference.
 
     couplings: for `data` and `neighbour`, where a row is missing in one of them that is not the last of the other.
+    changed: the position of the one row that is another in `neighbour`, under replace_one. With it, and where a row is
+    missing, a release that samples rows must not move unless the row is in its batch.
 
     `run` gets seeded streams and must take all its randomness from them. It returns what it would publish:
     arrays, tensors, frames, dataclasses, or collections of those; compare-by-value is used for anything else.
     """
     recorder = Recorder(seed, couplings[0])
     published = run(data, Streams(seed, privacy=recorder))
-    replayer = Replayer(recorder.releases, seed, couplings[1])
+    replayer = Replayer(recorder.releases, seed, couplings[1], changed)
     again = run(neighbour, Streams(seed, privacy=replayer))
     missing = len(recorder.releases) - len(replayer.releases)
     if missing:

@@ -220,3 +220,11 @@ def test_digests_tell_contents_apart_and_find_equal_ones():
     assert (swapped[0] != swapped[1]).any()
     assert occurrences(digests).tolist() == [0, 1, 0, 0]
     assert len(selection.digests([], 0)) == 0
+
+
+@pytest.mark.parametrize(("kind", "values"), [("boolean", [True, None, False, True]), ("Int64", [1, None, 0, 1])])
+def test_missing_flags_and_whole_numbers_are_contents_like_others(kind, values):
+    one, missing, zero, again = Selection(bytes(32)).digests([pd.Series(values, dtype=kind)], 4).tolist()
+    assert one == again
+    assert one not in (missing, zero)
+    assert missing != zero

@@ -23,6 +23,8 @@ INSIDE = {  # of streams and of the ledger
     "_stream",
     "_streams",
     "_charge",
+    "_charged",
+    "_as_planned",
     "_pass_filter",
     "_made",
     "_spent",

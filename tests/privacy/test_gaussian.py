@@ -95,3 +95,17 @@ def test_infinite_epsilon_returns_the_exact_value_of_an_unbounded_query():
     out = ledger_of(one, epsilon=math.inf).release(one, value)
     assert torch.equal(out[0], exact)
     assert one.deviation == 0.0
+
+
+def test_noise_too_small_for_a_float_is_refused():
+    """0.4 times the smallest float is 0, which once meant: no noise."""
+    with pytest.raises(BudgetError, match="too small"):
+        Plan(Budget(1e4, 1e-5), (mechanism(0.4, 5e-324),))
+
+
+def test_gaussian_noise_goes_with_euclidean_distances_alone():
+    class Largest(GaussianQuery):
+        norm = "linf"
+
+    with pytest.raises(BudgetError, match="l2 sensitivity, not for one in linf"):
+        Plan(Budget(3.0, 1e-5), (Largest(name="g", neighbours="add_remove", noise_multiplier=5.0, bound=1.0),))

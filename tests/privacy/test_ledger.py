@@ -5,6 +5,8 @@ import inspect
 import itertools
 import json
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -530,3 +532,41 @@ def test_a_ledger_continues_from_its_state_under_the_same_plan_only():
 def test_the_package_offers_its_gate():
     assert {"Ledger", "Plan", "Mechanism"} <= set(dpsynth.privacy.__all__)
     assert "PrivacyStream" not in dpsynth.privacy.__all__
+
+
+def test_a_mechanism_that_was_changed_after_the_proof_is_refused():
+    ledger, query = Ledger(PLAN, Streams(0)), dataclasses.replace(SUM)
+    own = Ledger(Plan(BUDGET, (query,)), Streams(0))
+    object.__setattr__(query, "noise_multiplier", 1e-3)
+    with pytest.raises(BudgetError, match="was changed since it was planned"):
+        own.release(query, np.zeros(3))
+    assert ledger.release(SUM, np.zeros(3)).any()
+
+
+def test_a_budget_that_grew_after_the_proof_is_refused():
+    rounds = dataclasses.replace(ROUNDS)
+    ledger = Ledger(Plan(BUDGET, (rounds,)), Streams(0))
+    object.__setattr__(rounds, "mu", 10.0)
+    with pytest.raises(BudgetError, match="was changed since it was planned"):
+        ledger.release(NoisyMarginals(name="rounds", neighbours="add_remove", sigma=1.0, marginals=1), np.zeros(3, int))
+
+
+def test_threads_pass_the_filter_one_at_a_time():
+    """Two releases that fit only singly, at once: each must see what the other has spent."""
+    ledger = Ledger(Plan(BUDGET, (ROUNDS,)), Streams(0))
+
+    class Slow(NoisyMarginals):
+        def check(self):
+            time.sleep(0.05)
+            super().check()
+
+    def release(step):
+        slow = Slow(name="rounds", neighbours="add_remove", sigma=ROUNDS.counts_sigma(0.6 * ROUNDS.total), marginals=1)
+        try:
+            ledger.release(slow, np.zeros(3, dtype=np.int64), step)
+        except BudgetError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(release, range(2))) == [False, True]

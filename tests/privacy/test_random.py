@@ -1,6 +1,10 @@
 """dpsynth/privacy/random.py and keystream.py"""
 
+import copy
 import json
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -188,3 +192,33 @@ def test_noise_is_secure_or_seeded():
     key = PrivacyStream.fresh()
     assert Streams(noise="seeded", privacy=key).noise == "secure"  # the stream itself says what it is
     assert Streams(privacy=PrivacyStream.seeded(0)).noise == "seeded"
+
+
+def test_a_privacy_stream_and_a_ledger_cannot_be_copied():
+    """A twin would draw the same noise for another query, and the difference of the two answers holds none."""
+    query = GaussianQuery(name="g", neighbours="add_remove", noise_multiplier=20.0, bound=1.0)
+    ledger = Ledger(Plan(Budget(1.0, 1e-5), (query,)), Streams(0))
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(BudgetError, match="cannot be copied"):
+            copied(PrivacyStream.seeded(0))
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises((BudgetError, TypeError)):
+            copied(ledger)
+
+
+def test_threads_draw_one_after_the_other():
+    """Draws share buffers; two at once could be given the same noise."""
+    busy = []
+
+    class Slow(GaussianQuery):
+        def draw(self, query, noise):
+            busy.append(1)
+            time.sleep(0.02)
+            assert len(busy) == 1
+            busy.pop()
+            return super().draw(query, noise)
+
+    slow = Slow(name="g", neighbours="add_remove", noise_multiplier=20.0, bound=1.0, releases=4)
+    stream = PrivacyStream.seeded(0)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda step: stream.release(slow, np.zeros(3), step), range(4)))
