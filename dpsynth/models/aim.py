@@ -49,7 +49,7 @@ ROUNDS_NAME = "marginals, chosen in rounds"
 MOST_CODES = 1000  # of a column after merging
 MOST_CELLS = 20_000_000  # of all candidates together; the largest are left out
 CANDIDATE_BYTES = 1_500  # of a candidate beside its cells: its columns, its tables as objects, and bookkeeping
-SECONDS, SECONDS_A_COLUMN = 1e-4, 5.5e-6  # of a candidate in a round, measured at 20 to 100 columns
+SECONDS, SECONDS_A_COLUMN = 1e-4, 5.5e-6  # of a candidate in a round, measured at 20 to 60 columns
 NOISELESS_ROUNDS = 3  # times the columns, when epsilon is infinite
 ROUNDS = 2  # times the columns
 

@@ -54,7 +54,7 @@ MOST_CELLS = 100_000  # of a table, however little the noise
 MOST_BYTES = 2**25  # of the junction tree
 MOST_CANDIDATES = 20_000  # of a whole run; with more, tables have fewer parents
 KNOWN_BYTES = 600  # of a family whose score is kept
-SECONDS, SECONDS_A_COLUMN = 5e-5, 5e-6  # of a set of parents in a step, measured at 20 to 100 columns
+SECONDS, SECONDS_A_COLUMN = 5e-5, 5e-6  # of a set of parents in a step, a rough guess
 
 
 class Family(NamedTuple):
