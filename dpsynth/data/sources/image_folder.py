@@ -142,7 +142,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in known and not path.name.startswith(".")
+        if not path.is_dir() and path.suffix.lower() in known and not path.name.startswith(".")
     )
 
 

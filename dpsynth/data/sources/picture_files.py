@@ -157,7 +157,7 @@ def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.
         raise DataError(f"'{path}': not a plain file")
     with Image.open(path, formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
-            raise DataError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
+            raise ValueError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
         image = _eight_bits(path, ImageOps.exif_transpose(file), rendering)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
