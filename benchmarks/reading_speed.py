@@ -37,9 +37,8 @@ def main() -> None:
         encoded, _ = encode_files(file, Path(scratch) / "out.parquet", table.domain)
         spent = time.process_time() - begun
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        print(
-            f"encode: {len(encoded):,} rows, {size:,.0f} MB, {spent:.1f} CPU s, {size / spent:.0f} MB/s, peak {peak:.0f} MB"
-        )
+        told = f"{size:,.0f} MB, {spent:.1f} CPU s, {size / spent:.0f} MB/s, peak {peak:.0f} MB"
+        print(f"encode: {len(encoded):,} rows, {told}")
         begun = time.process_time()
         for _ in arrow_csv.open_csv(file):
             pass

@@ -28,7 +28,7 @@ from dpsynth.data.columns.numerals import number_of
 from dpsynth.errors import ConfigError, DataError
 
 PEEK = 100  # rows looked at to find the header
-BLOCK = 1 << 24  # bytes parsed at a time
+BLOCK = 1 << 23  # bytes parsed at a time
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 
 
@@ -98,7 +98,7 @@ def read_csv(file: Path, dialect: CsvDialect, names: Sequence[str] | None = None
 
 
 def csv_frames(file: Path, dialect: CsvDialect, names: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-    """The file as frames of some 16 MiB of text, all columns as texts; at least one frame.
+    """The file as frames of some 8 MiB of text, all columns as texts; at least one frame.
 
     Raises `DataError` for whatever is wrong with the file; it may come after some frames.
     """

@@ -7,7 +7,7 @@ of the data's own steward when asked for.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -119,5 +119,5 @@ def _examples(series: pd.Series, mask: np.ndarray, first_row: int) -> str:
 
 def _texts(series: pd.Series, mask: np.ndarray) -> list[str]:
     """Distinct marked values as texts, some thousand at most."""
-    _, values = distinct(series.reset_index(drop=True)[mask])
+    _, values = distinct(cast(pd.Series, series.reset_index(drop=True)[mask]))
     return [as_text(value) for value in values[:LOOKED_AT]]

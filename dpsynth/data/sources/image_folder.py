@@ -74,7 +74,7 @@ def image_folder(
     range: values of black and white of 16-bit and real images. background: shows through transparent pixels.
     holdout: a share of the images, another folder of the same form, or 0.
     """
-    rendering = Rendering(None if range is None else tuple(range), background)
+    rendering = Rendering(range, background)
     domain = image_folder_domain(image_size, channels, classes, label, rows, size, levels)
     if root is None:
         raise ConfigError("data.root is not set: name the folder of your images")
@@ -142,7 +142,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in known and not path.name.startswith(".")
+        if not path.is_dir() and path.suffix.lower() in known and not path.name.startswith(".")
     )
 
 

@@ -32,7 +32,7 @@ class Rendering:
     square      cut to the middle square
     """
 
-    values: tuple[float, float] | None = None
+    values: Sequence[float] | None = None
     background: str = "white"
     square: bool = False
 
@@ -154,10 +154,10 @@ def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.
     Raises `DataError` for one that is no plain file or has more pixels than `LARGEST`; nothing is decoded then.
     """
     if not path.is_file():
-        raise DataError(f"'{path}': not a plain file")
+        raise OSError(f"'{path}': not a plain file")
     with Image.open(path, formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
-            raise DataError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
+            raise ValueError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
         image = _eight_bits(path, ImageOps.exif_transpose(file), rendering)
     if image.has_transparency_data:
         layer = image.convert("RGBA")

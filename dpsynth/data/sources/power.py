@@ -68,11 +68,8 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def _parse(source: Any, delimiter: str, compression: Any) -> pd.DataFrame:
-    times: Any = {"Date": "str", "Time": "str", "date_time": "str"}
-    exact: Any = {"float_precision": "round_trip"}  # each number as it reads by itself, whatever else is in the column
-    return pd.read_csv(
-        source, sep=delimiter, na_values=["?"], dtype=times, compression=compression, index_col=False, **exact
-    )
+    """All columns as texts: each number is then read by itself, whatever else is in its column."""
+    return pd.read_csv(source, sep=delimiter, na_values=["?"], dtype="str", compression=compression, index_col=False)
 
 
 def _with_minute(frame: pd.DataFrame, file: Path) -> pd.DataFrame:

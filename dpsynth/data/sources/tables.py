@@ -32,7 +32,7 @@ def csv(
     header: bool = True,
     comment: str | None = None,
     skip_rows: int = 0,
-    ignore: Iterable[str] = (),
+    ignore: Iterable[str] | None = None,
     selection: Selection | None = None,
 ) -> Source:
     """One or several CSV files, a folder or a glob; the holdout is a share of the rows or another file.
