@@ -2,7 +2,7 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -48,7 +48,9 @@ def _fits(hint: Any, value: Any) -> bool:
         return isinstance(value, origin)
     if origin is type(None):
         return value is None
-    if origin in (Sequence, list, tuple):
+    if origin is Iterable and (value is None or isinstance(value, str)):  # one for several, or none
+        return True
+    if origin in (Sequence, Iterable, list, tuple):
         inside = get_args(hint)
         listed = isinstance(value, list | tuple)
         return listed and (not inside or all(_fits(inside[0], each) for each in value))
@@ -65,7 +67,7 @@ def _words(hint: Any) -> str:
         return " or ".join(dict.fromkeys(_words(each) for each in get_args(hint)))
     if origin is Literal:
         return " or ".join(map(str, get_args(hint)))
-    if origin in (Sequence, tuple):
+    if origin in (Sequence, Iterable, tuple):
         return _NAMES[list]
     if origin is Mapping:
         return _NAMES[dict]
