@@ -16,9 +16,12 @@ the
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,13 +106,18 @@ def check_noise(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0) 
 
 
 def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0) -> None:
-    """Neighbours give the same queries within their sensitivities, and the same results when releases are frozen."""
+    """Neighbours give the same queries within their sensitivities, and the same results when releases are frozen.
+
+    What the fit prints counts as a result: a terminal is read by others.
+    """
 
     def publish(rows: Data, streams: Streams) -> object:
-        fitted = recipe.fit(rows, plan, streams)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings(record=True):
+            fitted = recipe.fit(rows, plan, streams)
         sample: Any = fitted.sample(5, seed=0)
         drawn = sample.frame if isinstance(sample, Table) else (sample.pixels, sample.labels)
-        return fitted.config(), fitted.tensors(), drawn, json.dumps(fitted.statement)
+        return fitted.config(), fitted.tensors(), drawn, json.dumps(fitted.statement), said.getvalue()
 
     plan = recipe.plan_for(data, budget)
     for place in (0, len(data) // 2, len(data) - 1):

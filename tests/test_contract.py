@@ -210,7 +210,7 @@ def test_replay_without_the_first_the_middle_and_the_last_row(recipe, neighbours
 NARROW = Domain(
     (
         Category("kind", categories=("a", "b", "never"), missing=True),
-        Integer("size", low=0, high=40, spikes=(0,)),
+        Integer("size", low=0, high=40, spikes=(0,), missing=True),
         Category("label", categories=("no", "yes"), label=True),
     ),
     rows=60,
@@ -228,7 +228,7 @@ RAW_ROWS = st.sampled_from([0, 1, 3, 12]).flatmap(lambda n: st.lists(RAW, min_si
 
 
 def narrow(records: list[dict]) -> Table:
-    return Table(pd.DataFrame(records, columns=list(NARROW.names), dtype=object), NARROW)
+    return Table(pd.DataFrame(records, columns=list(NARROW.names), dtype=object), NARROW, unreadable="missing")
 
 
 @pytest.mark.parametrize(("neighbours", "rows"), REPLAYED)

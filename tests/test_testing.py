@@ -151,6 +151,15 @@ def test_exact_answers_that_leak_past_the_gate_are_found(example):
         check_replay(broken(example, _fit=_fit), example_rows(20), BUDGET)
 
 
+def test_a_method_that_prints_what_it_saw_is_found(example):
+    def _fit(self, table, rows, plan, ledger, run):
+        print(f"{len(table)} rows")
+        return example.Example._fit(self, table, rows, plan, ledger, run)
+
+    with pytest.raises(AuditError, match="publish different results"):
+        check_replay(broken(example, _fit=_fit), example_rows(20), BUDGET)
+
+
 def test_a_method_that_skips_its_release_is_not_stated_to_be_private(example):
     def _fit(self, table, rows, plan, ledger, run):
         return example.FittedExample(table.domain, 16, torch.from_numpy(counts_of(table).astype(float)))

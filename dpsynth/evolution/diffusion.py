@@ -120,7 +120,7 @@ class DiffusionApi:
             import diffusers  # an extra  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ConfigError(f"model.api=diffusion: needs diffusers; {EXTRA}") from None
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         pipeline.set_progress_bar_config(disable=True)
         if hasattr(pipeline, "text_encoder"):
             again = diffusers.AutoPipelineForImage2Image.from_pipe(pipeline)
