@@ -2,12 +2,15 @@
 
 import datetime as dt
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number
+from dpsynth.data.schema import _KEYS, TOP_KEYS
 from dpsynth.errors import DpsynthError, SchemaError
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=8)
@@ -135,3 +138,13 @@ def test_schema_files(tmp_path):
         Domain.from_yaml(tmp_path / "absent.yaml")
     with pytest.raises(DpsynthError, match="no column 'z'"):
         Domain((Boolean("a"),))["z"]
+
+
+def test_the_reference_of_the_schema_declares_every_key(tmp_path):
+    """docs/schema.md: its example loads, and every key of the loader stands on the page."""
+    page = (Path(__file__).parents[2] / "docs" / "schema.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "people.yaml").write_text(example)
+    assert len(Domain.from_yaml(tmp_path / "people.yaml")) == 10  # and an identifier, which is not learned
+    keys = {key for keys in _KEYS.values() for key in keys} | set(TOP_KEYS) - {"columns"}
+    assert not [key for key in sorted(keys) if f"`{key}`" not in page and f"`{key}:" not in page]
