@@ -27,6 +27,7 @@ PATHS = {  # options that name files or folders, in whatever group
     "account",
 }  # fmt: skip
 ATTACKS = ("white_box", "release_only")
+FEWEST_RUNS = 80  # of which the attacker of release_only learns from 32; no claim is near with fewer
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ class AuditOptions:
         for name in ("runs", "minutes", "processes"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be above 0")
+        if self.runs < FEWEST_RUNS:
+            raise ConfigError(f"runs={self.runs}: must be at least {FEWEST_RUNS}")
         if self.rows is not None and self.rows < 1:
             raise ConfigError(f"rows={self.rows}: must be at least 1")
 

@@ -80,6 +80,7 @@ def test_a_refuted_claim_ends_with_exit_code_1(command, monkeypatch):
         (["attacks=[guess]"], "choose from white_box, release_only"),
         (["confidence=1.5"], "confidence"),
         (["runs=0"], "runs"),
+        (["runs=60"], "runs=60: must be at least 80"),
         (["rows=0"], "rows"),
         (["model=mst", "data=digits"], "does not make images"),
         (["model=nonsense"], "there are"),
@@ -246,7 +247,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
 @pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
 def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
     recipe = MERF(frequencies=20, steps=1, batch=4, hidden=4) if data is FOLDER else Independent(engine="numpy")
-    [finding] = auditor("runs=48", "rows=60", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
+    [finding] = auditor("runs=80", "rows=40", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
     assert finding.audited_epsilon < 1
 
 
