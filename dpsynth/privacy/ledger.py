@@ -169,7 +169,7 @@ class Ledger:
 
     def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None = None) -> Shards:
         """Which teacher each private row belongs to, for the whole run; see `shards.py`. Nothing is released."""
-        return self._stream.shards(sharding, rows, people)
+        return processes.leading_value(self._stream.shards(sharding, rows, people))
 
     def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
         """(rows, columns) uniform numbers in (0, 1), those of row i from words of its own under the secret key.
@@ -177,7 +177,7 @@ class Ledger:
         For randomised encodings of private rows. As with batches, a row that comes or goes may be taken to leave the
         numbers of all others as they are, because all words are independent under the key. Nothing is released.
         """
-        return self._stream.uniforms(name, rows, columns)
+        return processes.leading_value(self._stream.uniforms(name, rows, columns))
 
     def leave_out(self, mechanism: Planned) -> None:
         """Say that what is left of `mechanism` will not be released, by a rule that knows no data."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from dpsynth.privacy.random import PrivacyStream, Streams
+
+Value = TypeVar("Value")
 
 
 def together() -> bool:
@@ -71,9 +73,14 @@ def divided(drawn: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
 
 def shared_key(key: bytes) -> bytes:
     """The leader's key on every process, so that all of them select the same rows."""
+    return leading_value(key)
+
+
+def leading_value(value: Value) -> Value:
+    """The leader's `value` on every process; `value` itself when this process is alone."""
     if not together():
-        return key
-    sent = [key]
+        return value
+    sent: list[Any] = [value]
     distributed.broadcast_object_list(sent, src=0)
     return sent[0]
 

@@ -21,6 +21,7 @@ from dpsynth.networks.affine_generator import GeneratorShape
 from dpsynth.networks.fourier_features import CodeFeatures, ImageFeatures
 from dpsynth.privacy.mean_embedding import Embedding
 from dpsynth.privacy.random import Streams
+from dpsynth.training.figures import number
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
 SMALL = MERF(frequencies=200, steps=2, batch=120, hidden=48, bins=8, learning_rate=1e-2)
@@ -78,7 +79,7 @@ def test_the_discrepancy_falls_and_its_estimate_is_unbiased():
         means = features.expected(laws).unflatten(0, (2, -1)).mean(dim=1).double()
     target = Embedding(torch.tensor([900.0, 100.0]).double(), means * torch.tensor([[900.0], [100.0]]), 0.0, 0.0)
     fit = EmbeddingFit(network, features, target, 8, torch.Generator().manual_seed(1))
-    losses = [float(fit.step(t)["loss"]) for t in range(200)]
+    losses = [number(fit.step(t)["loss"]) for t in range(200)]
     # At the truth the mean of the estimate is 0, though every batch of four is far from its mean.
     assert abs(np.mean(losses)) < 4 * np.std(losses) / math.sqrt(len(losses)) + 1e-4
 
@@ -86,7 +87,7 @@ def test_the_discrepancy_falls_and_its_estimate_is_unbiased():
     fit = EmbeddingFit(other, features, target, 64, torch.Generator().manual_seed(1))
     optimizer, path = torch.optim.Adam(other.parameters(), lr=1e-2), []
     for t in range(60):
-        path.append(float(fit.step(t)["loss"]))
+        path.append(number(fit.step(t)["loss"]))
         optimizer.step()
     assert np.mean(path[-5:]) < 0.2 * path[0]
 

@@ -79,7 +79,7 @@ def test_one_record_changes_one_teacher(network, compress, relation, schooling):
     if relation == "replace_one":
         other[-1], kinds[-1] = 50.0, (labels[-1] + 1) % CLASSES
     votes = rule(compress, neighbours=relation)
-    shards = [votes.sharding.deal(PrivacyStream.seeded(3), n) for n in (ROWS, count)]
+    shards = [PrivacyStream.seeded(3).shards(votes.sharding, n, None) for n in (ROWS, count)]
     touched = int(_owner(shards[0])[-1])
     one, states = history(network, schooling, data, labels, shards[0], votes)
     two, others = history(network, schooling, other, kinds, shards[1], votes)
@@ -120,7 +120,7 @@ def test_no_rows_at_all():
 @pytest.mark.parametrize("keep", [True, False])
 def test_chunks_change_nothing(keep):
     data, labels = rows()
-    shards = Sharding(TEACHERS).deal(PrivacyStream.seeded(0), ROWS)
+    shards = PrivacyStream.seeded(0).shards(Sharding(TEACHERS), ROWS, None)
     settings = replace(KEPT, alike=True, keep=keep)
     sums = []
     for size in (1, 5, 12):
@@ -133,7 +133,7 @@ def test_chunks_change_nothing(keep):
 def test_stacked_training_is_each_teachers_own_adam():
     """Against one module and one torch.optim.Adam for a teacher, over several rounds."""
     data, labels = rows()
-    shards = Sharding(TEACHERS).deal(PrivacyStream.seeded(0), ROWS)
+    shards = PrivacyStream.seeded(0).shards(Sharding(TEACHERS), ROWS, None)
     ensemble = TeacherEnsemble(MLP, TEACHERS, replace(KEPT, per_chunk=TEACHERS, batch=2))
     start = ensemble._fresh(0, 0, TEACHERS).detached()
     for turn in range(ROUNDS):
@@ -159,7 +159,7 @@ def test_stacked_training_is_each_teachers_own_adam():
 
 def test_a_resumed_ensemble_goes_on_as_it_was():
     data, labels = rows()
-    shards = Sharding(TEACHERS).deal(PrivacyStream.seeded(0), ROWS)
+    shards = PrivacyStream.seeded(0).shards(Sharding(TEACHERS), ROWS, None)
     through, stopped, resumed = (TeacherEnsemble(MLP, TEACHERS, KEPT) for _ in range(3))
     for turn in range(2):
         through.ask(turn, shards, data, labels, *queries(turn), rule())
