@@ -17,6 +17,7 @@ the
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import json
 import math
@@ -47,7 +48,7 @@ TABLES = Domain(
         Integer("size", low=0, high=40, spikes=(0,)),
         Number("weight", low=0.0, high=1000.0),
         Boolean("member"),
-        Date("joined", low=pd.Timestamp("1990-01-01").date(), high=pd.Timestamp("2020-12-31").date(), missing=True),
+        Date("joined", low=dt.date(1990, 1, 1), high=dt.date(2020, 12, 31), missing=True),
         Category("label", categories=("no", "yes"), label=True),
     ),
     rows=60,
@@ -138,7 +139,8 @@ def check_release(recipe: Synthesizer, data: Data) -> None:
     if recipe.fit(data, Budget(math.inf, DELTA)).statement["private"]:
         raise AuditError("a fit without a finite epsilon is stated to be private")
     sample: Any = fitted.sample(50, seed=0)
-    if isinstance(sample, Table) and not Table(sample.frame, data.domain, "error").frame.equals(sample.frame):
+    inside = not isinstance(data, Table) or Table(sample.frame, data.domain, "error").frame.equals(sample.frame)
+    if not inside:
         raise AuditError("samples leave the domain")
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder) / "release")
@@ -155,7 +157,7 @@ def example_rows(n: int, seed: int = 0) -> Table:
     joined = pd.Timestamp("1990-01-01") + pd.to_timedelta(draw.integers(0, 11_000, n), unit="D")
     frame = pd.DataFrame(
         {
-            "kind": draw.choice(["a", "b", None], n),
+            "kind": np.array(["a", "b", None], dtype=object)[draw.integers(0, 3, n)],
             "size": np.where(draw.random(n) < 0.3, 0, size),
             "weight": draw.lognormal(3, 1, n),
             "member": draw.random(n) < 0.3,
