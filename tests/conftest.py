@@ -1,5 +1,7 @@
 """What several test files share: a small table, and the model of docs/adding_a_model.md."""
 
+import hashlib
+import itertools
 import os
 import re
 import sys
@@ -17,8 +19,11 @@ from dpsynth.data.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 
-settings.register_profile("busy", deadline=None)  # a slow machine is no defect
-settings.load_profile("busy")
+# A run of the suite can be repeated: generated inputs and keys follow from the tests' names. `DPSYNTH_TEST_RANDOM=1`
+# draws them afresh. No deadline: a slow machine is no defect.
+AFRESH = bool(os.environ.get("DPSYNTH_TEST_RANDOM"))
+settings.register_profile("dpsynth", deadline=None, derandomize=not AFRESH)
+settings.load_profile("dpsynth")
 torch.set_num_threads(1)  # tensors are tiny here; threads that wait for each other cost more than they give
 
 
@@ -29,6 +34,20 @@ def pytest_cmdline_main(config):
     asked = "PYTEST_XDIST_WORKER" in os.environ or getattr(config.option, "numprocesses", 0) is not None
     if whole and not asked:  # without xdist, or inside one of its processes, nothing is divided
         config.option.numprocesses, config.option.dist = 2, "loadfile"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Keys within this process follow from the test's name; they differ from draw to draw as those of the system do."""
+    drawn = itertools.count()
+
+    def urandom(size: int) -> bytes:
+        return hashlib.shake_256(f"{item.nodeid} {next(drawn)}".encode()).digest(size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not AFRESH:
+            patch.setattr(os, "urandom", urandom)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,8 @@ def _share(known: pd.Series, tokens: Iterable[str]) -> float:
 
 def _whole_bounds(numbers: np.ndarray) -> list[int]:
     low, high = outward(float(numbers.min()), float(numbers.max()))
-    return [int(low), int(high)]
+    low, high = math.floor(low), math.ceil(high)
+    return [low, max(high, low + 1)]
 
 
 def _number(numbers: np.ndarray, texts: list[str], different: bool) -> Guess:
@@ -285,9 +287,17 @@ def outward(low: float, high: float) -> tuple[float, float]:
         width = abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(width / 10)) if width / 10 > 1e-300 else 1e-300
     grid = next(step * power for step in (1, 2, 5, 10) if step * power >= width / 10)
-    rounded_low, rounded_high = math.floor(low / grid) * grid, math.ceil(high / grid) * grid
-    if rounded_low == rounded_high:
-        rounded_high += grid
     digits = max(0, -math.floor(math.log10(grid)) + 1)
-    low, high = round(rounded_low, digits) + 0.0, round(rounded_high, digits) + 0.0
-    return low, high if math.isfinite(high) else rounded_high
+    rounded_low = _to_grid(math.floor(low / grid) * grid, digits)
+    rounded_high = _to_grid(math.ceil(high / grid) * grid, digits)
+    if rounded_low > low:  # a quotient that underflows, or a float just beyond its decimal
+        rounded_low = _to_grid(rounded_low - grid, digits)
+    if rounded_high < high or rounded_high == rounded_low:
+        rounded_high = _to_grid(rounded_high + grid, digits)
+    return rounded_low, rounded_high
+
+
+def _to_grid(value: float, digits: int) -> float:
+    """`value` without float dust behind its decimals, within the range of floats."""
+    largest = sys.float_info.max
+    return min(max(value, -largest), largest) if abs(value) >= largest else round(value, digits) + 0.0

@@ -51,7 +51,7 @@ def number_style(texts: Sequence[str]) -> NumberStyle | None:
     if not rest or len(words) > _TOKENS:
         return None
     symbols = tuple(sorted({symbol for text in rest for symbol in _beside(text)}))
-    if len(symbols) > 4 or any(len(symbol) > 4 for symbol in symbols):
+    if len(symbols) > 4 or any(len(symbol) > 4 or re.search(r"[0-9+-]", symbol) for symbol in symbols):
         return None
     for decimal, thousands in _MARKS:
         notation = Notation(decimal, thousands, symbols)

@@ -1,11 +1,12 @@
 """Private bounds of a numeric column: a noisy histogram over public bins, and the outermost bins that stand
 out.
 
-Guarantee: the histogram counts each row with a finite value in exactly one bin, so neighbours differ in one
-cell by one (add_remove, L2 sensitivity 1) or in two (replace_one, sqrt 2). Rounded Gaussian noise of
-parameter sigma on all bins, empty ones included (`integer_noise.py`); the threshold sigma * Phi^-1(1 - 0.001 / bins),
-under which all empty bins stay with probability .999, and the choice of bins are post-processing. Bins are public, and
-reach over everything a float64 of a sane table can hold, so values beyond them are clamped into the outermost ones.
+Guarantee: the histogram counts each row with a finite value in exactly one bin, so neighbours differ in one cell by
+one (add_remove, L2 sensitivity 1) or in two (replace_one, sqrt 2). Rounded Gaussian noise of parameter sigma on all
+bins, empty ones included (`integer_noise.py`); the threshold sigma * Phi^-1(1 - 0.001 / bins) + 1/2, below which all
+empty bins stay with probability .999 (rounding adds at most 1/2), and the choice of bins are post-processing. Bins
+are public, and reach over everything a float64 of a sane table can hold, so values beyond them are clamped into the
+outermost ones.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -56,7 +57,7 @@ class PrivateBounds(CountMechanism):
         counts = np.bincount(position, minlength=edges.size - 1).astype(np.int64)
         noisy = ledger.release(self, counts)
         # From here on only noisy counts are looked at.
-        threshold = max(0.5, self.sigma * float(norm.isf(_FALSE_BIN / counts.size)))
+        threshold = 0.5 + self.sigma * float(norm.isf(_FALSE_BIN / counts.size))
         standing = np.flatnonzero(noisy > threshold)
         if standing.size == 0:
             standing = np.array([int(np.argmax(noisy))])

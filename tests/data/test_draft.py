@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number, Table, draft
@@ -55,6 +55,20 @@ def test_the_draft_is_a_schema_that_fits(file):
     assert domain.identifiers == ((8, Identifier("name", "{n}")),)
     assert [column.name for column in domain.undeclared] == ["nothing"]
     assert Table.read(file, domain).invalid == {}
+
+
+@given(low=st.floats(allow_nan=False, allow_infinity=False), high=st.floats(allow_nan=False, allow_infinity=False))
+@example(low=1.6e308, high=1.6e308)
+@example(low=-1.7e308, high=-1.7e308)
+@example(low=5e-324, high=5e-324)
+@example(low=-3.5e-211, high=9.9e237)
+@example(low=0.0, high=0.30000000000000004)
+def test_outward_encloses_any_floats(low, high):
+    low, high = min(low, high), max(low, high)
+    a, b = outward(low, high)
+    assert -np.inf < a <= low
+    assert high <= b < np.inf
+    assert a < b
 
 
 @given(low=st.floats(-1e9, 1e9), width=st.floats(0, 1e9))
@@ -161,6 +175,9 @@ VALUES = st.one_of(
 
 
 @given(first=VALUES, second=VALUES)
+@example(first=["0"], second=["1.6e+308"])
+@example(first=["0", "0"], second=["1", "N/A"])
+@example(first=["0"], second=["0:0"])
 @settings(max_examples=80, deadline=None)
 def test_every_draft_loads_and_reads_its_file_and_what_it_writes(tmp_path_factory, first, second):
     folder = tmp_path_factory.mktemp("draft")
