@@ -5,7 +5,7 @@
     python evaluate.py real=A.csv holdout=B.csv synthetic=C.csv schema=S.yaml out=scores
 
 It writes scores.json, report.html and figures/.  The options are in configs/evaluate.yaml and
-configs/metrics/, the story in dpsynth/commands/evaluate.py.
+configs/metrics/, the steps in dpsynth/commands/evaluate.py.
 """
 
 from dpsynth.commands.evaluate import main

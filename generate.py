@@ -4,7 +4,7 @@
     python generate.py run=outputs/maf-adult n=1000 seed=7 out=sample.parquet
     python generate.py run=outputs/maf-adult n=1000 where='{sex: Female}' out=women.csv
 
-The options are in configs/generate.yaml, the story in dpsynth/commands/generate.py.
+The options are in configs/generate.yaml, the steps in dpsynth/commands/generate.py.
 """
 
 from dpsynth.commands.generate import main

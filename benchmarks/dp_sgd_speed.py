@@ -25,9 +25,9 @@ from rich.table import Table
 from torch import nn
 
 from dpsynth.data import Codec, sources
-from dpsynth.models.maf import MAF
-from dpsynth.privacy import DPSGD, Budget, GaussianQuery, Ledger, Mechanism, Plan, PoissonBatches, Streams
-from dpsynth.privacy.gradients import Mode, clipped_gradients
+from dpsynth.models.maf.recipe import MAF
+from dpsynth.privacy import DPSGD, Budget, GaussianQuery, Ledger, Mechanism, Plan, PoissonBatches, RandomGenerators
+from dpsynth.privacy.dpsgd.gradients import Mode, clipped_gradients
 
 SLOW = {"opacus hooks", "functorch"}
 STEPS = 100_000  # planned; more than are timed
@@ -111,7 +111,7 @@ def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Call
 
 def ledger_of(mechanism: Mechanism) -> Ledger:
     """For one mechanism, under a budget that sets no limit: what is timed does not depend on it."""
-    return Ledger(Plan(Budget(float("inf"), 1e-5), (mechanism,)), Streams())
+    return Ledger(Plan(Budget(float("inf"), 1e-5), (mechanism,)), RandomGenerators())
 
 
 def measure(steps: dict[str, Callable[[int], None]], repeats: int) -> dict[str, float]:

@@ -4,7 +4,7 @@
         [key=value ...]
 
 Writes FOLDER/DATA_iteration_1.png, ..., and FOLDER/DATA_evolution.png with all of them: candidates from all over the
-population, from most votes (left) to fewest. They are released, so the pictures may be handed out like the model.
+population, from most votes (left) to fewest. They are released, so the pictures may be shared like the model.
 `key=value` sets fields of the recipe. How good the images are says `benchmarks/image_quality.py --models pe`.
 """
 
@@ -17,8 +17,8 @@ from image_quality import opened, recipe_of
 
 import dpsynth
 from dpsynth.figures import evolution_grid, population_grid, save
-from dpsynth.models.evolved_images import EvolvedImages
-from dpsynth.privacy import Streams
+from dpsynth.models.pe.fitted import EvolvedImages
+from dpsynth.privacy import RandomGenerators
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     wanted = parser.parse_intermixed_args()
     train, _ = opened(wanted.data, wanted.root, validate=False)
     budget = dpsynth.Budget(wanted.epsilon, wanted.delta)
-    fitted = recipe_of("pe", wanted.overrides).fit(train, budget, Streams(wanted.seed))
+    fitted = recipe_of("pe", wanted.overrides).fit(train, budget, RandomGenerators(wanted.seed))
     assert isinstance(fitted, EvolvedImages)
     history, classes, out = fitted.history, fitted.domain.classes, Path(wanted.out)
     for step in range(len(history)):

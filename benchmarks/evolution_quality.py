@@ -16,9 +16,9 @@ from typing import Any
 from table_quality import arguments, changes, compare, fitting, show, write
 
 from dpsynth.models import DPVI, NAPSU, PE, Synthesizer
-from dpsynth.models.seeds import SEEDS
+from dpsynth.models.pe.recipe import PROPOSAL_MODELS
 
-OTHERS: dict[str, type[Synthesizer]] = {**SEEDS, "dpvi": DPVI, "napsu": NAPSU}
+OTHERS: dict[str, type[Synthesizer]] = {**PROPOSAL_MODELS, "dpvi": DPVI, "napsu": NAPSU}
 
 
 def recipe_of(name: str, fields: Mapping[str, Any]) -> Synthesizer:
@@ -28,7 +28,7 @@ def recipe_of(name: str, fields: Mapping[str, Any]) -> Synthesizer:
     kind, _, seed = name.partition("+")
     if kind != "pe":
         raise SystemExit(f"--models {name}: choose pe, pe+NAME, {', '.join(OTHERS)}")
-    return PE(**({"seed_model": None if seed == "none" else seed} if seed else {}), **fields)
+    return PE(**({"proposal_model": None if seed == "none" else seed} if seed else {}), **fields)
 
 
 def main() -> None:

@@ -21,21 +21,21 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dpsynth.commands import kept_options
-from dpsynth.commands.command_line import data_options, texts
-from dpsynth.commands.declaration import opened
-from dpsynth.commands.run_folder import RunFolder
 from dpsynth.data.selection import Selection
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
-from dpsynth.metrics.association import Association
-from dpsynth.metrics.comparison import Comparison, Counts
-from dpsynth.metrics.image_sample import image_sample
-from dpsynth.metrics.marginals import Marginals
-from dpsynth.metrics.sample import Sample
-from dpsynth.metrics.score import Score
-from dpsynth.metrics.utility import Utility
-from dpsynth.models.artifact import load
-from dpsynth.models.fitted_flow import FittedFlow
+from dpsynth.metrics.framework.comparison import Comparison, Counts
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.metrics.framework.sample import Sample
+from dpsynth.metrics.image.sample import image_sample
+from dpsynth.metrics.table.association import Association
+from dpsynth.metrics.table.marginals import Marginals
+from dpsynth.metrics.table.utility import Utility
+from dpsynth.models.contract.fitted import load
+from dpsynth.models.maf.fitted import FittedFlow
+from dpsynth.runs import kept_options
+from dpsynth.runs.command_line import data_options, texts
+from dpsynth.runs.data_options import opened
+from dpsynth.runs.run_folder import RunFolder
 
 DPI, FINE = 110, 150
 SHOWN = ("tv_1way", "tv_2way", "tv_3way", "cramer_gap", "logistic_auc", "boosting_auc")
@@ -92,7 +92,7 @@ def scored(run: Path) -> list[dict]:
     families = [Marginals({1: None, 2: None, 3: 200}), Association(), Utility(("logistic", "boosting"))]
     scores = compared.scores(families, Counts(), lambda *_: None)
     facts = {"run": run.name, "model": "maf", "data": data, "epsilon": fitted.statement["target"]["epsilon"], "seed": 0}
-    numbers = ("better", "value", "floor", "floor_low", "floor_high")
+    numbers = ("better", "value", "real_baseline", "real_baseline_low", "real_baseline_high")
     return [
         {**facts, "score": score.name, **{key: getattr(score, key) for key in numbers}, **score.baselines}
         for score in scores

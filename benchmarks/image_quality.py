@@ -3,11 +3,11 @@
     python benchmarks/image_quality.py --models merf --data mnist fashion_mnist --root FOLDER [--epsilons 1,10]
         [--seeds 0,1,2] [--samples 60000] [--validate] [--grids FOLDER] [--json FILE] [key=value ...]
 
-Score: accuracy on real images of the CNN of `metrics/images.py`, trained on the synthetic images for a fixed number of
-steps and tested once, on the official test images, with its last weights; uniform labels. Nothing is selected on the
-test images. With --validate they are not read: the model is fitted to the first five sixths of the training images and
-judged on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config in
-configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
+Score: accuracy on real images of the CNN of `metrics/image/classifiers.py`, trained on the synthetic images for a fixed
+number of steps and tested once, on the official test images, with its last weights; uniform labels. Nothing is selected
+on the test images. With --validate they are not read: the model is fitted to the first five sixths of the training
+images and evaluated on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config
+in configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ import dpsynth
 from dpsynth.data import Images, sources
 from dpsynth.data.selection import Selection
 from dpsynth.figures import image_grid
-from dpsynth.metrics.images import ImageClassifier, classify
+from dpsynth.metrics.image.classifiers import ImageClassifier, classify
 from dpsynth.models import Synthesizer
-from dpsynth.privacy import Streams
-from dpsynth.privacy.random import seeded_key
+from dpsynth.privacy import RandomGenerators
+from dpsynth.privacy.noise.random import seeded_key
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 
@@ -45,7 +45,7 @@ def recipe_of(model: str, overrides: list[str]) -> Synthesizer:
 
 
 def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]:
-    """(to fit to, to judge with)"""
+    """(to fit to, to evaluate with)"""
     place = {"root": Path(root) / name} if root and name != "digits" else {}
     source = sources.load(name, Selection(seeded_key(0)), **place)
     if not validate:
@@ -55,10 +55,10 @@ def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]
 
 
 def accuracy(synthetic: Images, real: Images, seed: int) -> float:
-    """Of the judge's CNN, from synthetic to real."""
-    judge = ImageClassifier(seed=seed)
+    """Of the classifier's CNN, from synthetic to real."""
+    classifier = ImageClassifier(seed=seed)
     scaled = [images.pixels.astype(np.float32) / 255 for images in (synthetic, real)]
-    network = judge.train(scaled[0], synthetic.labels, len(synthetic.domain.classes))
+    network = classifier.train(scaled[0], synthetic.labels, len(synthetic.domain.classes))
     return float((classify(network, scaled[1]) == real.labels).mean())
 
 
@@ -67,7 +67,7 @@ def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, w
     train, real = opened(data, wanted.root, wanted.validate)
     budget = dpsynth.Budget(epsilon, wanted.delta)
     begun = time.perf_counter()
-    fitted = recipe.fit(train, budget, Streams(seed))
+    fitted = recipe.fit(train, budget, RandomGenerators(seed))
     fit = time.perf_counter() - begun
     begun = time.perf_counter()
     synthetic = fitted.sample(wanted.samples, seed=seed)
@@ -120,9 +120,11 @@ def main() -> None:
         Path(wanted.json).write_text(json.dumps(results, indent=1) + "\n")
 
 
-def show(results: list[dict[str, Any]], judged: str) -> None:
+def show(results: list[dict[str, Any]], evaluated: str) -> None:
     """Means (standard deviations) over seeds."""
-    table = Shown("model", "data", "epsilon", "accuracy", "fit s", "sample s", "peak GB", title=f"Scores on {judged}")
+    table = Shown(
+        "model", "data", "epsilon", "accuracy", "fit s", "sample s", "peak GB", title=f"Scores on {evaluated}"
+    )
     keys = ("model", "data", "epsilon")
     for group in dict.fromkeys(tuple(row[key] for key in keys) for row in results):
         rows = [row for row in results if tuple(row[key] for key in keys) == group]

@@ -2,11 +2,12 @@
 
     python benchmarks/interval_coverage.py --methods napsu,dpvi --epsilons 0.5,1,3 --trials 100
 
-Each trial draws rows of a known law (three yes-no columns and an outcome), fits a model of them with noise, and makes
+Each trial draws rows of a known distribution (three yes-no columns and an outcome), fits a model of them with noise,
+and makes
 95 % intervals for the four coefficients:
 
 rubin       m sets, each from a posterior draw of its own, combined by Rubin's rules
-one law     m sets from the middle of the posterior, combined by the same rules: they forget the privacy noise
+one distribution     m sets from the middle of the posterior, combined by the same rules: they forget the privacy noise
 as real     one synthetic set from the middle, analysed as if it were the real one
 real        the real rows themselves: what the regression's own intervals cover
 
@@ -27,12 +28,12 @@ from scipy import special, stats
 import dpsynth
 from dpsynth.data import Category, Domain, Table
 from dpsynth.inference import combine
-from dpsynth.models.dpvi import DPVI
-from dpsynth.models.fitted_mixture import FittedMixture
-from dpsynth.models.fitted_posterior import FittedPosterior
-from dpsynth.models.napsu import NAPSU
-from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
-from dpsynth.privacy import Streams
+from dpsynth.models.contract.fitted_table import FittedPosterior
+from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.models.dpvi.fitted import FittedMixture
+from dpsynth.models.dpvi.recipe import DPVI
+from dpsynth.models.marginal.napsu import NAPSU
+from dpsynth.privacy import RandomGenerators
 from dpsynth.training.device import processor_threads
 
 Ends = tuple[np.ndarray, np.ndarray]
@@ -44,7 +45,7 @@ RECIPES: dict[str, Callable[[], Synthesizer]] = {
 }
 
 
-def law(n: int, seed: int) -> pd.DataFrame:
+def distribution(n: int, seed: int) -> pd.DataFrame:
     """n rows; x2 depends on x1."""
     draw = np.random.default_rng([7, seed])
     x1, x3 = draw.random(n) < 0.5, draw.random(n) < 0.4
@@ -83,15 +84,15 @@ def forgetful(fitted: FittedPosterior, rows: int, sets: int, seed: int) -> list[
 
 def trial(recipe: Synthesizer, plan: SynthesisPlan, rows: int, sets: int, seed: int) -> dict[str, Ends]:
     """The ends of the intervals of one trial, by the way they were made."""
-    table = Table(law(rows, seed), domain(rows))
-    fitted = recipe.fit(table, plan, Streams(seed))
+    table = Table(distribution(rows, seed), domain(rows))
+    fitted = recipe.fit(table, plan, RandomGenerators(seed))
     assert isinstance(fitted, FittedPosterior)
     aware = [regression(one.frame) for one in fitted.sets(sets, rows, seed=seed)]
     naive = [regression(frame) for frame in forgetful(fitted, rows, sets, seed)]
     single, real = naive[0], regression(table.frame)
     return {
         "rubin": combine([q for q, _ in aware], [u for _, u in aware]).interval(),
-        "one law": combine([q for q, _ in naive], [u for _, u in naive]).interval(),
+        "one distribution": combine([q for q, _ in naive], [u for _, u in naive]).interval(),
         "as real": normal(*single),
         "real": normal(*real),
     }

@@ -7,7 +7,7 @@ Scores and --validate as in `table_quality.py`; `key=value` sets fields of the r
 
 from table_quality import arguments, changes, compare, fitting, show, write
 
-from dpsynth.models.maf import MAF
+from dpsynth.models.maf.recipe import MAF
 
 
 def main() -> None:

@@ -6,8 +6,8 @@
 
 The first scores independent, privbayes, mst and aim on Adult against the official test split; scores and --validate as
 in `table_quality.py`, and `key=value` sets a field of those recipes that have it. The second prints the seconds of a
-fit of privbayes and mst against the number of rows, which are drawn again and again from the toy law `mixed`: bins,
-measurements and models do not grow, so beyond encoding only counting may.
+fit of privbayes and mst against the number of rows, which are drawn again and again from the toy distribution `mixed`:
+bins, measurements and models do not grow, so beyond encoding only counting may.
 """
 
 import json
@@ -28,14 +28,14 @@ from table_quality import Method, arguments, changes, compare, fitting, show, wr
 
 import dpsynth
 from dpsynth.data import Table
-from dpsynth.data.codec import Codec, Encoded
-from dpsynth.data.toy import LAWS
-from dpsynth.models.aim import AIM
-from dpsynth.models.coded_rows import encoded
-from dpsynth.models.independent import Independent
-from dpsynth.models.mst import MST
-from dpsynth.models.privbayes import PrivBayes
-from dpsynth.privacy import Streams
+from dpsynth.data.sources.toy import DISTRIBUTIONS
+from dpsynth.data.table.codec import Codec, Encoded
+from dpsynth.models.marginal.aim import AIM
+from dpsynth.models.marginal.independent import Independent
+from dpsynth.models.marginal.method import encoded
+from dpsynth.models.marginal.mst import MST
+from dpsynth.models.marginal.privbayes import PrivBayes
+from dpsynth.privacy import RandomGenerators
 
 RECIPES = {
     "independent": Independent(),
@@ -44,7 +44,7 @@ RECIPES = {
     "mst": MST(),
     "aim": AIM(),
 }
-GROWN = 100_000  # rows of the toy law that larger tables repeat
+GROWN = 100_000  # rows of the toy distribution that larger tables repeat
 PEERS = ("mst", "aim")  # also written on mbi
 # Of `mbi_peers.py`: the junction tree and the iterations that our aim has.
 # On two busy cores mbi-aim took 3 to 6 minutes; a run is given up after twice the seconds.
@@ -111,21 +111,21 @@ def largest_rho(budget: dpsynth.Budget) -> float:
 
 
 def grow(sizes: list[int], epsilon: float, delta: float) -> None:
-    """Seconds of encoding and of whole fits, for tables of `sizes` rows of one law."""
-    law = LAWS["mixed"]()
-    drawn = law.sample(GROWN, seed=0)
+    """Seconds of encoding and of whole fits, for tables of `sizes` rows of one distribution."""
+    distribution = DISTRIBUTIONS["mixed"]()
+    drawn = distribution.sample(GROWN, seed=0)
     for recipe in (PrivBayes(), MST()):  # compiles and loads what the first run of a process has to
-        recipe.fit(drawn, dpsynth.Budget(epsilon, delta), Streams(0))
+        recipe.fit(drawn, dpsynth.Budget(epsilon, delta), RandomGenerators(0))
     shown = Shown("rows", "encoding", "privbayes", "mst", title="seconds; a fit includes encoding")
     for n in sizes:
         again = np.random.default_rng(n).integers(GROWN, size=n)
-        table = Table(drawn.frame.iloc[again].reset_index(drop=True), replace(law.domain, rows=n))
+        table = Table(drawn.frame.iloc[again].reset_index(drop=True), replace(distribution.domain, rows=n))
         codec = Codec(table.domain, MST().bins)
         seconds = [timed(lambda codec=codec, table=table: encoded(codec, table))]
         for recipe in (PrivBayes(), MST()):
             budget = dpsynth.Budget(epsilon, delta)
             seconds.append(
-                timed(lambda recipe=recipe, table=table, budget=budget: recipe.fit(table, budget, Streams(0)))
+                timed(lambda recipe=recipe, table=table, budget=budget: recipe.fit(table, budget, RandomGenerators(0)))
             )
         shown.add_row(f"{n:,}", *(f"{value:.2f}" for value in seconds))
         print(n, seconds, flush=True)

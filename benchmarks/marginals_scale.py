@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dpsynth.data import Category, Codec, Domain
-from dpsynth.marginals.counting import Engine
-from dpsynth.marginals.encoded_files import EncodedFiles, write_encoded
+from dpsynth.marginals.counting.counting import Engine
+from dpsynth.marginals.counting.encoded_files import EncodedFiles, write_encoded
 
 
 def scale(options: argparse.Namespace, console: Console) -> dict[str, Any]:

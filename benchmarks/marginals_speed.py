@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.table import Table
 
 from dpsynth.data import Codec, sources
-from dpsynth.marginals.counting import Engine, available_threads
-from dpsynth.marginals.numba_kernel import NumbaTally
-from dpsynth.marginals.plan import Clique, _planned, make_plan
+from dpsynth.marginals.counting.counting import Engine, available_threads
+from dpsynth.marginals.counting.numba_kernel import NumbaTally
+from dpsynth.marginals.counting.plan import Clique, _planned, make_plan
 
 Counts = dict[Clique, np.ndarray]
-SHARE = 5  # slow methods count one request in five
+FRACTION = 5  # slow methods count one request in five
 PATIENCE = 4  # times the turns asked for, at most
 BUSY = 1.1  # wall / CPU of one thread from which on a turn does not count
 
@@ -63,8 +63,8 @@ def workload(sizes: tuple[int, ...], seed: int = 0) -> list[Clique]:
 def methods(
     codes: np.ndarray, sizes: tuple[int, ...], requests: list[Clique], threads: int, pasteur: Path | None
 ) -> tuple[dict[str, tuple[int, int, Callable[[], Counts]]], list[str]]:
-    """name -> (threads, share of the requests that is counted, counting function); and lines on what is left out."""
-    some = requests[::SHARE]
+    """name -> (threads, fraction of the requests that is counted, counting function); and lines on what is left out."""
+    some = requests[::FRACTION]
     found: dict[str, tuple[int, int, Callable[[], Counts]]] = {}
     notes: list[str] = []
 
@@ -107,7 +107,7 @@ def methods(
             result[request] = np.bincount(index, minlength=int(np.prod([sizes[j] for j in request])))
         return result
 
-    found["np.bincount *"] = (1, SHARE, bincount)
+    found["np.bincount *"] = (1, FRACTION, bincount)
     every = available_threads()
     try:
         import polars
@@ -124,8 +124,8 @@ def methods(
             return {r: grouped([g[f"c{j}"].to_numpy() for j in r], g["len"].to_numpy(), sizes, r)
                     for r, g in zip(some, polars.collect_all(lazy), strict=True)}  # fmt: skip
 
-        found["polars group_by *"] = (every, SHARE, group_by)
-        found["polars collect_all *"] = (every, SHARE, collect_all)
+        found["polars group_by *"] = (every, FRACTION, group_by)
+        found["polars collect_all *"] = (every, FRACTION, collect_all)
     except ImportError:
         notes.append("polars left out: not installed")
     try:
@@ -144,7 +144,7 @@ def methods(
                 result[request] = grouped([got[f"c{j}"] for j in request], got["n"], sizes, request)
             return result
 
-        found["duckdb group by *"] = (every, SHARE, duck)
+        found["duckdb group by *"] = (every, FRACTION, duck)
     except ImportError:
         notes.append("duckdb left out: not installed")
     return found, notes
@@ -181,12 +181,12 @@ def measure(
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
     counted = dict.fromkeys(found, 0)
     for _ in range(PATIENCE * repeats):
-        for name, (threads, share, run) in found.items():
-            if counted[name] >= (repeats if share == 1 else min(repeats, 2)):
+        for name, (threads, fraction, run) in found.items():
+            if counted[name] >= (repeats if fraction == 1 else min(repeats, 2)):
                 continue
             wall, cpu = time.perf_counter(), time.process_time()
             run()
-            turns[name].append(((time.perf_counter() - wall) * share, (time.process_time() - cpu) * share))
+            turns[name].append(((time.perf_counter() - wall) * fraction, (time.process_time() - cpu) * fraction))
             counted[name] += counts(threads, *turns[name][-1])
     figures: dict[str, dict[str, float | int | bool]] = {}
     for name, (threads, _, _) in found.items():
@@ -251,9 +251,9 @@ def adult(console: Console, repeats: int = 30) -> dict[str, float]:
             start = time.perf_counter()
             Engine(threads=1).count(codes, codec.sizes, pairs)
             best[name] = min(best[name], (time.perf_counter() - start) * 1e3)
-    told = ", ".join(f"{name} {value:.1f} ms" for name, value in best.items())
+    described = ", ".join(f"{name} {value:.1f} ms" for name, value in best.items())
     console.print(
-        f"all {len(pairs)} pairs of Adult's {len(codec.sizes)} columns, {len(codes):,} rows, 1 thread: {told}"
+        f"all {len(pairs)} pairs of Adult's {len(codec.sizes)} columns, {len(codes):,} rows, 1 thread: {described}"
     )
     return best
 

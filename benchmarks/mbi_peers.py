@@ -142,10 +142,10 @@ def mst(private: Private, rho: float, asked: dict[str, Any]) -> tuple[np.ndarray
     small = Private(codes, sizes, private.generator)
     merged = [one.compress(maps, domain) for one in ones]
     total = total_of(ones)
-    law = Marginals(fit(small.domain, merged, asked["iterations"], total=total))
+    distribution = Marginals(fit(small.domain, merged, asked["iterations"], total=total))
 
     pairs = list(itertools.combinations(range(d), 2))
-    scores = np.array([np.abs(small.counts(pair) - total * law(pair)).sum() for pair in pairs])
+    scores = np.array([np.abs(small.counts(pair) - total * distribution(pair)).sum() for pair in pairs])
     epsilon, part, tree = math.sqrt(8 * third / (d - 1)), list(range(d)), []
     for _ in range(d - 1):
         order = small.ranked(scores, 1.0, epsilon)
@@ -180,13 +180,13 @@ def aim(private: Private, rho: float, asked: dict[str, Any]) -> tuple[np.ndarray
         last = late or left < 2 * (0.5 / sigma**2 + epsilon**2 / 8)
         if last:
             sigma, epsilon = math.sqrt(1 / (2 * 0.9 * left)), math.sqrt(8 * 0.1 * left)
-        law, total = Marginals(model), float(model.total)
-        before = [total * law(r) for r in candidates]
+        distribution, total = Marginals(model), float(model.total)
+        before = [total * distribution(r) for r in candidates]
         misfit = np.array([np.abs(private.counts(r) - p).sum() for r, p in zip(candidates, before, strict=True)])
         noise = math.sqrt(2 / math.pi) * sigma * cells
         order = private.ranked(weights * (misfit - noise), weights.max(), epsilon)
         spent = (private.used + 0.5 / sigma**2) / rho
-        have, held = [m.clique for m in measured], [{*c} for c in law.cliques]
+        have, held = [m.clique for m in measured], [{*c} for c in distribution.cliques]
         for k in order:
             clique = candidates[k]
             if any({*clique} <= c for c in held):

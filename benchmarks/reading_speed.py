@@ -16,7 +16,7 @@ from pathlib import Path
 from pyarrow import csv as arrow_csv
 
 from dpsynth.data import sources
-from dpsynth.marginals.encoding import encode_files
+from dpsynth.marginals.counting.encoded_files import encode_files
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
         encoded, _ = encode_files(file, Path(scratch) / "out.parquet", table.domain)
         spent = time.process_time() - begun
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        told = f"{size:,.0f} MB, {spent:.1f} CPU s, {size / spent:.0f} MB/s, peak {peak:.0f} MB"
-        print(f"encode: {len(encoded):,} rows, {told}")
+        described = f"{size:,.0f} MB, {spent:.1f} CPU s, {size / spent:.0f} MB/s, peak {peak:.0f} MB"
+        print(f"encode: {len(encoded):,} rows, {described}")
         begun = time.process_time()
         for _ in arrow_csv.open_csv(file):
             pass

@@ -22,10 +22,10 @@ from rich.table import Table as Shown
 import dpsynth
 from dpsynth.data import Table, sources
 from dpsynth.data.selection import Selection
-from dpsynth.metrics import Settings, evaluate
+from dpsynth.evaluation.suite import Settings, evaluate
 from dpsynth.models import Synthesizer
-from dpsynth.privacy import Streams
-from dpsynth.privacy.random import seeded_key
+from dpsynth.privacy import RandomGenerators
+from dpsynth.privacy.noise.random import seeded_key
 
 SCORES = ("tv_1way", "tv_2way", "tv_3way", "boosting_auc", "boosting_r2")
 Method = Callable[[Table, dpsynth.Budget, int], tuple[pd.DataFrame, float]]  # -> synthetic rows, seconds of the fit
@@ -55,7 +55,7 @@ def fitting(recipe: Synthesizer) -> Method:
 
     def fit(train: Table, budget: dpsynth.Budget, seed: int) -> tuple[pd.DataFrame, float]:
         begun = time.perf_counter()
-        fitted = recipe.fit(train, budget, Streams(seed))
+        fitted = recipe.fit(train, budget, RandomGenerators(seed))
         seconds = time.perf_counter() - begun
         return fitted.sample(len(train), seed=seed).frame, seconds
 

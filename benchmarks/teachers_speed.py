@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, softplus
 
-from dpsynth.models.teacher_ensemble import Chunk
-from dpsynth.networks.stacked_mlp import SLOPE, StackedMLP
+from dpsynth.models.datalens.teachers import Chunk
+from dpsynth.networks.discriminators import SLOPE, StackedMLP
 
 
 class Teacher(nn.Module):

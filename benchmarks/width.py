@@ -32,8 +32,8 @@ def measure(method: str, columns: int, rows: int, codes: int) -> dict[str, Any]:
     from dpsynth import models
     from dpsynth.data import Category, Domain, Table
     from dpsynth.errors import DpsynthError
-    from dpsynth.models import artifact
-    from dpsynth.privacy.budget import Budget
+    from dpsynth.models.contract import fitted as artifact
+    from dpsynth.privacy.accounting.budget import Budget
     from dpsynth.training import listen
 
     domain = Domain(

@@ -5,24 +5,34 @@
     fitted = dpsynth.models.MAF().fit(table, dpsynth.Budget(epsilon=1, delta=1e-6))
     fitted.sample(10_000).to_csv("synthetic.csv")
 
-Nine public names: `Table` and `Domain` (data and what is public about them), `Budget` and `Streams` (the
-guarantee and the sources of randomness), `fresh_key` (the secret key by which rows are selected), `models` (the
+Nine public names: `Table` and `Domain` (data and what is public about them), `Budget` and `RandomGenerators` (the
+guarantee and the random generators), `fresh_key` (the secret key by which rows are selected), `models` (the
 methods), `load` (a saved model), `DpsynthError`, `__version__`.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
 from dpsynth import models
-from dpsynth.data.domain import Domain
-from dpsynth.data.table import Table
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
 from dpsynth.errors import DpsynthError
-from dpsynth.models.artifact import load
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.random import Streams, fresh_key
+from dpsynth.models.contract.fitted import load
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
 
 try:
     __version__ = version("dpsynth-torch")
 except PackageNotFoundError:  # a source tree on the path, never installed
     __version__ = "0"
 
-__all__ = ["Budget", "Domain", "DpsynthError", "Streams", "Table", "__version__", "fresh_key", "load", "models"]
+__all__ = [
+    "Budget",
+    "Domain",
+    "DpsynthError",
+    "RandomGenerators",
+    "Table",
+    "__version__",
+    "fresh_key",
+    "load",
+    "models",
+]

@@ -5,7 +5,7 @@ The commands print the message of any `DpsynthError` on one line and exit with c
 
 
 class DpsynthError(Exception):
-    """A mistake that its user can mend; the message says what, where and how."""
+    """A mistake that its user can correct; the message says what, where and how."""
 
 
 class SchemaError(DpsynthError):

@@ -32,12 +32,12 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data import Boolean, Category, Date, Domain, ImageDomain, Images, Integer, Number
-from dpsynth.data.table import Table
-from dpsynth.models.artifact import load
-from dpsynth.models.synthesizer import Synthesizer
-from dpsynth.privacy.budget import Budget, Neighbours
+from dpsynth.data.table.table import Table
+from dpsynth.models.contract.fitted import load
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.privacy.accounting.budget import Budget, Neighbours
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.noise_meter import NoiseMeter
-from dpsynth.privacy.random import Streams
 from dpsynth.privacy.replay import AuditError, Coupling, audit, same
 
 DELTA = 1e-5
@@ -45,7 +45,7 @@ RELATIONS: tuple[Neighbours, ...] = ("add_remove", "replace_one")
 TABLES = Domain(
     (
         Category("kind", categories=("a", "b", "never"), missing=True),
-        Integer("size", low=0, high=40, spikes=(0,)),
+        Integer("size", low=0, high=40, point_masses=(0,)),
         Number("weight", low=0.0, high=1000.0),
         Boolean("member"),
         Date("joined", low=dt.date(1990, 1, 1), high=dt.date(2020, 12, 31), missing=True),
@@ -102,7 +102,7 @@ def check_plan(recipe: Synthesizer, data: Data, budget: Budget) -> None:
 def check_noise(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0) -> None:
     """What is drawn is what is charged."""
     plan, meter = recipe.plan_for(data, budget), NoiseMeter(seed)
-    recipe.fit(data, plan, Streams(seed, privacy=meter))
+    recipe.fit(data, plan, RandomGenerators(seed, privacy=meter))
     meter.check(plan)
 
 
@@ -112,10 +112,10 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
     What the fit prints counts as a result: a terminal is read by others.
     """
 
-    def publish(rows: Data, streams: Streams) -> object:
+    def publish(rows: Data, randomness: RandomGenerators) -> object:
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings(record=True):
-            fitted = recipe.fit(rows, plan, streams)
+            fitted = recipe.fit(rows, plan, randomness)
         sample: Any = fitted.sample(5, seed=0)
         drawn = sample.frame if isinstance(sample, Table) else (sample.pixels, sample.labels)
         return fitted.config(), fitted.tensors(), drawn, json.dumps(fitted.statement), said.getvalue()

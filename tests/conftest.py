@@ -15,7 +15,7 @@ import torch
 from hypothesis import settings
 
 from dpsynth.data import Boolean, Category, Date, Domain, Integer, Number
-from dpsynth.data.table import Table
+from dpsynth.data.table.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,7 +68,7 @@ def domain():
         (
             Category("sex", categories=("Female", "Male"), missing=True),
             Integer("age", low=17, high=90),
-            Number("gain", low=0.0, high=1000.0, spikes=(0.0,)),
+            Number("gain", low=0.0, high=1000.0, point_masses=(0.0,)),
             Boolean("member"),
             Date(
                 "joined",

@@ -11,12 +11,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from dpsynth.commands.declaration import declared_domain
 from dpsynth.commands.launch import config_folder
-from dpsynth.commands.options import AuditOptions, EvaluateOptions, GenerateOptions, PrivacyOptions, TrainOptions, typed
 from dpsynth.data.sources import SOURCES
-from dpsynth.metrics.suite import Settings
-from dpsynth.models.synthesizer import Synthesizer
+from dpsynth.evaluation.suite import Settings
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.runs.data_options import declared_domain
+from dpsynth.runs.options import AuditOptions, EvaluateOptions, GenerateOptions, PrivacyOptions, TrainOptions, typed
 from dpsynth.training import TrainerSettings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,9 +18,9 @@ from omegaconf import OmegaConf
 
 import dpsynth
 from dpsynth.data import Category, Domain, Integer, Number
-from dpsynth.data.table import Table
-from dpsynth.models.synthesizer import Synthesizer
-from dpsynth.privacy.random import Streams
+from dpsynth.data.table.table import Table
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.testing import check_noise, check_replay, example_rows
 from dpsynth.training import Checkpoint
@@ -72,7 +72,7 @@ def recipe(request):
 
 @pytest.fixture(scope="module")
 def fitted(recipe, people):
-    return recipe.fit(people, budget_of(), Streams(0))
+    return recipe.fit(people, budget_of(), RandomGenerators(0))
 
 
 @pytest.mark.parametrize(("neighbours", "epsilon"), TARGETS)
@@ -145,7 +145,7 @@ def test_saved_and_loaded_is_the_same_model(fitted, tmp_path):
 
 def test_seeded_fits_repeat_and_secure_fits_do_not(recipe, people):
     def learned(noise):
-        tensors = recipe.fit(people, budget_of(), Streams(1, noise)).tensors()
+        tensors = recipe.fit(people, budget_of(), RandomGenerators(1, noise)).tensors()
         return {name: tensor.clone() for name, tensor in tensors.items()}
 
     first, again = learned("seeded"), learned("seeded")
@@ -185,7 +185,7 @@ def test_no_row_and_no_exact_count_is_in_the_files(recipe, canaries, tmp_path):
 
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
-def test_open_bounds_and_categories_are_bought_within_the_budget(recipe, people, neighbours):
+def test_open_bounds_and_categories_are_private_within_the_budget(recipe, people, neighbours):
     columns = [column for column in people.domain if column.name not in ("gain", "sex")]
     columns += [Number("gain"), Category("sex", missing=True)]
     table = Table(people.frame, Domain(tuple(columns)))
@@ -210,7 +210,7 @@ def test_replay_without_the_first_the_middle_and_the_last_row(recipe, neighbours
 NARROW = Domain(
     (
         Category("kind", categories=("a", "b", "never"), missing=True),
-        Integer("size", low=0, high=40, spikes=(0,), missing=True),
+        Integer("size", low=0, high=40, point_masses=(0,), missing=True),
         Category("label", categories=("no", "yes"), label=True),
     ),
     rows=60,
@@ -243,8 +243,8 @@ def test_replay_on_a_neighbouring_table(recipe, neighbours, rows, base, extra, o
     domain = Domain(NARROW.columns, rows=rows)
     plan = recipe.plan(domain, budget_of(neighbours))
 
-    def publish(table, streams):
-        fitted = recipe.fit(table, plan, streams)
+    def publish(table, randomness):
+        fitted = recipe.fit(table, plan, randomness)
         return fitted.config(), fitted.tensors(), fitted.sample(5, seed=0).frame, json.dumps(fitted.statement)
 
     audit(publish, narrow(first).redeclare(domain), narrow(second).redeclare(domain))

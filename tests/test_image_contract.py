@@ -18,18 +18,18 @@ from omegaconf import OmegaConf
 import dpsynth
 from dpsynth.data import ImageDomain, Images
 from dpsynth.errors import ConfigError
-from dpsynth.models.synthesizer import Synthesizer
-from dpsynth.privacy.random import Streams
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.testing import check_noise, check_replay, example_images
 from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 SMALL: dict[str, dict] = {
-    "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "judge_steps": 5}},
+    "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "classifier_steps": 5}},
     "datalens": {
         "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
-        "width": 16, "hidden": 8, "frequencies": 4, "keep": True, "judge_steps": 5,
+        "width": 16, "hidden": 8, "frequencies": 4, "keep": True, "classifier_steps": 5,
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
     "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},
@@ -81,7 +81,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def fitted(recipe, images):
-    return recipe.fit(images, budget_of(), Streams(0))
+    return recipe.fit(images, budget_of(), RandomGenerators(0))
 
 
 @pytest.mark.parametrize("model", TABLES)
@@ -145,7 +145,9 @@ def test_saved_and_loaded_is_the_same_model(fitted, tmp_path):
 
 def test_seeded_fits_repeat_and_secure_fits_do_not(recipe, images):
     def learned(noise):
-        return {name: t.clone() for name, t in recipe.fit(images, budget_of(), Streams(1, noise)).tensors().items()}
+        return {
+            name: t.clone() for name, t in recipe.fit(images, budget_of(), RandomGenerators(1, noise)).tensors().items()
+        }
 
     first, again = learned("seeded"), learned("seeded")
     assert all(first[name].equal(again[name]) for name in first)
@@ -235,8 +237,8 @@ def test_replay_on_neighbouring_images(recipe, neighbours, rows, base, extra, ot
     domain = replace(DOMAIN, rows=rows)
     plan = recipe.plan(domain, budget_of(neighbours))
 
-    def publish(images, streams):
-        fitted = recipe.fit(images, plan, streams)
+    def publish(images, randomness):
+        fitted = recipe.fit(images, plan, randomness)
         sample = fitted.sample(5, seed=0)
         return fitted.config(), fitted.tensors(), sample.pixels, sample.labels, json.dumps(fitted.statement)
 

@@ -17,7 +17,7 @@ SCHEMA = """
 columns:
   city: {kind: category, categories: [Bonn, Ulm], other: elsewhere, missing: true}
   age: {kind: integer, bounds: [0, 110], missing: true}
-  income: {kind: number, bounds: [0, 50000], spike: 0, missing: true}
+  income: {kind: number, bounds: [0, 50000], point_masses: 0, missing: true}
   born: {kind: date, bounds: [1900-01-01, 2026-12-31], missing: true}
   label: {kind: category, categories: ["no", "yes"], label: true}
 rows: 60
@@ -60,8 +60,8 @@ def test_a_file_without_a_row_is_a_neighbour(tmp_path, lines, recipe, epsilon, p
     coupling = Coupling.without(gone, len(there))
     plan = recipe.plan(whole.domain, dpsynth.Budget(epsilon, 1e-5))
 
-    def publish(table, streams):
-        fitted = recipe.fit(table, plan, streams)
+    def publish(table, randomness):
+        fitted = recipe.fit(table, plan, randomness)
         return fitted.config(), fitted.tensors(), fitted.sample(5, seed=0).frame, json.dumps(fitted.statement)
 
     audit(publish, whole, part, couplings=(None, coupling))

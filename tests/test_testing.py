@@ -10,11 +10,11 @@ import torch
 from dp_accounting import GaussianDpEvent
 
 from dpsynth import Budget
-from dpsynth.data.table import Table
+from dpsynth.data.table.table import Table
 from dpsynth.errors import BudgetError
 from dpsynth.privacy import DPSGD, GaussianQuery, Mechanism, PoissonBatches, calibrate
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches
 from dpsynth.privacy.replay import AuditError
-from dpsynth.privacy.sampling import FixedSizeBatches
 from dpsynth.testing import check_model, check_noise, check_release, check_replay, example_rows, removed
 
 BUDGET = Budget(1.0, 1e-5)

@@ -2,7 +2,7 @@
 
 import sys
 
-from dpsynth.commands.launch import MISTAKES, ending, tell
+from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -28,9 +28,10 @@ def main() -> None:
         try:
             with ending():
                 name = command.replace("-", "_")
-                getattr(import_module(f"dpsynth.commands.{name}"), name)(arguments)
+                package = "reproductions" if command == "datalens-flags" else "commands"
+            getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
         except MISTAKES as error:
-            tell(error)
+            report_mistake(error)
             sys.exit(2)
     elif command in ("train", "generate", "evaluate", "audit"):
         from importlib import import_module

@@ -25,19 +25,19 @@ from rich.table import Table
 
 from dpsynth.commands.audited_mechanisms import mechanism_findings
 from dpsynth.commands.audited_methods import Auditor, from_files, recipe_for
-from dpsynth.commands.declaration import declared_domain
 from dpsynth.commands.launch import config_folder, launch
-from dpsynth.commands.options import AuditOptions, typed
-from dpsynth.commands.run_folder import free_name
-from dpsynth.commands.score_progress import following
-from dpsynth.data import tabular_files
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.toy import LAWS
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.sources.toy import DISTRIBUTIONS
+from dpsynth.data.table import tabular_files
+from dpsynth.evaluation.evaluation import following
 from dpsynth.privacy.audit import Finding, Workers
-from dpsynth.privacy.processes import leading
+from dpsynth.privacy.distributed import leading
+from dpsynth.runs.data_options import declared_domain
+from dpsynth.runs.options import AuditOptions, typed
+from dpsynth.runs.run_folder import free_name
 
 IMAGES = ImageDomain(8, 8, classes=("dark", "bright"))  # of the audit of all methods
-TABLES = "chain"  # the toy law whose domain the tables of that audit have
+TABLES = "chain"  # the toy distribution whose domain the tables of that audit have
 FILES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("independent", "csv", {}),
     ("independent", "csv", {"person": "person", "max_rows_per_person": 2}),
@@ -93,7 +93,10 @@ def every_method(auditor: Auditor, folder: Path) -> Iterator[Finding]:
     yield from mechanism_findings(auditor)
     for path in sorted((config_folder() / "model").glob("*.yaml")):
         model: Any = OmegaConf.to_container(OmegaConf.load(path))
-        for modality, domain, words in (("table", LAWS[TABLES]().domain, "table"), ("image", IMAGES, "images")):
+        for modality, domain, words in (
+            ("table", DISTRIBUTIONS[TABLES]().domain, "table"),
+            ("image", IMAGES, "images"),
+        ):
             recipe = recipe_for(model, path.stem, modality, options)
             if modality in recipe.modalities:
                 yield from auditor.in_memory(path.stem, recipe, domain, words)
@@ -135,7 +138,7 @@ def write(findings: list[Finding], path: Path) -> None:
     """The findings as JSON."""
     text = json.dumps({"findings": [finding.to_dict() for finding in findings]}, indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tabular_files.write_whole(path, lambda aside: aside.write_text(text + "\n"))
+    tabular_files.write_whole(path, lambda temporary: temporary.write_text(text + "\n"))
 
 
 def _short(value: float | None) -> str:

@@ -18,13 +18,13 @@ import pandas as pd
 
 from dpsynth.commands.audited_methods import Auditor, Fit
 from dpsynth.data.columns import Category
-from dpsynth.data.domain import Domain
-from dpsynth.data.table import Table
-from dpsynth.models.datalens import DataLens
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.models.datalens.recipe import DataLens
+from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.audit import Claim, Finding, Guesses, WhiteBox
 from dpsynth.privacy.audit.canaries import canary_run
 from dpsynth.privacy.audit.reference_programs import OneRelease, SGDSteps
-from dpsynth.privacy.budget import Budget
 
 RATE = 0.5  # of the Poisson sample
 STEPS = 4  # of the DP-SGD run with canaries
@@ -94,7 +94,7 @@ def datalens_canaries(auditor: Auditor, budget: Budget) -> Finding:
         width=8, hidden=4, teacher_batch=1, bins=2,
     )  # fmt: skip
     options, begun = auditor.options, time.monotonic()
-    plan = recipe.plan(domain, budget, options.privacy.shares())
+    plan = recipe.plan(domain, budget, options.privacy.fractions())
     guesses = canary_run(Fit(recipe, plan), CanaryTable(domain), RECORDS, RECORD_GUESSES, options.seed)
     return _one_run("datalens, one run", f"{RECORDS} canary records", Claim.of(plan), guesses, auditor, begun)
 

@@ -15,14 +15,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from dpsynth.commands.declaration import rows_of_person
 from dpsynth.commands.neighbour_files import KINDS, FileFit, NeighbourFiles
-from dpsynth.commands.options import AuditOptions, recipe_of
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
-from dpsynth.data.table import Table
-from dpsynth.models.synthesizer import Fitted, SynthesisPlan, Synthesizer
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.models.contract.synthesizer import Fitted, SynthesisPlan, Synthesizer
 from dpsynth.privacy.audit import (
     Claim,
     Finding,
@@ -35,7 +33,9 @@ from dpsynth.privacy.audit import (
 )
 from dpsynth.privacy.audit.trials import Attack
 from dpsynth.privacy.ledger import Plan
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.noise.random import RandomGenerators
+from dpsynth.runs.data_options import rows_of_person
+from dpsynth.runs.options import AuditOptions, recipe_of
 
 ROWS = {"memory": 1, "table": 1000, "image_folder": 100}  # besides the one in doubt
 RELEASE_ONLY_PART = 1 / 3  # of the time of a white-box attack
@@ -49,8 +49,8 @@ class Fit:
     recipe: Synthesizer
     plan: SynthesisPlan
 
-    def __call__(self, data: Any, streams: Streams) -> Fitted:
-        return self.recipe.fit(data, self.plan, streams)
+    def __call__(self, data: Any, randomness: RandomGenerators) -> Fitted:
+        return self.recipe.fit(data, self.plan, randomness)
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Auditor:
         options, begun = self.options, time.monotonic()
         sees = str(getattr(attack, "sees", "scores"))
         title = f"{subject}, {data}: {sees}"
-        with self.progress(title) as told:
+        with self.progress(title) as described:
             scores = self.workers.collect(
-                attack, options.runs, minutes or options.minutes, lambda done, total: told(done, total, "runs")
+                attack, options.runs, minutes or options.minutes, lambda done, total: described(done, total, "runs")
             )
         made = sum(len(side) for side in scores)
         learning = {}
@@ -90,7 +90,7 @@ class Auditor:
         options = self.options
         budget = options.privacy.budget()
         pair = neighbours_in(domain, options.rows or ROWS["memory"], budget.neighbours)
-        plan = recipe.plan(pair.domain, budget, options.privacy.shares())
+        plan = recipe.plan(pair.domain, budget, options.privacy.fractions())
         return self._attacks(name, data, Fit(recipe, plan), pair.data, pair.record, plan)
 
     def from_files(self, name: str, recipe: Synthesizer, data: Mapping[str, Any], folder: Path) -> list[Finding]:
@@ -99,8 +99,8 @@ class Auditor:
         budget = options.privacy.budget(rows_of_person(data, options.privacy.neighbours))
         rows = options.rows or ROWS.get(kind, ROWS["table"])
         files = NeighbourFiles.written(data, rows, budget, folder)
-        plan = recipe.plan(files.domain, budget, options.privacy.shares())
-        program = FileFit(recipe, plan, files.domain, options.privacy.shares())
+        plan = recipe.plan(files.domain, budget, options.privacy.fractions())
+        program = FileFit(recipe, plan, files.domain, options.privacy.fractions())
         first_of = files.rows if budget.neighbours == "add_remove" else None
         return self._attacks(name, described(data), program, files.options, files.record, plan, first_of)
 
@@ -135,8 +135,8 @@ def from_files(data: Mapping[str, Any]) -> bool:
 
 def described(data: Mapping[str, Any]) -> str:
     """Short words for data that stand in files."""
-    told = {key: data[key] for key in ("holdout", "n_train", "person", "max_rows_per_person") if data.get(key)}
-    return " ".join([str(data["name"]), *(f"{key}={value}" for key, value in told.items())])
+    described = {key: data[key] for key in ("holdout", "n_train", "person", "max_rows_per_person") if data.get(key)}
+    return " ".join([str(data["name"]), *(f"{key}={value}" for key, value in described.items())])
 
 
 def recipe_for(

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.privacy.accounting import prove
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.table.domain import Domain
+from dpsynth.privacy.accounting.accounting import prove
 from dpsynth.privacy.ledger import Plan
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from dpsynth.data.csv_files import CsvDialect
-from dpsynth.data.tabular_files import write_whole
+from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.tabular_files import write_whole
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.encoding import encode_files
+from dpsynth.marginals.counting.encoded_files import encode_files
 
 HELP = """usage: dpsynth encode FILES... OUT.parquet schema=FILE.yaml [options]
 
@@ -64,7 +64,9 @@ def encode(arguments: Sequence[str]) -> None:
     )
     lines = [line for column in intake.values() if (line := column.line())]
     report = [*lines, f"{len(encoded):,} rows of {len(encoded.sizes)} columns"]
-    beside = write_whole(f"{out}.txt", lambda aside: aside.write_text("\n".join(report) + "\n", encoding="utf-8"))
+    beside = write_whole(
+        f"{out}.txt", lambda temporary: temporary.write_text("\n".join(report) + "\n", encoding="utf-8")
+    )
     if options.get("private_console") == "true":
         print("\n".join(report))
     print(f"{out}: {len(encoded.sizes)} columns; private, as the rows are, and so is {beside}, which counts them")

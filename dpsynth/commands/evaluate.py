@@ -1,4 +1,4 @@
-"""evaluate.py: how good are synthetic rows?  Judged against real rows, so everything it writes is private."""
+"""evaluate.py: how good are synthetic rows?  Evaluated against real rows, so everything it writes is private."""
 
 import time
 from contextlib import nullcontext
@@ -6,13 +6,13 @@ from contextlib import nullcontext
 from omegaconf import DictConfig
 from rich.console import Console
 
-from dpsynth.commands.candidate import candidate_of
-from dpsynth.commands.judgement import Judge, show
 from dpsynth.commands.launch import launch
-from dpsynth.commands.options import EvaluateOptions, typed
-from dpsynth.commands.run_comparison import compare_runs
-from dpsynth.commands.run_folder import run_being_read
-from dpsynth.metrics.suite import Settings
+from dpsynth.evaluation.evaluation import Evaluator, show
+from dpsynth.evaluation.inputs import inputs_of
+from dpsynth.evaluation.run_comparison import compare_runs
+from dpsynth.evaluation.suite import Settings
+from dpsynth.runs.options import EvaluateOptions, typed
+from dpsynth.runs.run_folder import run_being_read
 
 
 def main() -> None:
@@ -23,13 +23,13 @@ def run_evaluation(config: DictConfig) -> None:
     begun = time.monotonic()
     console = Console()
     options = typed(EvaluateOptions, config)
-    judge = Judge(Settings.from_dict(options.metrics), options.figures, options.progress)
+    evaluator = Evaluator(Settings.from_dict(options.metrics), options.figures, options.progress)
     if options.runs is not None:
-        compare_runs(options, judge, console)
+        compare_runs(options, evaluator, console)
         return
     with nullcontext() if options.run is None else run_being_read(options.run):
-        candidate = candidate_of(options)
-        show(judge.judge(candidate), candidate, console, begun)
+        inputs = inputs_of(options)
+        show(evaluator.evaluate(inputs), inputs, console, begun)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from dpsynth.commands.command_line import mapping
 from dpsynth.commands.launch import launch
-from dpsynth.commands.options import GenerateOptions, typed
-from dpsynth.commands.run_folder import run_being_read
-from dpsynth.data import datalens_files, pe_files
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
-from dpsynth.data.table import Table
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.artifact import find_release, load
+from dpsynth.models.contract.fitted import find_release, load
+from dpsynth.reproductions import datalens_files, pe_files
+from dpsynth.runs.command_line import mapping
+from dpsynth.runs.options import GenerateOptions, typed
+from dpsynth.runs.run_folder import run_being_read
 
 FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", "")}  # by suffix; "" is a folder of single images
 FORMS = (*datalens_files.FORMS, pe_files.FORM)

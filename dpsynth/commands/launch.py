@@ -1,6 +1,6 @@
 """How every Hydra command starts and how it ends when something is wrong.
 
-A mistake that its user can mend ends with one line on stderr and exit code 2; Ctrl-C with one line and 130;
+A mistake that its user can correct ends with one line on stderr and exit code 2; Ctrl-C with one line and 130;
 only errors in the program itself show a traceback.  Hydra writes no folders of its own.
 """
 
@@ -22,9 +22,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from dpsynth.commands.command_line import quoted
-from dpsynth.commands.folder_lock import FolderLock
 from dpsynth.errors import DpsynthError
+from dpsynth.runs.command_line import quoted
+from dpsynth.runs.folder_lock import FolderLock
 from dpsynth.training import stoppable
 
 SCRATCH = "dpsynth-scratch-"
@@ -39,17 +39,17 @@ def config_folder() -> Path:
     return packaged if packaged.is_dir() else package.parent / "configs"
 
 
-def launch(name: str, story: Callable[[DictConfig], None]) -> None:
-    """Compose `configs/<name>.yaml` with the overrides of the command line, run `story` on it, and exit.
+def launch(name: str, command: Callable[[DictConfig], None]) -> None:
+    """Compose `configs/<name>.yaml` with the overrides of the command line, run `command` on it, and exit.
 
-    With -m, `story` runs once for each combination; all run even if some fail.
+    With -m, `command` runs once for each combination; all run even if some fail.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
         with ending(), _scratch() as scratch:
             failed = scratch / "failed"
-            job = _telling(story, failed)
+            job = _logging_mistakes(command, failed)
             os.environ["DPSYNTH_SCRATCH"] = str(scratch)  # where configs/*.yaml let Hydra write its multirun.yaml
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
             words = quoted(arguments[1:])
@@ -57,7 +57,7 @@ def launch(name: str, story: Callable[[DictConfig], None]) -> None:
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except MISTAKES as error:
-        tell(error)
+        report_mistake(error)
         sys.exit(2)
     finally:
         sys.argv = arguments
@@ -96,7 +96,7 @@ def _scratch() -> Iterator[Path]:
             lock.release()
 
 
-def tell(error: BaseException) -> None:
+def report_mistake(error: BaseException) -> None:
     """Print the one line of a mistake, or of each of several."""
     with suppress(OSError):  # the terminal may be gone
         for line in getattr(error, "lines", None) or [one_line(error)]:
@@ -122,18 +122,18 @@ def one_line(error: BaseException) -> str:
     return text
 
 
-def _telling(story: Callable[[DictConfig], None], failed: Path) -> Callable[[DictConfig], None]:
-    """`story`, telling each job's own mistake when it happens and noting it in the file `failed`.
+def _logging_mistakes(command: Callable[[DictConfig], None], failed: Path) -> Callable[[DictConfig], None]:
+    """`command`, reporting each job's own mistake when it happens and noting it in the file `failed`.
 
     A file, because the jobs of a sweep may run in other processes.
     """
 
-    @functools.wraps(story)
+    @functools.wraps(command)
     def job(config: DictConfig) -> None:
         try:
-            story(config)
+            command(config)
         except MISTAKES as error:
-            tell(error)
+            report_mistake(error)
             failed.touch()
 
     return job

@@ -16,20 +16,20 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from dpsynth.commands.declaration import declared_domain, rows_to_fit
-from dpsynth.data.columns import Category, Column, Quantity
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.image_files import file_name
-from dpsynth.data.images import Images
+from dpsynth.data.columns import Category, Column, NumericColumn
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.image_files import file_name
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
-from dpsynth.data.table import Table
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.synthesizer import Fitted, Shares, SynthesisPlan, Synthesizer
+from dpsynth.models.contract.synthesizer import BudgetFractions, Fitted, SynthesisPlan, Synthesizer
+from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.audit import selection_key
 from dpsynth.privacy.audit.worst_case import odd, picture
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.noise.random import RandomGenerators
+from dpsynth.runs.data_options import declared_domain, rows_to_fit
 
 KINDS = ("csv", "parquet", "image_folder")
 SCHEMA = """\
@@ -52,13 +52,13 @@ class FileFit:
     recipe: Synthesizer
     plan: SynthesisPlan
     domain: Domain | ImageDomain
-    shares: Shares
+    fractions: BudgetFractions
 
-    def __call__(self, data: Mapping[str, Any], streams: Streams) -> Fitted:
+    def __call__(self, data: Mapping[str, Any], randomness: RandomGenerators) -> Fitted:
         budget = self.plan.budget
-        rows = self.rows(data, Selection(selection_key(streams), budget.neighbours))
-        plan = self.plan if budget.neighbours == "add_remove" else self.recipe.plan_for(rows, budget, self.shares)
-        return self.recipe.fit(rows, plan, streams)
+        rows = self.rows(data, Selection(selection_key(randomness), budget.neighbours))
+        plan = self.plan if budget.neighbours == "add_remove" else self.recipe.plan_for(rows, budget, self.fractions)
+        return self.recipe.fit(rows, plan, randomness)
 
     def rows(self, data: Mapping[str, Any], selection: Selection) -> Any:
         """The rows that are left to fit to, as `train` would read them."""
@@ -84,7 +84,7 @@ class NeighbourFiles:
             if data.get(key) is not None:
                 raise ConfigError(f"data.{key}: an audit writes files of its own and opens nobody's; leave it out")
         if isinstance(data.get("holdout"), str):
-            raise ConfigError("data.holdout: an audit holds back a share of the rows, not a file")
+            raise ConfigError("data.holdout: an audit holds back a fraction of the rows, not a file")
         if data["name"] == "image_folder":
             return cls._pictures(data, rows, budget, folder, np.random.default_rng(seed))
         return cls._tables(data, rows, budget, folder, np.random.default_rng(seed))
@@ -161,7 +161,7 @@ def various(column: Column, rows: int, draw: np.random.Generator) -> pd.Series:
         values = list(column.values or ("common", "usual"))
         some = values[:-1] if len(values) > 1 else values
         return pd.Series(np.array(some, dtype=object)[draw.integers(len(some), size=rows)])
-    assert isinstance(column, Quantity), "there are no other kinds"
+    assert isinstance(column, NumericColumn), "there are no other kinds"
     if column.undeclared:
         return pd.Series(draw.integers(0, 100, rows))
     axis = column.snap(column.start + draw.random(rows) * (column.stop - column.start) / 2)

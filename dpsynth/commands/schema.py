@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dpsynth.data.csv_files import CsvDialect
-from dpsynth.data.csv_sniffer import sniff
-from dpsynth.data.draft import draft
-from dpsynth.data.tabular_files import find, kind_of, write_whole
+from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_sniffer import sniff
+from dpsynth.data.table.draft import draft
+from dpsynth.data.table.tabular_files import find, kind_of, write_whole
 from dpsynth.errors import ConfigError
 
 
@@ -35,7 +35,7 @@ def schema(arguments: Sequence[str]) -> None:
     if options.out is None:
         print(text, end="")
         return
-    write_whole(options.out, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_whole(options.out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(f"{options.out}: check every line marked 'guess', then use it with data.schema={options.out}")
 
 

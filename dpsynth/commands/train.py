@@ -13,28 +13,28 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
-from dpsynth.commands import kept_options
 from dpsynth.commands.budget_table import print_plan, print_statement
-from dpsynth.commands.command_line import data_options, texts
-from dpsynth.commands.declaration import declared_domain, intake_of, rows_of_person, rows_to_fit, told_of
-from dpsynth.commands.judgement import write_text
 from dpsynth.commands.launch import MISTAKES, launch, one_line
-from dpsynth.commands.options import TrainOptions, resolved, typed
-from dpsynth.commands.run_folder import RunFolder
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
-from dpsynth.data.table import Table
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
-from dpsynth.marginals.encoded_files import EncodedFiles
-from dpsynth.models import artifact
-from dpsynth.models.machine_limits import refuse_beyond_memory
-from dpsynth.models.option_types import check_types
-from dpsynth.models.synthesizer import SynthesisPlan, Synthesizer
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.processes import joined, leading, shared_key, together
-from dpsynth.privacy.random import Streams, fresh_key, seeded_key
+from dpsynth.evaluation.evaluation import write_text
+from dpsynth.marginals.counting.encoded_files import EncodedFiles
+from dpsynth.models.contract import fitted as artifact
+from dpsynth.models.contract.machine_limits import refuse_beyond_memory
+from dpsynth.models.contract.option_types import check_types
+from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.distributed import joined, leading, shared_key, together
+from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
+from dpsynth.runs import kept_options
+from dpsynth.runs.command_line import data_options, texts
+from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
+from dpsynth.runs.options import TrainOptions, resolved, typed
+from dpsynth.runs.run_folder import RunFolder
 from dpsynth.training import Checkpoint, Stopped, listen
 
 
@@ -75,12 +75,12 @@ def train(config: DictConfig) -> None:
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
         report = intake_of(rows)
         if options.trainer.private_console:
-            console.print(*files, *told_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
+            console.print(*files, *stated_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
         if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
-            plan = recipe.plan_for(rows, budget, options.privacy.shares())
-        streams = Streams(options.seed, options.privacy.noise)  # type: ignore[arg-type]
+            plan = recipe.plan_for(rows, budget, options.privacy.fractions())
+        randomness = RandomGenerators(options.seed, options.privacy.noise)  # type: ignore[arg-type]
         if not leading():  # helps to fit, and writes nothing
-            recipe.fit(rows, plan, streams, settings=options.trainer)
+            recipe.fit(rows, plan, randomness, settings=options.trainer)
             return
         if run is None or lock is None:
 
@@ -102,11 +102,11 @@ def train(config: DictConfig) -> None:
             # The model is fitted; only privacy mechanisms look at the data.
             trainer = options.trainer
             progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
-            fitted = recipe.fit(rows, plan, streams, progress, None if together() else checkpoint, trainer)
+            fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer)
 
-            # Everything that may be handed out appears at once.
+            # Everything that may be shared appears at once.
             synthetic = fitted.sample(options.n, seed=options.seed)
-            with artifact.written_aside(run.release) as folder:
+            with artifact.temporary_folder(run.release) as folder:
                 artifact.write(fitted, folder)
                 suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
                 synthetic.write(folder / f"synthetic{suffix}")
@@ -116,9 +116,9 @@ def train(config: DictConfig) -> None:
 
     print_statement(fitted.statement, console)
     console.print(
-        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be handed out: {run.release}\n"
+        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be shared: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
-        f"Took {time.monotonic() - begun:.0f} s. Judge it with: evaluate.py run={run.path}",
+        f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -137,7 +137,7 @@ def planned(
     budget = options.privacy.budget(rows_of_person(data, neighbours))
     domain = declared_domain(data, columns, neighbours)
     try:
-        return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.shares())
+        return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:
         raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
 

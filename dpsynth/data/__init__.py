@@ -1,15 +1,13 @@
 """Tables and images: what is public about them (Domain, ImageDomain), the rows (Table, Images), their encodings."""
 
-from dpsynth.data.codec import Codec, Encoded
-from dpsynth.data.column_codes import ColumnCodes
-from dpsynth.data.columns import Boolean, Category, Column, Date, Datetime, Integer, Number, Quantity
-from dpsynth.data.constraints import Constraint
-from dpsynth.data.domain import Domain
-from dpsynth.data.draft import draft
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.image_view import ImageView
-from dpsynth.data.images import Images
-from dpsynth.data.table import Table
+from dpsynth.data.columns import Boolean, Category, Column, Date, Datetime, Integer, Number, NumericColumn
+from dpsynth.data.image.domain import ImageDomain, ImageView
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.codec import Codec, ColumnCodes, Encoded
+from dpsynth.data.table.constraints import Constraint
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.draft import draft
+from dpsynth.data.table.table import Table
 
 __all__ = [
     "Boolean",
@@ -27,7 +25,7 @@ __all__ = [
     "Images",
     "Integer",
     "Number",
-    "Quantity",
+    "NumericColumn",
     "Table",
     "draft",
 ]

@@ -212,10 +212,10 @@ def below(draws: np.ndarray, probability: float) -> np.ndarray:
     return np.ones(len(draws), dtype=bool) if limit >= 2**64 else draws < np.uint64(limit)
 
 
-def check_share(holdout: float) -> None:
-    """`ConfigError` unless `holdout` is a share strictly between 0 and 1."""
+def check_fraction(holdout: float) -> None:
+    """`ConfigError` unless `holdout` is a fraction strictly between 0 and 1."""
     if isinstance(holdout, bool) or not 0 < holdout < 1:
-        raise ConfigError(f"holdout must be a share between 0 and 1, got {holdout!r}")
+        raise ConfigError(f"holdout must be a fraction between 0 and 1, got {holdout!r}")
 
 
 def check_rows(rows: int, what: str = "rows") -> None:

@@ -1,13 +1,12 @@
-"""Plots in one house style. Each function returns a `matplotlib.figure.Figure`; `style.save` writes it.
+"""Plots in one common style. Each function returns a `matplotlib.figure.Figure`; `style.save` writes it.
 
 Pictures of real rows are private output.
 """
 
 from dpsynth.figures.dependence import dependence
 from dpsynth.figures.diagnostics import base_marginals, base_pairs, base_quantiles, diagnostics
-from dpsynth.figures.evolution import evolution_grid, population_grid
 from dpsynth.figures.histograms import histograms
-from dpsynth.figures.images import image_comparison, image_grid
+from dpsynth.figures.images import evolution_grid, image_comparison, image_grid, population_grid
 from dpsynth.figures.overview import score_overview
 from dpsynth.figures.style import save
 from dpsynth.figures.tradeoff import tradeoff

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from dpsynth.figures.style import AMOUNT, INK, SIGNED, figure, house_style, note, short
-from dpsynth.metrics.association import association_matrix
-from dpsynth.metrics.sample import Sample
+from dpsynth.figures.style import AMOUNT, INK, SIGNED, figure, figure_style, note, short
+from dpsynth.metrics.framework.sample import Sample
+from dpsynth.metrics.table.association import association_matrix
 
 MOST = 64  # columns shown
 LEAST_REACH = 0.1  # of the scale of differences, so that tiny ones look tiny
@@ -44,7 +44,7 @@ def dependence_maps(real: np.ndarray, synthetic: np.ndarray, names: Sequence[str
         np.fill_diagonal(matrix, np.nan)  # a column with itself says nothing
     reach = max(LEAST_REACH, float(known.max(initial=0.0)))
     side = min(5.2, max(2.8, 0.16 * len(shown)))
-    with house_style():
+    with figure_style():
         picture = figure(3 * side + 2.6, side + 1.2)
         picture.set_layout_engine("compressed")
         panels = picture.subplots(1, 3)

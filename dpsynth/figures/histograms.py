@@ -1,6 +1,8 @@
 """Every column's histogram, real against synthetic, as one picture.
 
-Bars of declared spikes and of missing values stand apart from the bins, so a pile of zeros neither hides
+Places and labels of the ticks of an ordered column, in its own unit: round numbers, round dates.
+
+Bars of declared point masses and of missing values stand apart from the bins, so a pile of zeros neither hides
 the tail nor is hidden by it. A panel turns to a log axis by itself when one cell would flatten the others.
 The picture reads real rows: it is private output.
 """
@@ -18,13 +20,68 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dpsynth.data.columns import Category, Date, Datetime, Integer, Quantity
-from dpsynth.data.domain import Domain
-from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, house_style, note, short
-from dpsynth.figures.ticks import axis_ticks, compact
-from dpsynth.metrics.binned import numbers, positions
-from dpsynth.metrics.marginals import Workload, total_variations
-from dpsynth.metrics.sample import Sample
+from dpsynth.data.columns import Category, Date, Datetime, Integer, NumericColumn
+from dpsynth.data.table.domain import Domain
+from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, figure_style, note, short
+from dpsynth.metrics.framework.encoding import numbers, positions
+from dpsynth.metrics.framework.sample import Sample
+from dpsynth.metrics.table.marginals import Workload, total_variations
+
+MOST = 4  # ticks of one axis
+
+# numpy's unit, multiple of it, and the letters of its ISO text that make the label
+_CALENDAR: tuple[tuple[str, int, slice], ...] = (
+    *(("s", step, slice(11, 19)) for step in (1, 5, 15, 30)),
+    *(("m", step, slice(11, 16)) for step in (1, 5, 15, 30)),
+    *(("h", step, slice(11, 16)) for step in (1, 3, 6, 12)),
+    *(("D", step, slice(5, 10)) for step in (1, 2, 5, 10, 20)),
+    *(("M", step, slice(0, 7)) for step in (1, 2, 3, 6)),
+    *(("Y", step * 10**power, slice(0, 4)) for power in range(4) for step in (1, 2, 5)),
+)
+
+
+def axis_ticks(column: NumericColumn) -> tuple[list[float], list[str]]:
+    """Ticks on the column's value axis, within its bounds."""
+    low, high = column.start, column.stop
+    if isinstance(column, Date | Datetime):
+        return calendar_ticks(low, high)
+    whole = isinstance(column, Integer)
+    places = matplotlib.ticker.MaxNLocator(MOST, integer=whole, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    kept = [float(place) for place in places if low <= place <= high]
+    return kept, [compact(place) for place in kept]
+
+
+def calendar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Ticks between two moments in seconds since 1970: the finest calendar step that gives at most `MOST`."""
+    for unit, step, letters in _CALENDAR:
+        origin = 1970 if unit == "Y" else 0  # round years, not round numbers of years since 1970
+        first, last = (int(np.datetime64(round(end), "s").astype(f"M8[{unit}]").astype(int)) for end in (low, high))
+        if (last - first) // step > MOST:
+            continue
+        numbers = np.arange(-(-(first + origin) // step) * step, last + origin + 1, step) - origin
+        seconds = numbers.astype(f"M8[{unit}]").astype("M8[s]")
+        inside = [moment for moment in seconds if low <= moment.astype(np.int64) <= high]
+        if len(inside) <= MOST:
+            return [float(moment.astype(np.int64)) for moment in inside], [_label(moment, letters) for moment in inside]
+    return [], []
+
+
+def _label(moment: np.datetime64, letters: slice) -> str:
+    text = str(moment)
+    midnight = letters.start == 11 and text.endswith("00:00:00")
+    return text[5:10] if midnight else text[letters]
+
+
+def compact(value: float) -> str:
+    """A number in few letters: 25k, 1.5M, 0.25."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= unit:
+            divisor = 1e3 if letter == "k" else unit
+            return f"{value / divisor:g}{letter}"
+    return f"{value:g}"
+
+
+# -------------------- Histograms ------------------------------------------------------------
 
 BINS = 40  # of a column with more distinct values than this
 MOST_BARS = 10  # categories shown by name in a panel
@@ -48,7 +105,7 @@ def histograms(
     columns = domain.columns[:most]
     across = min(across, len(columns))
     down = math.ceil(len(columns) / across)
-    with house_style():
+    with figure_style():
         picture = figure(3.1 * across, 2.05 * down + 0.45)
         grid = picture.subplots(down, across, squeeze=False)
         for axes in grid.flat[len(columns) :]:
@@ -57,12 +114,12 @@ def histograms(
             if isinstance(column, Category):
                 logarithmic = _draw_bars(axes, column, real, synthetic)
             else:
-                assert isinstance(column, Quantity)
+                assert isinstance(column, NumericColumn)
                 logarithmic = _draw_bins(axes, column, real, synthetic)
             axes.set_title(short(column.name, 24))
             note(axes, ("log, " if logarithmic else "") + f"TV {distance:.3f}")
         left_out = len(domain.columns) - len(columns)
-        title = "share of rows in each cell"
+        title = "fraction of rows in each cell"
         if left_out:
             title += f" (the first {most} columns; {left_out} more are not shown)"
         outline: dict[str, Any] = {"facecolor": "none", "edgecolor": SYNTHETIC, "linewidth": 1.2}
@@ -79,42 +136,42 @@ def histograms(
 
 @dataclass(frozen=True)
 class _Cells:
-    """How a quantity is cut for one panel: bin edges on its value axis, spikes, and the missing cell."""
+    """How a numeric column is cut for one panel: bin edges on its value axis, point masses, and the missing cell."""
 
     edges: np.ndarray
-    spikes: tuple[float, ...]
+    point_masses: tuple[float, ...]
     missing: bool
 
     @classmethod
-    def of(cls, column: Quantity) -> _Cells:
+    def of(cls, column: NumericColumn) -> _Cells:
         low, high = column.start, column.stop
         if isinstance(column, Integer):  # the same number of values in every bin, but perhaps in the last
             width = math.ceil((high - low + 1) / BINS)
             edges = np.arange(low, high + 1 + width, width) - 0.5
         else:
             edges = np.linspace(low, high, BINS + 1)
-        return cls(edges, tuple(sorted(column.spike_values)), column.missing)
+        return cls(edges, tuple(sorted(column.point_mass_values)), column.missing)
 
-    def shares(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Share of rows in each bin, and in each of [spikes..., missing]."""
-        apart = [values == spike for spike in self.spikes]
+    def fractions(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fraction of rows in each bin, and in each of [point masses..., missing]."""
+        apart = [values == point_mass for point_mass in self.point_masses]
         apart += [np.isnan(values)] if self.missing else []
-        inside = ~np.isnan(values) & ~np.isin(values, self.spikes)
+        inside = ~np.isnan(values) & ~np.isin(values, self.point_masses)
         binned, _ = np.histogram(values[inside], self.edges)
         return binned / len(values), np.array([mask.mean() for mask in apart])
 
 
-def _draw_bins(axes: Axes, column: Quantity, real: pd.DataFrame, synthetic: pd.DataFrame) -> bool:
+def _draw_bins(axes: Axes, column: NumericColumn, real: pd.DataFrame, synthetic: pd.DataFrame) -> bool:
     cells = _Cells.of(column)
-    sides = [cells.shares(numbers(column, frame)) for frame in (real, synthetic)]
+    sides = [cells.fractions(numbers(column, frame)) for frame in (real, synthetic)]
     low, high = float(cells.edges[0]), float(cells.edges[-1])
     span = high - low
     logarithmic = _flattened(np.concatenate(sides[0])) or _flattened(np.concatenate(sides[1]))
     ground = min(0.5 / len(real), 0.5 / len(synthetic)) if logarithmic else 0.0
 
-    # spikes stand to the left of the bins, missing to the right
+    # point masses stand to the left of the bins, missing to the right
     step = span / 9
-    places = [low - step * (len(cells.spikes) - k) for k in range(len(cells.spikes))]
+    places = [low - step * (len(cells.point_masses) - k) for k in range(len(cells.point_masses))]
     places += [high + step] if cells.missing else []
     for (binned, apart), look in zip(sides, _LOOKS, strict=True):
         axes.stairs(np.maximum(binned, ground), cells.edges, baseline=ground, **look)
@@ -129,10 +186,10 @@ def _draw_bins(axes: Axes, column: Quantity, real: pd.DataFrame, synthetic: pd.D
 
     ticks, labels = axis_ticks(column)
     dated = isinstance(column, Date | Datetime)
-    names = ["spike" if dated else compact(spike) for spike in cells.spikes]
+    names = ["point mass" if dated else compact(point_mass) for point_mass in cells.point_masses]
     names += ["missing"] if cells.missing else []
     # ticks of the bins must not run into the labels of the bars beside them
-    least, most = low + span * 0.07 * bool(cells.spikes), high - span * 0.2 * cells.missing
+    least, most = low + span * 0.07 * bool(cells.point_masses), high - span * 0.2 * cells.missing
     kept = [k for k, tick in enumerate(ticks) if least <= tick <= most]
     ticks, labels = [ticks[k] for k in kept], [labels[k] for k in kept]
     axes.set_xticks([*ticks, *places], [*labels, *names])
@@ -177,8 +234,8 @@ def _draw_bars(axes: Axes, column: Category, real: pd.DataFrame, synthetic: pd.D
     return False
 
 
-def _flattened(shares: np.ndarray) -> bool:
-    occupied = shares[shares > 0]
+def _flattened(fractions: np.ndarray) -> bool:
+    occupied = fractions[fractions > 0]
     return len(occupied) > 2 and occupied.max() > FLATTENED * np.quantile(occupied, 0.9)
 
 

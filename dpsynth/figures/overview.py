@@ -2,8 +2,9 @@
 
 Above, scores that have a baseline: how much of the way from rows made without data to a real sample they go, so that
 scores of every kind share one axis; it is logarithmic in what is left of the way. Below, all others: their distance
-from a real sample in widths of the null band.
-A filled blue circle lies within the null band, where one more real sample would lie; a vermilion diamond does not.
+from a real sample in widths of the confidence band.
+A filled blue circle lies within the confidence band, where one more real sample would lie; a vermilion diamond does
+not.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dpsynth.figures.style import ACCENT, FAINT, INK, REAL, SYNTHETIC, figure, house_style, short
-from dpsynth.metrics.score import Score
+from dpsynth.figures.style import ACCENT, FAINT, INK, REAL, SYNTHETIC, figure, figure_style, short
+from dpsynth.metrics.framework.metric import Score
 
 BASELINES = ("uniform", "independent")  # the first that a score allows is its 0
 WAY = (-1.6, 0.07)  # ends of the axis of the way, a real sample at 0; what lies beyond is an arrow at the edge
@@ -31,11 +32,11 @@ def score_overview(scores: Sequence[Score]) -> Figure:
     """The page; scores that were not computed are counted below it."""
     present = [score for score in scores if score.value is not None]
     placed = [score for score in present if _start(score) is not None]
-    others = [score for score in present if _start(score) is None and score.floor is not None]
+    others = [score for score in present if _start(score) is None and score.real_baseline is not None]
     bare = len(present) - len(placed) - len(others)
     panels = [(rows, draw) for rows, draw in ((placed, _on_the_way), (others, _in_bands)) if rows]
     lines = [len(_lines(rows)) + 1.5 for rows, _ in panels] or [3.0]
-    with house_style():
+    with figure_style():
         picture = figure(7.6, LINE * sum(lines) + 0.6 * len(lines) + 0.8)
         grid = picture.subplots(len(lines), 1, squeeze=False, height_ratios=lines)[:, 0]
         if not panels:
@@ -72,14 +73,17 @@ def _on_the_way(axes: Axes, rows: Sequence[Score]) -> None:
             continue
         start = _start(line)
         assert start is not None, "only scores with a start are placed here"
-        assert line.floor is not None
+        assert line.real_baseline is not None
         name, position = start
-        floor, reach = line.floor, line.floor - line.baselines[name]
-        ends = [None if x is None else (x - floor) / reach for x in (line.floor_low, line.floor_high)]
-        interval = [None if x is None else (x - floor) / reach for x in (line.low, line.high)]
+        real_baseline, reach = line.real_baseline, line.real_baseline - line.baselines[name]
+        ends = [
+            None if x is None else (x - real_baseline) / reach
+            for x in (line.real_baseline_low, line.real_baseline_high)
+        ]
+        interval = [None if x is None else (x - real_baseline) / reach for x in (line.low, line.high)]
         other = line.baselines.get("independent")
         if other is not None:
-            axes.plot(np.clip((other - floor) / reach, *WAY), place, "|", color=INK, ms=8, mew=1.4, zorder=5)
+            axes.plot(np.clip((other - real_baseline) / reach, *WAY), place, "|", color=INK, ms=8, mew=1.4, zorder=5)
         _band(axes, place, ends, WAY, least=0.002)
         _dot(axes, place, line, position - 1, interval, WAY)
     axes.set_xscale("symlog", linthresh=0.02, linscale=0.4)
@@ -98,25 +102,33 @@ def _in_bands(axes: Axes, rows: Sequence[Score]) -> None:
         if isinstance(line, str):
             _heading(axes, place, line)
             continue
-        assert line.floor is not None
+        assert line.real_baseline is not None
         better = -1.0 if line.better == "lower" else 1.0
-        floor = line.floor
-        width = (line.floor_high or 0.0) - (line.floor_low or 0.0) if line.floor_low is not None else 0.0
+        real_baseline = line.real_baseline
+        width = (
+            (line.real_baseline_high or 0.0) - (line.real_baseline_low or 0.0)
+            if line.real_baseline_low is not None
+            else 0.0
+        )
 
-        def distance(x: float | None, floor: float = floor, width: float = width, better: float = better):
+        def distance(
+            x: float | None, real_baseline: float = real_baseline, width: float = width, better: float = better
+        ):
             if x is None:
                 return None
-            gap = better * (x - floor)
+            gap = better * (x - real_baseline)
             return gap / width if width > 0 else float(np.sign(gap)) * FAR * 2  # a band without width: on it or off
 
-        _band(axes, place, [distance(line.floor_low), distance(line.floor_high)], (-FAR, FAR), least=0.04)
+        _band(
+            axes, place, [distance(line.real_baseline_low), distance(line.real_baseline_high)], (-FAR, FAR), least=0.04
+        )
         _dot(axes, place, line, distance(line.value) or 0.0, [distance(line.low), distance(line.high)], (-FAR, FAR))
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.7)
     axes.set_xlim(-FAR * 1.25, FAR * 1.25)
     axes.set_xticks(
         [-100, -10, -1, 0, 1, 10, 100], ["100\nworse", "10", "1", "a real\nsample", "1", "10", "100\nbetter"]
     )
-    axes.set_title("Distance from a real sample, in widths of the null band")
+    axes.set_title("Distance from a real sample, in widths of the confidence band")
     _finish(axes, rows)
 
 
@@ -139,7 +151,7 @@ def _look(score: Score) -> dict[str, Any]:
 
 
 def _band(axes: Axes, place: int, ends: Sequence[float | None], edges: tuple[float, float], least: float) -> None:
-    """The null band, at least a line wide."""
+    """The confidence band, at least a line wide."""
     low, high = ends
     if low is None or high is None:
         return
@@ -165,7 +177,7 @@ def _finish(axes: Axes, rows: Sequence[Score]) -> None:
     axes.spines["left"].set_visible(False)
     where = matplotlib.transforms.blended_transform_factory(axes.transAxes, axes.transData)
     for place, line in named:
-        words = f"{_figure(line.value)}  ({_figure(line.floor)})"
+        words = f"{_figure(line.value)}  ({_figure(line.real_baseline)})"
         axes.text(1.02, place, words, transform=where, va="center", fontsize=7, color=_look(line)["color"])
     axes.text(1.02, -0.7, "value (real)", transform=where, va="bottom", fontsize=7, color=FAINT)
 
@@ -177,16 +189,16 @@ def _figure(value: float | None) -> str:
 
 
 def _legend(picture: Figure, present: Sequence[Score], absent: int, bare: int) -> None:
-    judged = [score.like_real for score in present if score.like_real is not None]
-    alike = sum(judged)
+    evaluated = [score.like_real for score in present if score.like_real is not None]
+    alike = sum(evaluated)
     looks: dict[str, dict[str, Any]] = {
         f"like a real sample: {alike}": {"marker": "o", "color": SYNTHETIC},
-        f"told from one: {len(judged) - alike}": {"marker": "D", "color": ACCENT},
+        f"told from one: {len(evaluated) - alike}": {"marker": "D", "color": ACCENT},
         "independent columns": {"marker": "|", "color": INK, "markersize": 8},
     }
     handles: list[Line2D | Patch] = [Line2D([], [], linestyle="", label=label, **look) for label, look in looks.items()]
-    handles.insert(2, Patch(color=REAL, label="null band: where 95 % of real samples fall"))
-    title = f"{len(judged)} scores with a real sample to compare with"
+    handles.insert(2, Patch(color=REAL, label="confidence band: where 95 % of real samples fall"))
+    title = f"{len(evaluated)} scores with a real sample to compare with"
     notes = [f"not applicable: {absent}"] * bool(absent) + [f"without such a sample, not shown: {bare}"] * bool(bare)
     title += "".join(f"; {words}" for words in notes)
     legend = picture.legend(handles=handles, title=title, loc="outside upper left", ncols=2, alignment="left")

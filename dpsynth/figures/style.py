@@ -1,4 +1,4 @@
-"""The house style of all figures: few colours safe for colour-blind readers, thin lines, no decoration.
+"""The common style of all figures: few colours safe for colour-blind readers, thin lines, no decoration.
 
 Figures are made without pyplot, so nothing global changes and no display is needed.
 """
@@ -57,14 +57,14 @@ _RC: dict[Any, Any] = {
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """What is drawn or saved inside follows the house style; the caller's settings come back after."""
+def figure_style() -> Iterator[None]:
+    """What is drawn or saved inside follows the common style; the caller's settings come back after."""
     with matplotlib.rc_context(_RC):
         yield
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of `width` x `height` inches; call it, and draw on it, inside `house_style()`."""
+    """An empty figure of `width` x `height` inches; call it, and draw on it, inside `figure_style()`."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -92,6 +92,6 @@ def render(picture: Figure, form: str = "svg", dpi: int = 150) -> bytes:
     """The figure as the bytes of one file, the same bytes every time."""
     buffer = io.BytesIO()
     metadata = {"Date": None} if form == "svg" else {}
-    with house_style():
+    with figure_style():
         picture.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
     return buffer.getvalue()

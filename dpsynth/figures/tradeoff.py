@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from dpsynth.figures.style import FAINT, INK, LINES, MARKERS, REAL, figure, house_style, note, short
+from dpsynth.figures.style import FAINT, INK, LINES, MARKERS, REAL, figure, figure_style, note, short
 
 COLUMNS = ("model", "data", "epsilon", "score", "value")
-REFERENCES = ("floor", "floor_low", "floor_high", "uniform", "independent")
+REFERENCES = ("real_baseline", "real_baseline_low", "real_baseline_high", "uniform", "independent")
 BASELINES = (("independent", "independent columns", (0, (5, 2))), ("uniform", "uniform rows", (0, (1.5, 2))))
-ROOM = 1.0  # a baseline is drawn when it stretches the axis by no more than this share of it; else it is only named
+ROOM = 1.0  # a baseline is drawn when it stretches the axis by no more than this fraction of it; else it is only named
 
 
 def tradeoff(table: pd.DataFrame) -> Figure:
@@ -42,7 +42,7 @@ def tradeoff(table: pd.DataFrame) -> Figure:
     several = len({data for data, _ in panels}) > 1
     across = min(3, len(panels))
     down = math.ceil(len(panels) / across)
-    with house_style():
+    with figure_style():
         picture = figure(max(3.1 * across, 4.6), 2.6 * down + 0.55)
         grid = picture.subplots(down, across, squeeze=False)
         for axes in grid.flat[len(panels) :]:
@@ -96,13 +96,13 @@ def _draw(axes: Axes, part: pd.DataFrame, models: list[str]) -> None:
 def _draw_references(axes: Axes, part: pd.DataFrame) -> None:
     """The band of real samples, and baselines as far as they leave the lines readable."""
     mean = {name: _mean(part[name].to_numpy(dtype=np.float64)) for name in REFERENCES}
-    shown = [*part["value"], *(mean[name] for name in ("floor", "floor_low", "floor_high"))]
+    shown = [*part["value"], *(mean[name] for name in ("real_baseline", "real_baseline_low", "real_baseline_high"))]
     low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     span = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
-    if math.isfinite(mean["floor_low"]) and math.isfinite(mean["floor_high"]):
-        axes.axhspan(mean["floor_low"], mean["floor_high"], facecolor=REAL, linewidth=0, zorder=0)
-    elif math.isfinite(mean["floor"]):
-        axes.axhline(mean["floor"], color=REAL, linewidth=2, zorder=0)
+    if math.isfinite(mean["real_baseline_low"]) and math.isfinite(mean["real_baseline_high"]):
+        axes.axhspan(mean["real_baseline_low"], mean["real_baseline_high"], facecolor=REAL, linewidth=0, zorder=0)
+    elif math.isfinite(mean["real_baseline"]):
+        axes.axhline(mean["real_baseline"], color=REAL, linewidth=2, zorder=0)
     beyond: list[str] = []
     for name, words, dashes in BASELINES:
         if not math.isfinite(mean[name]):
@@ -124,8 +124,8 @@ def _draw_references(axes: Axes, part: pd.DataFrame) -> None:
 def _better(mean: dict[str, float]) -> str | None:
     """By the side on which a real sample lies of rows made without data."""
     for name in ("uniform", "independent"):
-        if math.isfinite(mean[name]) and math.isfinite(mean["floor"]) and mean[name] != mean["floor"]:
-            return "lower" if mean["floor"] < mean[name] else "higher"
+        if math.isfinite(mean[name]) and math.isfinite(mean["real_baseline"]) and mean[name] != mean["real_baseline"]:
+            return "lower" if mean["real_baseline"] < mean[name] else "higher"
     return None
 
 

@@ -1,9 +1,8 @@
-"""Scores of a synthetic table against real rows: pure functions, frames and a `Domain` in, `Score`s out.
+"""Scores of a synthetic table or synthetic images against real ones: pure functions, `Score`s out.
 
-The results are computed from private data and are private themselves.
+The results are computed from private data and are private themselves. `dpsynth.evaluation` runs them all.
 """
 
-from dpsynth.metrics.score import Score
-from dpsynth.metrics.suite import Settings, evaluate, evaluate_images
+from dpsynth.metrics.framework.metric import Score
 
-__all__ = ["Score", "Settings", "evaluate", "evaluate_images"]
+__all__ = ["Score"]

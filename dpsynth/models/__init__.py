@@ -1,18 +1,18 @@
-"""The methods, one file each, behind one contract (`synthesizer.py`)."""
+"""The methods, a package each, behind one contract (`contract/`). Marginal methods share one package."""
 
-from dpsynth.models.aim import AIM
-from dpsynth.models.datalens import DataLens
-from dpsynth.models.dpvi import DPVI
-from dpsynth.models.fitted import Fitted
-from dpsynth.models.independent import Independent
-from dpsynth.models.maf import MAF
-from dpsynth.models.merf import MERF
-from dpsynth.models.mst import MST
-from dpsynth.models.napsu import NAPSU
-from dpsynth.models.pe import PE
-from dpsynth.models.pixel_maf import PixelMAF
-from dpsynth.models.privbayes import PrivBayes
-from dpsynth.models.synthesizer import Synthesizer
+from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.models.datalens.recipe import DataLens
+from dpsynth.models.dpvi.recipe import DPVI
+from dpsynth.models.maf.recipe import MAF
+from dpsynth.models.marginal.aim import AIM
+from dpsynth.models.marginal.independent import Independent
+from dpsynth.models.marginal.mst import MST
+from dpsynth.models.marginal.napsu import NAPSU
+from dpsynth.models.marginal.privbayes import PrivBayes
+from dpsynth.models.merf.recipe import MERF
+from dpsynth.models.pe.recipe import PE
+from dpsynth.models.pixels.recipe import PixelMAF
 
 __all__ = [
     "AIM",

@@ -1,13 +1,14 @@
 """The conditional distribution of one column, given the outputs of the masked network for it.
 
-A column has codes (see `dpsynth.data.codec`): value bins, then spikes, then missing. Every conditional gives each
-code a probability, and a quantity also a density within its bin on the unit interval:
+A column has codes (see `dpsynth.data.table.codec`): value bins, then point masses, then missing. Every conditional
+gives each code a probability, and a numeric column also a density within its bin on the unit interval:
 
-    Softmax  a probability per code, even within a bin: for categories a plain softmax, for quantities the
+    Softmax  a probability per code, even within a bin: for categories a plain softmax, for numeric columns the
              piecewise-linear flow of Mueller et al. 2019, arXiv:1808.03856
-    Spline   value / spikes / missing by softmax, the value by a monotone rational-quadratic spline of the unit
+    Spline   value / point masses / missing by softmax, the value by a monotone rational-quadratic spline of the unit
              interval (Durkan et al. 2019, arXiv:1906.04032; nflows)
-    Affine   value / spikes / missing by softmax, the value's logit by a shift and a scale of a normal (Papamakarios
+    Affine   value / point masses / missing by softmax, the value's logit by a shift and a scale of a normal
+    (Papamakarios
              et al. 2017, arXiv:1705.07057), the scale bounded so that no sample overflows
 
 All work on tensors: outputs (rows, width), codes (rows,) int64, units (rows,) float32 in [0, 1].
@@ -33,7 +34,7 @@ class Layout:
     """Public layout of a column's codes.
 
     size: number of codes. edges: (value_bins + 1,) bin edges on the unit interval. Codes from value_bins on are
-    spikes and missing. on_axis: whether the value bins lie on an axis (quantities) or not (categories).
+    point masses and missing. on_axis: whether the value bins lie on an axis (numeric columns) or not (categories).
     """
 
     size: int
@@ -67,7 +68,7 @@ class Conditional(ABC):
 
     @abstractmethod
     def units(self, outputs: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """(rows,) positions drawn within the value bins `codes`; of no meaning for spikes and missing."""
+        """(rows,) positions drawn within the value bins `codes`; of no meaning for point masses and missing."""
 
     @abstractmethod
     def cumulative(self, outputs: Tensor, units: Tensor) -> Tensor:
@@ -77,7 +78,7 @@ class Conditional(ABC):
         """(rows,) the row's standard normal coordinate: the randomised probability integral transform.
 
         Were the model true, these would be independent N(0, 1) over all columns. Values come first on the axis, by
-        their cumulative probability, then spikes and missing, each an interval from which a point is drawn.
+        their cumulative probability, then point masses and missing, each an interval from which a point is drawn.
         """
         layout = self.layout
         probabilities = self.probabilities(outputs)
@@ -113,15 +114,15 @@ class Softmax(Conditional):
 
     def cumulative(self, outputs: Tensor, units: Tensor) -> Tensor:
         edges = self.layout.edges.to(outputs)
-        share = outputs[:, : self.layout.value_bins].softmax(1)
+        fraction = outputs[:, : self.layout.value_bins].softmax(1)
         bins = (torch.searchsorted(edges, units.contiguous(), right=True) - 1).clamp(0, self.layout.value_bins - 1)
         within = (units - edges[bins]) / (edges[bins + 1] - edges[bins])
-        picked = share.gather(1, bins[:, None])
-        return ((share.cumsum(1).gather(1, bins[:, None]) - picked) + picked * within[:, None]).squeeze(1)
+        picked = fraction.gather(1, bins[:, None])
+        return ((fraction.cumsum(1).gather(1, bins[:, None]) - picked) + picked * within[:, None]).squeeze(1)
 
 
 class _Transformed(Conditional):
-    """Value, spikes or missing by softmax; the value by a monotone transform of the unit interval."""
+    """Value, point masses or missing by softmax; the value by a monotone transform of the unit interval."""
 
     def __init__(self, layout: Layout, parameters: int) -> None:
         super().__init__(layout)
@@ -148,13 +149,13 @@ class _Transformed(Conditional):
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         kinds, parameters = self._split(outputs)
-        share = kinds.softmax(1)
+        fraction = kinds.softmax(1)
         edges = self.layout.edges[1:-1].to(outputs)
         rows, inner = len(outputs), len(edges)
         repeated = parameters[:, None].expand(rows, inner, parameters.shape[1]).reshape(rows * inner, -1)
         below = self._below(repeated, edges.expand(rows, inner).reshape(-1)).reshape(rows, inner)
         below = torch.cat([below.new_zeros(rows, 1), below, below.new_ones(rows, 1)], 1)
-        return torch.cat([below.diff(dim=1).clamp(min=0) * share[:, :1], share[:, 1:]], 1)
+        return torch.cat([below.diff(dim=1).clamp(min=0) * fraction[:, :1], fraction[:, 1:]], 1)
 
     def units(self, outputs: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
         parameters = self._split(outputs)[1]

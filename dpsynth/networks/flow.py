@@ -1,7 +1,13 @@
 """An autoregressive flow over all columns of a table: one masked network, one conditional per column.
 
-p(row) = product over k of p(column k | columns before it in the order). Categories, spikes and missing values are the
-discrete part of a column, the position of a value on its axis the continuous part; both come from the same outputs.
+What later columns see of an earlier one: its code as a few smooth numbers.
+
+A category is one-hot. A numeric column with many value bins is a row of overlapping Gaussian bumps along its axis, so
+that neighbouring values share what is learned about either; with noise on every weight that is worth more than telling
+each value apart. Point masses and missing values keep an indicator of their own.
+
+p(row) = product over k of p(column k | columns before it in the order). Categories, point masses and missing values are
+the discrete part of a column, the position of a value on its axis the continuous part; both come from the same outputs.
 So log density, exact sampling and the way back to a normal base hold for every kind of column
 (Papamakarios et al. 2017, arXiv:1705.07057, with mixed columns).
 """
@@ -13,9 +19,27 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from dpsynth.networks.conditionals import Conditional
-from dpsynth.networks.features import code_features
-from dpsynth.networks.made import MADE
+from dpsynth.networks.conditionals import Conditional, Layout
+from dpsynth.networks.masked import MADE
+
+
+def code_features(layout: Layout, bumps: int) -> Tensor:
+    """(size, width) float32 features of every code, in [0, 1].
+
+    The centres of the bumps lie evenly on the unit interval, a standard deviation apart; numeric columns of at most
+    `bumps` value bins, and all categories, are one-hot.
+    """
+    if not layout.on_axis or layout.value_bins <= bumps:
+        return torch.eye(layout.size)
+    middles = (layout.edges[1:] + layout.edges[:-1]).float() / 2
+    centres = (torch.arange(bumps) + 0.5) / bumps
+    features = torch.zeros(layout.size, bumps + layout.specials)
+    features[: layout.value_bins, :bumps] = torch.exp(-0.5 * ((middles[:, None] - centres) * bumps).square())
+    features[layout.value_bins :, bumps:] = torch.eye(layout.specials)
+    return features
+
+
+# -------------------- Flow ------------------------------------------------------------------
 
 ROWS_AT_ONCE = 16_384
 
@@ -25,7 +49,7 @@ class TabularFlow(nn.Module):
 
     conditionals: one per column, in table order. order: the column drawn first, second, ...
     weights: what each column's term counts in the training loss, in table order; the density itself ignores them.
-    bumps: features of a quantity, see `features.py`.
+    bumps: features of a numeric column, see `features.py`.
     """
 
     def __init__(

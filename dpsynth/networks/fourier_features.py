@@ -37,8 +37,8 @@ class ImageFeatures(nn.Module):
     """Features of several Gaussian kernels of images (n, channels, height, width) with values in [0, 1].
 
     Images are averaged down to at most SIDE pixels first. bandwidths: of the kernels, as root mean square distance of
-    two pixels, so that they mean the same at every size; each has the same share of the `frequencies` and of the norm.
-    levels: of the pixels of data, whole numbers in [0, levels).
+    two pixels, so that they mean the same at every size; each has the same fraction of the `frequencies` and of the
+    norm. levels: of the pixels of data, whole numbers in [0, levels).
     """
 
     weights: Tensor
@@ -86,7 +86,7 @@ class ImageFeatures(nn.Module):
 
 
 class CodeFeatures(nn.Module):
-    """Features of rows of codes, and their exact mean when every column's code is drawn from a law of its own.
+    """Features of rows of codes, and their exact mean when every column's code is drawn from a distribution of its own.
 
     phi = ( sqrt(s) one-hot codes / sqrt(columns),  sqrt(1 - s) (cos a, sin a) / sqrt(frequencies) ),  norm 1,
 
@@ -94,11 +94,11 @@ class CodeFeatures(nn.Module):
     are independent and uniform, so these features are random projections of the pair's table of counts; for value bins
     on an axis every second frequency has angles in proportion to the place on the axis, so that neighbours are alike
     (bandwidths from 1/2 to 1/20 of the axis). Pairs are gone through in random order, as often as there are
-    frequencies. Under independent laws p, q of the two codes the mean of exp(i a) is the product of two sums
-    p_c exp(i angle_c): a generator of laws is trained without drawing codes.
+    frequencies. Under independent distributions p, q of the two codes the mean of exp(i a) is the product of two sums
+    p_c exp(i angle_c): a generator of distributions is trained without drawing codes.
 
-    sizes: codes of each column. value_bins: how many of them lie on an axis, 0 for categories. single_share: s; all of
-    the norm where there are no pairs.
+    sizes: codes of each column. value_bins: how many of them lie on an axis, 0 for categories. single_fraction: s; all
+    of the norm where there are no pairs.
     """
 
     def __init__(
@@ -106,14 +106,14 @@ class CodeFeatures(nn.Module):
         sizes: Sequence[int],
         value_bins: Sequence[int],
         frequencies: int,
-        single_share: float,
+        single_fraction: float,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.sizes = list(sizes)
         pairs = torch.tensor(list(itertools.combinations(range(len(sizes)), 2)), dtype=torch.long).view(-1, 2)
         self.frequencies = frequencies if len(pairs) else 0
-        self.single_share = single_share if len(pairs) else 1.0
+        self.single_fraction = single_fraction if len(pairs) else 1.0
         self.width = max(1, sum(sizes) + 2 * self.frequencies)
         order = torch.randperm(len(pairs), generator=generator)
         chosen = pairs[order.repeat(-(-self.frequencies // max(1, len(pairs))))[: self.frequencies]]
@@ -142,11 +142,11 @@ class CodeFeatures(nn.Module):
         scales = self._scales
         return torch.cat([scales[0] * singles, _table_waves(turns, scales[1])], dim=1)
 
-    def expected(self, laws: Tensor) -> Tensor:
-        """(n, width) means of the features under (n, sum of sizes) laws, side by side."""
+    def expected(self, distributions: Tensor) -> Tensor:
+        """(n, width) means of the features under (n, sum of sizes) distributions, side by side."""
         if not self.sizes:
-            return laws.sum(dim=1, keepdim=True)
-        parts = laws.T.split(self.sizes)  # as columns, so that rearranging frequencies moves whole rows
+            return distributions.sum(dim=1, keepdim=True)
+        parts = distributions.T.split(self.sizes)  # as columns, so that rearranging frequencies moves whole rows
         scales = self._scales
 
         def mean(wave: Callable[[Tensor], Tensor], side: int, scale: float = 1.0) -> Tensor:
@@ -157,18 +157,19 @@ class CodeFeatures(nn.Module):
         other, places = (mean(torch.cos, 1), mean(torch.sin, 1)), self.get_buffer("places")
         real, imaginary = (part.index_select(0, places) for part in other)
         products = [cosine * real - sine * imaginary, cosine * imaginary + sine * real]
-        return torch.cat([scales[0] * laws.T, *products]).T
+        return torch.cat([scales[0] * distributions.T, *products]).T
 
-    def moments(self, laws: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-        """Of as many consecutive laws for each group: mean features (groups, width), mean squared norms (groups,)."""
-        phi = self.expected(laws).unflatten(0, (groups, -1))
+    def moments(self, distributions: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+        """Of as many consecutive distributions for each group: mean features (groups, width), mean squared norms
+        (groups,)."""
+        phi = self.expected(distributions).unflatten(0, (groups, -1))
         return phi.mean(dim=1), phi.square().sum(dim=(1, 2)) / phi.shape[1]
 
     @property
     def _scales(self) -> tuple[float, float]:
         """Of a one-hot code, and of a cosine."""
-        double = (1 - self.single_share) / max(1, self.frequencies)
-        return math.sqrt(self.single_share / len(self.sizes)), math.sqrt(double)
+        double = (1 - self.single_fraction) / max(1, self.frequencies)
+        return math.sqrt(self.single_fraction / len(self.sizes)), math.sqrt(double)
 
 
 def _table_waves(turns: Tensor, scale: float) -> Tensor:

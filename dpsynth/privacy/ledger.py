@@ -1,7 +1,7 @@
 """The plan of a run, made without data, and the ledger: the one gate between private data and what is released.
 
     plan = Plan(budget, (mechanism, ...))                  # public; cannot exist above its budget
-    ledger = Ledger(plan, streams)
+    ledger = Ledger(plan, randomness)
     noisy = ledger.release(mechanism, exact_answer)        # checks, charges, draws, records
 
 `Ledger.release` is the only way to noise. It takes a mechanism that the plan holds, field by field (or one under an
@@ -26,14 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import ArtifactError, BudgetError
-from dpsynth.privacy import processes
-from dpsynth.privacy.accounting import TOLERANCE, Proven, prove
-from dpsynth.privacy.adaptive_budget import AdaptiveBudget, gaussian_cost
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import describe
+from dpsynth.privacy import distributed as processes
+from dpsynth.privacy.accounting.accounting import TOLERANCE, Proven, prove
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget, gaussian_cost
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.events import describe
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.shards import Sharding, Shards
+from dpsynth.privacy.mechanisms.shards import Sharding, Shards
+from dpsynth.privacy.noise.random import RandomGenerators
 
 Planned = Mechanism | AdaptiveBudget
 _FILTER_ROUNDING = 1e-9  # relative: sums of costs in float64 may pass the total by far less
@@ -116,10 +116,10 @@ class Ledger:
     It is also a part of training checkpoints (`state_dict`), so that a resumed run knows what was released before.
     """
 
-    def __init__(self, plan: Plan, streams: Streams) -> None:
+    def __init__(self, plan: Plan, randomness: RandomGenerators) -> None:
         self.plan = plan
-        self._streams = streams
-        self._stream = streams.privacy
+        self._randomness = randomness
+        self._stream = randomness.privacy
         self._as_planned = {each.name: repr(each) for each in plan.charges}  # `plan` is in the hands of methods
         self._lock = threading.Lock()  # two threads must not pass a check together
         self._made: dict[str, set[int]] = {each.name: set() for each in plan.charges}
@@ -208,7 +208,7 @@ class Ledger:
     def statement(self) -> dict[str, Any]:
         """The privacy statement of the run as json: what is promised, by whom proven, for which unit, with
         which noise."""
-        budget, secure = self.plan.budget, self._streams.noise == "secure"
+        budget, secure = self.plan.budget, self._randomness.noise == "secure"
         if not budget.private:
             guarantee = "not private: epsilon is infinite"
         elif not secure:

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal
 from dp_accounting import DpEvent, SelfComposedDpEvent
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy.budget import Neighbours
-from dpsynth.privacy.keystream import Keystream
-from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.privacy.accounting.budget import Neighbours
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.privacy.noise.keystream import Keystream
 
 Norm = Literal["l1", "l2", "linf"]
 Detail = Mapping[str, float | int | str]

@@ -1,7 +1,7 @@
 """Is the noise that is drawn the noise that is charged? Measured from the draws of a real run.
 
     meter = NoiseMeter(seed)
-    recipe.fit(table, plan, Streams(seed, privacy=meter))
+    recipe.fit(table, plan, RandomGenerators(seed, privacy=meter))
     meter.check(plan)                                   # AuditError where draws and charges part
 
 A run goes through the gate as ever; what a release answers, less its exact query, is the noise that was drawn. The
@@ -29,15 +29,15 @@ import torch
 from dp_accounting import DpEvent, GaussianDpEvent
 from numpy.typing import NDArray
 
-from dpsynth.privacy.adaptive_budget import AdaptiveBudget, gaussian_cost
-from dpsynth.privacy.events import leaves
-from dpsynth.privacy.exponential import ExponentialMechanism, gaussian_multiplier
-from dpsynth.privacy.gaussian import GaussianMechanism
-from dpsynth.privacy.integer_noise import CountMechanism
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget, gaussian_cost
+from dpsynth.privacy.accounting.events import leaves
+from dpsynth.privacy.accounting.privacy_loss import sampling
 from dpsynth.privacy.ledger import Plan
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.privacy_loss import sampling
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.privacy.noise.exponential import ExponentialMechanism, gaussian_multiplier
+from dpsynth.privacy.noise.gaussian import GaussianMechanism
+from dpsynth.privacy.noise.integer_noise import CountMechanism
+from dpsynth.privacy.noise.random import PrivacyGenerator
 from dpsynth.privacy.replay import AuditError
 
 _ERRORS = 6.0  # standard errors that a measured figure may be off
@@ -56,11 +56,11 @@ class Measured:
     noise: Numbers | None
 
 
-class NoiseMeter(PrivacyStream):
-    """A seeded stream that measures what it draws; the answers are those of any run."""
+class NoiseMeter(PrivacyGenerator):
+    """A seeded generator that measures what it draws; the answers are those of any run."""
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__(bytes.fromhex(PrivacyStream.seeded(seed).state()["key"]), secure=False)
+        super().__init__(bytes.fromhex(PrivacyGenerator.seeded(seed).state()["key"]), secure=False)
         self.measured: list[Measured] = []
         self.batches: dict[str, list[tuple[int, int]]] = {}  # name -> (rows in the batch, rows in all)
 

@@ -1,6 +1,6 @@
 """The replay audit: does a program query its data only as its ledger says?
 
-    report = audit(run, table, neighbour)       # run(data, streams) -> whatever it would publish
+    report = audit(run, table, neighbour)       # run(data, randomness) -> whatever it would publish
 
 Run on D, recording every private query and what was released; run again on the neighbour D' with the released
 outputs frozen. A program that is private by composition of its releases must then (1) make the same releases:
@@ -32,15 +32,15 @@ from numpy.typing import NDArray
 
 from dpsynth.errors import DpsynthError
 from dpsynth.privacy.mechanism import Mechanism, Norm
-from dpsynth.privacy.random import PrivacyStream, Streams
-from dpsynth.privacy.shards import Sharding
+from dpsynth.privacy.mechanisms.shards import Sharding
+from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
 Data = TypeVar("Data")
 _ROUNDING = 1e-5  # relative slack for sums made in float32
 
 
 class AuditError(DpsynthError):
-    """A program that is not what its ledger says; the message tells where the two runs part."""
+    """A program that is not what its ledger says; the message says where the two runs part."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Release:
+class RecordedRelease:
     """One private query as it passed the gate."""
 
     mechanism: Mechanism
@@ -77,7 +77,7 @@ class Report:
     """What the audit saw: the releases of D, and the largest part of its sensitivity that a query used (<=
     1)."""
 
-    releases: tuple[Release, ...]
+    releases: tuple[RecordedRelease, ...]
     used: Mapping[str, float]
 
     @property
@@ -110,13 +110,13 @@ class Coupling:
         return cls(np.delete(np.arange(total, dtype=np.int64), row), total)
 
 
-class Recorder(PrivacyStream):
-    """A seeded stream that keeps every query and output. Its memory is as private as the data."""
+class Recorder(PrivacyGenerator):
+    """A seeded generator that keeps every query and output. Its memory is as private as the data."""
 
     def __init__(self, seed: int = 0, coupling: Coupling | None = None) -> None:
-        seeded = PrivacyStream.seeded(seed)
+        seeded = PrivacyGenerator.seeded(seed)
         super().__init__(bytes.fromhex(seeded.state()["key"]), secure=False)
-        self.releases: list[Release] = []
+        self.releases: list[RecordedRelease] = []
         self.coupling = coupling
         self._batches: dict[tuple[str, int], Batch] = {}
 
@@ -146,11 +146,13 @@ class Recorder(PrivacyStream):
         return super()._owners(sharding, name, count)
 
     def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
-        """Record, then do as any stream does."""
+        """Record, then do as any generator does."""
         exact = copy.deepcopy(query)  # the draw may write over it
         output = super().release(mechanism, query, step)
         batch = self._batches.get((mechanism.name, step))
-        self.releases.append(Release(mechanism, step, exact, copy.deepcopy(output), _shared(query, output), batch))
+        self.releases.append(
+            RecordedRelease(mechanism, step, exact, copy.deepcopy(output), _shared(query, output), batch)
+        )
         return output
 
 
@@ -162,7 +164,7 @@ class Replayer(Recorder):
 
     def __init__(
         self,
-        recorded: Sequence[Release],
+        recorded: Sequence[RecordedRelease],
         seed: int = 0,
         coupling: Coupling | None = None,
         changed: int | None = None,
@@ -175,7 +177,9 @@ class Replayer(Recorder):
     def release(self, mechanism: Mechanism, query: Any, step: int) -> Any:
         """Compare, then return the recorded output; nothing is drawn."""
         position = len(self.releases)
-        now = Release(mechanism, step, copy.deepcopy(query), None, batch=self._batches.get((mechanism.name, step)))
+        now = RecordedRelease(
+            mechanism, step, copy.deepcopy(query), None, batch=self._batches.get((mechanism.name, step))
+        )
         if position >= len(self.recorded):
             raise AuditError(
                 f"data-dependent control flow: the neighbour makes a further release, {now.title}, "
@@ -190,7 +194,7 @@ class Replayer(Recorder):
             return query
         return output
 
-    def _compare(self, before: Release, now: Release) -> None:
+    def _compare(self, before: RecordedRelease, now: RecordedRelease) -> None:
         if (before.name, before.step) != (now.name, now.step):
             raise AuditError(
                 f"data-dependent control flow: release {len(self.releases)} is {before.title} on the data, "
@@ -228,7 +232,7 @@ class Replayer(Recorder):
 
 
 def audit(
-    run: Callable[[Data, Streams], object],
+    run: Callable[[Data, RandomGenerators], object],
     data: Data,
     neighbour: Data,
     *,
@@ -242,13 +246,13 @@ def audit(
     changed: the position of the one row that is another in `neighbour`, under replace_one. With it, and where a row is
     missing, a release that samples rows must not move unless the row is in its batch.
 
-    `run` gets seeded streams and must take all its randomness from them. It returns what it would publish:
+    `run` gets seeded generators and must take all its randomness from them. It returns what it would publish:
     arrays, tensors, frames, dataclasses, or collections of those; compare-by-value is used for anything else.
     """
     recorder = Recorder(seed, couplings[0])
-    published = run(data, Streams(seed, privacy=recorder))
+    published = run(data, RandomGenerators(seed, privacy=recorder))
     replayer = Replayer(recorder.releases, seed, couplings[1], changed)
-    again = run(neighbour, Streams(seed, privacy=replayer))
+    again = run(neighbour, RandomGenerators(seed, privacy=replayer))
     missing = len(recorder.releases) - len(replayer.releases)
     if missing:
         first = recorder.releases[len(replayer.releases)]

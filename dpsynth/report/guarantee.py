@@ -1,6 +1,6 @@
 """The privacy statement of a run (privacy.json) in words that a data steward can check.
 
-Nothing here proves anything: it retells what the ledger wrote. Keys and events it does not know are shown as they are.
+Nothing here proves anything: it restates what the ledger wrote. Keys and events it does not know are shown as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from dpsynth.report.wording import small
 
-_TOLD = {
+_DESCRIBED = {
     *("private", "guarantee", "target", "proven", "neighbours", "unit"),
     *("rows_per_person", "charges", "rows", "noise", "finished"),
 }
@@ -28,8 +28,8 @@ _MECHANISMS = {
 
 
 @dataclass(frozen=True)
-class Release:
-    """One line of the ledger in words: what was looked at, how noisily, how often, and which share of the rows."""
+class ReleaseLine:
+    """One line of the ledger in words: what was looked at, how noisily, how often, and which fraction of the rows."""
 
     name: str
     mechanism: str
@@ -42,39 +42,39 @@ def promises(statement: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(what, in words) for every fact of the statement but its releases."""
     target, proven = _mapping(statement.get("target")), _mapping(statement.get("proven"))
     epsilon, delta = proven.get("epsilon", target.get("epsilon")), proven.get("delta", target.get("delta"))
-    told: list[tuple[str, str]] = [("Promise", str(statement.get("guarantee", "the statement names none")))]
+    described: list[tuple[str, str]] = [("Promise", str(statement.get("guarantee", "the statement names none")))]
     if statement.get("private") is True and _finite(epsilon):
-        told.append(("In other words", _odds(float(epsilon), delta, str(statement.get("unit", "one row")))))
+        described.append(("In other words", _odds(float(epsilon), delta, str(statement.get("unit", "one row")))))
     if target:
-        told.append(("Epsilon", f"{small(target.get('epsilon'))} allowed, {small(epsilon)} proven"))
-        told.append(("Delta", f"{small(target.get('delta'))} allowed, {small(delta)} proven"))
+        described.append(("Epsilon", f"{small(target.get('epsilon'))} allowed, {small(epsilon)} proven"))
+        described.append(("Delta", f"{small(target.get('delta'))} allowed, {small(delta)} proven"))
     relation = str(statement.get("neighbours", ""))
     if relation:
-        told.append(("Neighbouring tables", _NEIGHBOURS.get(relation, relation)))
+        described.append(("Neighbouring tables", _NEIGHBOURS.get(relation, relation)))
     if "unit" in statement:
-        told.append(("What is protected", str(statement["unit"])))
+        described.append(("What is protected", str(statement["unit"])))
     if "accountant" in proven:
-        told.append(("Proven by", _proof(proven)))
+        described.append(("Proven by", _proof(proven)))
     if statement.get("rows") is not None:
-        told.append(("Rows that may be named", f"{statement['rows']:,}, declared or counted with noise"))
+        described.append(("Rows that may be named", f"{statement['rows']:,}, declared or counted with noise"))
     if "noise" in statement:
         noise = str(statement["noise"])
-        told.append(("Noise", "drawn from cryptographic randomness" if noise == "secure" else noise))
+        described.append(("Noise", "drawn from cryptographic randomness" if noise == "secure" else noise))
     if "finished" in statement:
-        told.append(("Plan", "carried out in full" if statement["finished"] else "not carried out to its end"))
-    told += [(_label(key), plain(value)) for key, value in statement.items() if key not in _TOLD]
-    return told
+        described.append(("Plan", "carried out in full" if statement["finished"] else "not carried out to its end"))
+    described += [(_label(key), plain(value)) for key, value in statement.items() if key not in _DESCRIBED]
+    return described
 
 
-def releases(statement: Mapping[str, Any]) -> list[Release]:
+def releases(statement: Mapping[str, Any]) -> list[ReleaseLine]:
     """What looked at the data, in the order of the ledger; a charge that makes unlike releases has several lines."""
-    found: list[Release] = []
+    found: list[ReleaseLine] = []
     for charge in statement.get("charges") or []:
         own = f", and a probability of {small(charge['delta'])} of its own" if charge.get("delta") else ""
         detail = _mapping(charge.get("detail"))
         for event, times, rows in _leaves(_mapping(charge.get("event")), 1, "all"):
             mechanism, noise = _mechanism(event, detail)
-            found.append(Release(str(charge.get("name", "")), mechanism, noise + own, f"{times:,}", rows))
+            found.append(ReleaseLine(str(charge.get("name", "")), mechanism, noise + own, f"{times:,}", rows))
     return found
 
 
@@ -97,7 +97,7 @@ def _odds(epsilon: float, delta: Any, unit: str) -> str:
         f"whatever was released would have been at most {factor} times as probable, or as improbable, without the data "
         f"of {unit}; a probability of {small(delta)} is exempt from that"
     )
-    return text + (". So large a factor says little: judge it with care" if epsilon > 10 else "")
+    return text + (". So large a factor says little: read it with care" if epsilon > 10 else "")
 
 
 def _proof(proven: Mapping[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _proof(proven: Mapping[str, Any]) -> str:
 
 
 def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
-    """(mechanism, how noisy it is); which of those that cost as much as a Gaussian one, the charge's remarks tell."""
+    """(mechanism, how noisy it is); which of those that cost as much as a Gaussian one, the charge's remarks say."""
     kind = str(event.get("kind", ""))
     if kind != "Gaussian":
         facts = ", ".join(f"{_label(key).lower()} {plain(value)}" for key, value in event.items() if key != "kind")
@@ -133,11 +133,11 @@ def _leaves(event: Mapping[str, Any], times: int, rows: str) -> Iterator[tuple[M
         for part in event.get("events") or []:
             yield from _leaves(_mapping(part), times, rows)
     elif kind == "PoissonSampled":
-        share = f"each with probability {small(event.get('sampling_probability'))}"
-        yield from _leaves(_mapping(event.get("event")), times, share)
+        fraction = f"each with probability {small(event.get('sampling_probability'))}"
+        yield from _leaves(_mapping(event.get("event")), times, fraction)
     elif kind == "SampledWithoutReplacement":
-        share = f"{event.get('sample_size', 0):,} of {event.get('source_dataset_size', 0):,}"
-        yield from _leaves(_mapping(event.get("event")), times, share)
+        fraction = f"{event.get('sample_size', 0):,} of {event.get('source_dataset_size', 0):,}"
+        yield from _leaves(_mapping(event.get("event")), times, fraction)
     elif kind != "NoOp":
         yield event, times, rows
 

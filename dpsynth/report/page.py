@@ -1,5 +1,9 @@
 """The report: one self-contained HTML page, no scripts, nothing loaded from elsewhere.
 
+How the evaluation cuts each column into cells: printed in the report, so that shares can be checked by hand.
+
+Where a score is worst: the columns or combinations that are farthest behind fresh real samples.
+
 It is made from real rows and says so in its header: it belongs in `private/`, never in `release/`.
 """
 
@@ -13,17 +17,70 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dpsynth.data.domain import Domain
-from dpsynth.data.tabular_files import write_whole
-from dpsynth.metrics.score import Score
-from dpsynth.report.cells import cells
+from dpsynth.data.columns import Category, Column
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.report.bullet_chart import mark
 from dpsynth.report.guarantee import plain, promises, releases
-from dpsynth.report.headlines import folded
-from dpsynth.report.marks import mark
-from dpsynth.report.terminal import absences
-from dpsynth.report.verdict import RULE, verdict
-from dpsynth.report.weak_parts import weak_scores
-from dpsynth.report.wording import ARROWS, NOT_QUALITY, grouped, number, small, span
+from dpsynth.report.verdict import RULE, folded, verdict
+from dpsynth.report.wording import ARROWS, NOT_QUALITY, absences, grouped, number, small, span
+
+LISTED = 12  # categories named
+
+
+def cells(domain: Domain, bins: int) -> list[tuple[str, str]]:
+    """(column, its cells in words) by the declared domain alone; every column also has a cell for missing values."""
+    return [(column.name, _cut(column, bins)) for column in domain.columns]
+
+
+def _cut(column: Column, bins: int) -> str:
+    if isinstance(column, Category):
+        names = ", ".join(column.values[:LISTED])
+        more = f" and {len(column.values) - LISTED} more" if len(column.values) > LISTED else ""
+        return f"{len(column.values)} categories: {names}{more}"
+    low, high = getattr(column, "low", None), getattr(column, "high", None)
+    return f"{column.kind}, {bins} equal-width bins from {low} to {high}"
+
+
+# -------------------- Weak parts ------------------------------------------------------------
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Weak:
+    """One part of a score, what it is, and what fresh real samples have there (None when not known)."""
+
+    part: str
+    value: float
+    real_baseline: float | None
+
+
+def weakest(score: Score, most: int = SHOWN) -> list[Weak]:
+    """The parts farthest behind their real-data baselines, the farthest first; parts as good as their real-data
+    baselines are left out.
+
+    Without real-data baselines, the worst values.
+    """
+    sign = 1.0 if score.better == "lower" else -1.0
+    best = 0.0 if score.better == "lower" else max([1.0, *score.parts.values()])
+
+    def behind(part: str) -> float:
+        return sign * (score.parts[part] - score.part_real_baselines.get(part, best))
+
+    worst = sorted((part for part in score.parts if behind(part) > 0), key=behind, reverse=True)[:most]
+    return [Weak(part, score.parts[part], score.part_real_baselines.get(part)) for part in worst]
+
+
+def weak_scores(scores: Sequence[Score], most: int = 6) -> list[tuple[Score, list[Weak]]]:
+    """Scores with parts that are behind real samples, main ones first, each with its weakest parts."""
+    having = [score for score in scores if score.value is not None and weakest(score, 1)]
+    shown, rest = folded(having, most)
+    return [(score, weakest(score)) for score in (*shown, *rest)[:most]]
+
+
+# -------------------- Page ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -80,7 +137,7 @@ class Page:
     def write(self, path: str | Path) -> Path:
         """Write the page; whole or not at all."""
         text = self.html()
-        return write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+        return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _data_uri(png: bytes) -> str:

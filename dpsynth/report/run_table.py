@@ -1,19 +1,27 @@
-"""Several runs in one table: a line for each run, and for each data set the three yardsticks of every comparison, a
+"""Several runs in one table with their baselines: for the terminal, spreadsheets, Markdown and LaTeX.
+
+Several runs in one table: a line for each run, and for each data set the three yardsticks of every comparison, a
 fresh real sample, independent columns and uniform rows.
 
 The best value of a score among the runs on one data set with one epsilon is marked. Values carry the reach of the
 interval over draws, that of the real sample the reach of its band.
+
+A table of runs for the terminal, for spreadsheets, for Markdown and for LaTeX.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dpsynth.metrics.score import Score
-from dpsynth.report.headlines import column_scores
-from dpsynth.report.verdict import losses
+from rich.table import Table
+from rich.text import Text
+
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.report.verdict import column_scores, losses
 from dpsynth.report.wording import ARROWS, NOT_QUALITY, around, number, small
 
 FACTS = ("run", "model", "data", "epsilon", "delta", "seed")
@@ -21,7 +29,7 @@ YARDSTICKS = ("real sample", "independent", "uniform")
 
 
 @dataclass(frozen=True)
-class Run:
+class RunScores:
     """One evaluated run. `facts` holds the keys `FACTS`; data names the data set as it is to be grouped."""
 
     facts: Mapping[str, Any]
@@ -72,7 +80,7 @@ class Line:
 class RunTable:
     """The table of some runs, its lines grouped by data set. `names`: the scores that are its columns."""
 
-    runs: Sequence[Run]
+    runs: Sequence[RunScores]
     names: Sequence[str] = ()
     sections: Sequence[Sequence[Line]] = field(init=False)
 
@@ -109,7 +117,7 @@ class RunTable:
             lines.append(Line({"model": yardstick, "data": data}, cells, yardstick=True))
         return lines
 
-    def _cell(self, run: Run, name: str, members: Sequence[Run]) -> Cell:
+    def _cell(self, run: RunScores, name: str, members: Sequence[RunScores]) -> Cell:
         score = run.by_name.get(name)
         if score is None or score.value is None:
             return Cell()
@@ -120,12 +128,21 @@ class RunTable:
         return Cell(score.value, score.low, score.high, len(values) > 1 and number(score.value) == number(best))
 
 
-def long_form(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def long_form(runs: Sequence[RunScores]) -> list[dict[str, Any]]:
     """One record for every score of every run, with all its numbers, for other programs."""
     records: list[dict[str, Any]] = []
     for run in runs:
         for score in run.scores:
-            numbers = ("group", "better", "value", "low", "high", "floor", "floor_low", "floor_high")
+            numbers = (
+                "group",
+                "better",
+                "value",
+                "low",
+                "high",
+                "real_baseline",
+                "real_baseline_low",
+                "real_baseline_high",
+            )
             record = {key: run.facts.get(key) for key in FACTS} | {"private": run.private, "score": score.name}
             record |= {key: getattr(score, key) for key in numbers}
             record |= {key: score.baselines.get(key) for key in ("independent", "uniform")}
@@ -133,12 +150,14 @@ def long_form(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return records
 
 
-def _yardstick(kind: str, name: str, members: Sequence[Run]) -> Cell:
+def _yardstick(kind: str, name: str, members: Sequence[RunScores]) -> Cell:
     """What real rows or a baseline score, the mean over the runs of a data set: the draws differ a little."""
     scores = [run.by_name[name] for run in members if name in run.by_name]
     if kind != "real sample":
         return Cell(_mean([score.baselines.get(kind) for score in scores]))
-    value, low, high = (_mean([getattr(s, key) for s in scores]) for key in ("floor", "floor_low", "floor_high"))
+    value, low, high = (
+        _mean([getattr(s, key) for s in scores]) for key in ("real_baseline", "real_baseline_low", "real_baseline_high")
+    )
     return Cell(value, low, high)
 
 
@@ -147,7 +166,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _order(run: Run) -> tuple[float, str, str, str]:
+def _order(run: RunScores) -> tuple[float, str, str, str]:
     try:
         epsilon = float(run.facts["epsilon"])
     except (TypeError, ValueError):
@@ -155,5 +174,96 @@ def _order(run: Run) -> tuple[float, str, str, str]:
     return epsilon, str(run.facts["model"]), str(run.facts["seed"]), str(run.facts["run"])
 
 
-def _name(run: Run) -> str:
+def _name(run: RunScores) -> str:
     return f"{run.facts['model']} on {run.facts['data']} at epsilon {small(run.facts['epsilon'])} ({run.facts['run']})"
+
+
+# -------------------- Table formats ---------------------------------------------------------
+
+CAPTION = (
+    "Private: computed from real rows. Values are means over draws of rows, ± the reach of the 95 % interval of one "
+    "more draw (for the real sample, of one more real sample). Bold: the best run on that data set with that epsilon."
+)
+_LATEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "±": "$\\pm$",
+    ARROWS["lower"]: "$\\downarrow$",
+    ARROWS["higher"]: "$\\uparrow$",
+}
+
+
+def rich_table(table: RunTable) -> Table:
+    """For the terminal: a section for each data set."""
+    shown = Table(title="Runs compared", title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for heading in table.headings:
+        fact = heading in ("run", "model", "data")
+        shown.add_column(heading, justify="left" if fact else "right", overflow="fold")
+    for section in table.sections:
+        for line in section:
+            cells = [Text(cell.text, style="bold" if cell.best else "") for cell in line.cells]
+            shown.add_row(*(Text(word) for word in line.words), *cells, style="dim" if line.yardstick else "")
+        shown.add_section()
+    return shown
+
+
+def csv_text(table: RunTable) -> str:
+    """One line for each run and yardstick; a score takes three columns: value, low, high."""
+    records: list[dict[str, Any]] = []
+    for section in table.sections:
+        for line in section:
+            record = {key: line.facts.get(key) for key in FACTS}
+            for name, cell in zip(table.names, line.cells, strict=True):
+                record |= {name: cell.value, f"{name}_low": cell.low, f"{name}_high": cell.high}
+            records.append(record)
+    return records_text(records)
+
+
+def records_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """Records with the same keys as CSV."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def markdown(table: RunTable) -> str:
+    """One table for all data sets, what to know about it, and the remarks."""
+    left = len(("run", "model", "data"))
+    lines = ["| " + " | ".join(table.headings) + " |"]
+    lines.append("|" + "|".join([" --- "] * left + [" ---: "] * (len(table.headings) - left)) + "|")
+    for section in table.sections:
+        for line in section:
+            words = [word.replace("|", "\\|") for word in line.words]
+            words = [f"_{word}_" if line.yardstick and word else word for word in words]
+            lines.append("| " + " | ".join([*words, *(_bold(cell, "**{}**") for cell in line.cells)]) + " |")
+    remarks = [f"- {remark}" for remark in table.remarks]
+    return "\n".join([*lines, "", CAPTION, *(["", *remarks] if remarks else [])]) + "\n"
+
+
+def latex(table: RunTable) -> str:
+    """A tabular of the package booktabs, data sets divided by rules."""
+    lines = [f"% {CAPTION}", "% Needs \\usepackage{booktabs}"]
+    lines.append("\\begin{tabular}{lll" + "r" * (len(table.headings) - 3) + "}")
+    lines += ["\\toprule", " & ".join(map(_escaped, table.headings)) + " \\\\"]
+    for section in table.sections:
+        lines.append("\\midrule")
+        for line in section:
+            words = [_escaped(word) for word in line.words]
+            words = [f"\\emph{{{word}}}" if line.yardstick and word else word for word in words]
+            lines.append(" & ".join([*words, *(_bold(cell, "\\textbf{{{}}}", True) for cell in line.cells)]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+def _bold(cell: Cell, form: str, escaped: bool = False) -> str:
+    text = _escaped(cell.text) if escaped else cell.text
+    return form.format(text) if cell.best else text
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -1,4 +1,9 @@
-"""The scores in plain sentences: what holds, what does not, and on which rule the judgement rests."""
+"""The scores in plain sentences: which stand first, what holds, what does not, and by which rule.
+
+Which scores stand first: in the verdict, at the top of each group, and as columns of a comparison.
+
+The scores in plain sentences: what holds, what does not, and on which rule the verdict rests.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,55 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dpsynth.metrics.score import Score
-from dpsynth.report.headlines import headline_scores
+from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
-CLOSE, USEFUL = 0.95, 0.8  # shares of the way from uniform rows to a real sample
+# The verdict rests on these: combinations of columns, and prediction of the label, in that order; the class of images.
+HEADLINES = (
+    *("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
+    *("image_accuracy", "image_logistic"),
+)
+# A comparison of runs shows these, as far as they were computed.
+COLUMNS = (
+    *("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
+    *("image_accuracy", "image_logistic", "image_frechet", "image_kernel", "image_c2st_auc", "image_coverage"),
+)
+
+
+def headline_scores(scores: Sequence[Score]) -> list[Score]:
+    """The scores the verdict rests on, in the order of `HEADLINES`; absent ones are left out."""
+    return _named(scores, HEADLINES)
+
+
+def column_scores(scores: Sequence[Score], most: int = 8) -> list[str]:
+    """Names of the scores a comparison shows: `COLUMNS` that are there, else the first of each group."""
+    present = [score.name for score in _named(scores, COLUMNS)]
+    if not present:
+        firsts = {score.group: score.name for score in reversed(scores) if score.value is not None}
+        present = [score.name for score in scores if score.name in firsts.values()]
+    return present[:most]
+
+
+def folded(scores: Sequence[Score], most: int = 4) -> tuple[list[Score], list[Score]]:
+    """The scores of one group as (shown at once, shown on request), each in the order they were given.
+
+    Main scores come first, then the earlier ones; one single score is never folded.
+    """
+    if len(scores) <= most + 1:
+        return list(scores), []
+    ranked = sorted(range(len(scores)), key=lambda i: (scores[i].name not in {*HEADLINES, *COLUMNS}, i))
+    first = set(ranked[:most])
+    return [scores[i] for i in sorted(first)], [score for i, score in enumerate(scores) if i not in first]
+
+
+def _named(scores: Sequence[Score], names: Sequence[str]) -> list[Score]:
+    present = {score.name: score for score in scores if score.value is not None}
+    return [present[name] for name in names if name in present]
+
+
+# -------------------- Verdict ---------------------------------------------------------------
+
+CLOSE, USEFUL = 0.95, 0.8  # fractions of the way from uniform rows to a real sample
 TWO_SAMPLE = ("c2st_auc", "image_c2st_auc")
 NAMED = 6  # scores named in one sentence
 RULE = (
@@ -52,7 +101,7 @@ class Verdict:
 
 
 def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Verdict:
-    """Judge a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
+    """Evaluate a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
     private, guarantee = promise(statement)
     main = headline_scores(scores)
     grade = _grade(main)
@@ -62,7 +111,7 @@ def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Ver
             "Too few rows for a verdict: rows drawn without any data are like a real sample, too, in all main scores."
         )
         return Verdict(private, guarantee, "unknown", words, tuple(_sentences(scores)))
-    if grade == "real" and (caught := told_apart(scores)):
+    if grade == "real" and (caught := stated_apart(scores)):
         words = (
             f"Like a real sample in the main scores, but {_names(caught)} tells it from real rows: not a real sample."
         )
@@ -70,7 +119,7 @@ def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Ver
     return Verdict(private, guarantee, grade, _WORDS[grade], tuple(_sentences(scores)))
 
 
-def told_apart(scores: Sequence[Score]) -> list[Score]:
+def stated_apart(scores: Sequence[Score]) -> list[Score]:
     """Two-sample tests by which a classifier tells synthetic rows from real ones, beyond chance and beyond the band."""
     return [score for score in scores if score.name in TWO_SAMPLE and score.like_real is False]
 
@@ -90,42 +139,42 @@ def losses(scores: Sequence[Score]) -> list[Score]:
 
 def like_real(scores: Sequence[Score]) -> tuple[int, int]:
     """(scores inside the band of fresh real samples, scores of quality that have such a band)."""
-    told = [score.like_real for score in scores if score.group not in NOT_QUALITY and score.like_real is not None]
-    return sum(told), len(told)
+    described = [score.like_real for score in scores if score.group not in NOT_QUALITY and score.like_real is not None]
+    return sum(described), len(described)
 
 
 def _grade(main: Sequence[Score]) -> Grade:
-    shares = [share for score in main if (share := score.closeness("uniform")) is not None]
+    fractions = [fraction for score in main if (fraction := score.closeness("uniform")) is not None]
     if main and all(score.like_real for score in main):
         return "real"
     if losses(main):
         return "loses"
-    if not shares:
+    if not fractions:
         return "unknown"
-    return "close" if min(shares) >= CLOSE else "useful" if min(shares) >= USEFUL else "far"
+    return "close" if min(fractions) >= CLOSE else "useful" if min(fractions) >= USEFUL else "far"
 
 
 def _harmless(score: Score, baseline: str) -> bool:
     """Whether the baseline itself cannot be told from a real sample by this score, or, without a band, is no worse."""
     other = score.baselines[baseline]
     if score.better == "lower":
-        edge = score.floor if score.floor_high is None else score.floor_high
+        edge = score.real_baseline if score.real_baseline_high is None else score.real_baseline_high
         return edge is not None and other <= edge
-    edge = score.floor if score.floor_low is None else score.floor_low
+    edge = score.real_baseline if score.real_baseline_low is None else score.real_baseline_low
     return edge is not None and other >= edge
 
 
 def _sentences(scores: Sequence[Score]) -> Iterator[str]:
-    passed, judged = like_real(scores)
-    if judged:
-        yield f"Cannot be told from a fresh real sample by {passed} of {judged} scores."
+    passed, evaluated = like_real(scores)
+    if evaluated:
+        yield f"Cannot be told from a fresh real sample by {passed} of {evaluated} scores."
     named = {score.name: score for score in scores if score.value is not None}
     for order in (3, 2, 1):
         score = named.get(f"tv_{order}way")
         if score is not None:
             of = "of single columns" if order == 1 else f"of combinations of {order} columns"
             yield (
-                f"Shares of rows in the cells {of} are off by {number(score.value)} in total variation on "
+                f"Fractions of rows in the cells {of} are off by {number(score.value)} in total variation on "
                 f"average{_beside(score, 'a real sample of the same size has')}."
             )
             break
@@ -162,7 +211,7 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
 
 
 def _beside(score: Score, words: str) -> str:
-    return "" if score.floor is None else f"; {words} {number(score.floor)}"
+    return "" if score.real_baseline is None else f"; {words} {number(score.real_baseline)}"
 
 
 def _best(score: Score) -> float:

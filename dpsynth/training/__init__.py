@@ -2,9 +2,8 @@
 
 from dpsynth.training.checkpoint import Checkpoint
 from dpsynth.training.device import resolve_device
-from dpsynth.training.figures import Public
 from dpsynth.training.loop import Averaging, Interrupted, TrainerSettings, train
-from dpsynth.training.progress import Listener, Quiet, listen
+from dpsynth.training.progress import Listener, Public, Quiet, listen
 from dpsynth.training.stopping import Stopped, stoppable
 
 __all__ = [

@@ -1,6 +1,12 @@
 """The private memory of an unfinished run: what makes "resumed" equal to "never interrupted".
 
-    streams.state     written before the first private release: the key of the privacy noise, and what the
+Nested Python state as one safetensors file: exact, atomic and without pickle.
+
+A state is made of None, bool, int, float, str, tensors, lists, tuples and dicts of them, which is what
+`state_dict()` of modules and optimizers returns.  The structure travels as JSON in the file's header, the
+tensors as its body, so the two can never come from different moments.
+
+    generators.state     written before the first private release: the key of the privacy noise, and what the
                       run is about (digests of plan and data)
     training.state    written every few minutes, and when training ends: module, optimizer, average, step,
                       model generators; a method that trains more than once has one file for each phase
@@ -14,20 +20,85 @@ owner only, and is deleted when the run is done.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import pandas as pd
+import safetensors
 import torch
+from safetensors.torch import save as to_bytes
 
 from dpsynth.errors import ArtifactError
-from dpsynth.privacy.random import PrivacyStream, Streams
-from dpsynth.training.state import read_state, write_state
+from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
-FORMAT = 1
+
+def write_state(path: Path, state: Any) -> None:
+    """Write `state` to `path`, readable by its owner alone (mode 0600): first aside, then renamed."""
+    tensors: dict[str, torch.Tensor] = {}
+    structure = json.dumps(_flatten(state, tensors))
+    temporary = path.with_name(path.name + ".partial")
+    temporary.unlink(missing_ok=True)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(to_bytes(tensors, metadata={"structure": structure}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:  # a full disk: what was kept before stays
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_state(path: Path) -> Any:
+    """What `write_state` wrote.  Raises `ArtifactError` when the file is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            structure = json.loads(file.metadata()["structure"])
+            return _restore(structure, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: not a readable checkpoint ({reason:.200}); delete it to start again") from None
+
+
+def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """JSON for `value`; tensors are moved into `tensors` under a running number and named by it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        # A copy: safetensors refuses tensors that share memory, and the original keeps changing.
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, list):
+        return {"list": [_flatten(each, tensors) for each in value]}
+    if isinstance(value, tuple):
+        return {"tuple": [_flatten(each, tensors) for each in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]}
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
+
+
+def _restore(structure: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if not isinstance(structure, dict):
+        return structure
+    [(kind, content)] = structure.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_restore(k, tensors): _restore(v, tensors) for k, v in content}
+    items = [_restore(each, tensors) for each in content]
+    return tuple(items) if kind == "tuple" else items
+
+
+# -------------------- Checkpoint ------------------------------------------------------------
+
+FORMAT = 2
 NO_GENERATORS: Mapping[str, torch.Generator] = MappingProxyType({})
 
 
@@ -47,7 +118,7 @@ class Checkpoint:
 
     def __init__(self, folder: str | Path, phase: str = "training"):
         self.folder = Path(folder)
-        self._streams_file = self.folder / "streams.state"
+        self._generators_file = self.folder / "generators.state"
         self._training_file = self.folder / f"{phase}.state"
 
     def phase(self, name: str) -> "Checkpoint":
@@ -57,15 +128,18 @@ class Checkpoint:
     @property
     def exists(self) -> bool:
         """Whether a run has begun here."""
-        return self._streams_file.exists()
+        return self._generators_file.exists()
 
     @property
     def trained(self) -> bool:
         """Whether steps of training are kept here."""
         return self._training_file.exists()
 
-    def begin(self, streams: Streams, plan: Mapping[str, Any], data: pd.DataFrame | str) -> Streams:
-        """The streams to run with: those kept here when the run is resumed, else `streams`, kept from now on.
+    def begin(
+        self, randomness: RandomGenerators, plan: Mapping[str, Any], data: pd.DataFrame | str
+    ) -> RandomGenerators:
+        """The random generators to run with: those kept here when the run is resumed, else `randomness`, kept from now
+        on.
 
         data: the rows, or a hash of their content. Raises `ArtifactError` when the folder belongs to a run with
         another plan or other data.
@@ -77,12 +151,12 @@ class Checkpoint:
             kept = {
                 "format": FORMAT,
                 "about": about,
-                "seed": streams.seed,
-                "privacy": streams.privacy.state(),
+                "seed": randomness.seed,
+                "privacy": randomness.privacy.state(),
             }
-            write_state(self._streams_file, kept)
-            return streams
-        kept = read_state(self._streams_file)
+            write_state(self._generators_file, kept)
+            return randomness
+        kept = read_state(self._generators_file)
         if kept.get("format") != FORMAT:
             raise ArtifactError(f"{self.folder}: a checkpoint of another version of dpsynth; delete it to start again")
         for what, hint in (("plan", "the same options"), ("data", "the same data")):
@@ -91,7 +165,7 @@ class Checkpoint:
                     f"{self.folder}: the {what} changed since this run was interrupted; "
                     f"resume with {hint}, or start a new run (going on would use the same noise twice)"
                 )
-        return Streams(kept["seed"], privacy=PrivacyStream.from_state(kept["privacy"]))
+        return RandomGenerators(kept["seed"], privacy=PrivacyGenerator.from_state(kept["privacy"]))
 
     def save(
         self,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy.processes import together
+from dpsynth.privacy.distributed import together
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

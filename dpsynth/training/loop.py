@@ -1,4 +1,6 @@
-"""The one training loop of every gradient-trained model.
+"""The one training loop of every gradient-trained model, and the average of the weights along its path.
+
+An exponential average of the weights along the path of training: post-processing, and so free of charge.
 
 The number of steps is public and fixed beforehand; nothing the loop sees can end it early or choose a
 checkpoint, because early stopping on private losses is a leak.  The model supplies the parts, the loop the
@@ -9,23 +11,58 @@ step and model generators come back from the checkpoint, and the privacy noise o
 stored key and on t.
 """
 
+from __future__ import annotations
+
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dpsynth.errors import ConfigError
 from dpsynth.training.checkpoint import NO_GENERATORS, Checkpoint, Stateful
 from dpsynth.training.device import processor_threads
-from dpsynth.training.figures import Figures, settled
-from dpsynth.training.progress import Listener, Quiet
+from dpsynth.training.progress import Figures, Listener, Quiet, settled
 from dpsynth.training.stopping import SIGNALS, Stopped
+
+
+class ExponentialAverage:
+    """average <- d average + (1 - d) weights after every step, with d = min(decay, (t + 1) / (t + 10)).
+
+    The ramp keeps the first, untrained weights from staying in the average of a short run.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay = module, decay
+        self._average = [parameter.detach().clone() for parameter in module.parameters()]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after optimizer step `step`, counted from 0."""
+        decay = min(self.decay, (step + 1) / (step + 10))
+        for average, parameter in zip(self._average, self.module.parameters(), strict=True):
+            average.lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Give the module the averaged weights; for the end of training."""
+        for average, parameter in zip(self._average, self.module.parameters(), strict=True):
+            parameter.copy_(average)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(k): average for k, average in enumerate(self._average)}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        for k, average in enumerate(self._average):
+            average.copy_(state_dict[str(k)])
+
+
+# -------------------- Loop ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

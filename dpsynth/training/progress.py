@@ -1,4 +1,12 @@
-"""What a person sees, and what `private/` keeps, while a model trains.
+"""What a training step says about itself: which figures are public, what a person sees, what `private/` keeps.
+
+What a training step says about itself, and which of it may be shown on a terminal.
+
+A step returns figures by name. A plain number is private: a loss, the median gradient norm or the number of rows in a
+batch is computed from private rows without noise, and a terminal is often recorded, copied into reports or kept
+by a build server. Only what its author marks as `Public` is shown there; all figures are kept in `private/`.
+
+What a person sees, and what `private/` keeps, while a model trains.
 
 A listener is called when training starts, every `log_every` steps, and when it stops.  Most figures (loss, gradient
 norm) come from private data without noise. The terminal shows those that a step marked as `Public` alone, unless
@@ -10,14 +18,51 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from dpsynth.errors import ConfigError
-from dpsynth.training.figures import Figures, number, public
+
+
+@dataclass(frozen=True)
+class Public:
+    """A figure that follows from public facts and released numbers alone.
+
+    value: a number, or a zero-dimensional tensor. What is computed from it is private again unless it is marked, too.
+    """
+
+    value: float | Tensor
+
+
+Figure = float | Tensor | Public  # a plain number or zero-dimensional tensor is private
+Figures = Mapping[str, Figure]
+
+
+def number(figure: Figure) -> float:
+    """The figure itself, whether it may be shown or not."""
+    return float(figure.value if isinstance(figure, Public) else figure)
+
+
+def settled(figures: Figures) -> dict[str, float | Public]:
+    """The same figures with their tensors moved to the processor."""
+    return {
+        name: Public(number(figure)) if isinstance(figure, Public) else number(figure)
+        for name, figure in figures.items()
+    }
+
+
+def public(figures: Figures) -> dict[str, float]:
+    """The figures that may be shown anywhere."""
+    return {name: number(figure) for name, figure in figures.items() if isinstance(figure, Public)}
+
+
+# -------------------- Progress --------------------------------------------------------------
 
 KINDS = ("auto", "bar", "lines", "quiet")
 

@@ -1,6 +1,6 @@
 """Variational inference with differential privacy: for the user's own model, and for mixtures of tables.
 
-Knows no `Synthesizer`; `models/dpvi.py` builds one from it.
+Knows no `Synthesizer`; `models/dpvi/recipe.py` builds one from it.
 """
 
 from dpsynth.vi.dpsvi import DPSVI

@@ -16,7 +16,8 @@ variational gradients follow from it (`guide.py`).  Prior and entropy know no da
 noised.  The sum is divided by the public sampling rate, which makes it an estimate for all rows without a number of
 rows.  After Jaelkoe, Dikmen and Honkela 2017 (arXiv:1610.08749) and Jaelkoe et al. 2022 (arXiv:2210.15961).
 
-Guarantee: that of DP-SGD (`privacy/dp_sgd.py`), dim(phi) coordinates.  Neighbours: add_remove with Poisson batches and
+Guarantee: that of DP-SGD (`privacy/dpsgd/dp_sgd.py`), dim(phi) coordinates.  Neighbours: add_remove with Poisson
+batches and
 sensitivity C, or replace_one with batches of fixed size and sensitivity 2 C.  Steps, rate and noise are public; nothing
 else of the fit looks at a row.
 """
@@ -33,18 +34,16 @@ import torch
 from torch import Tensor
 
 from dpsynth.errors import ConfigError
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.gradients import clipped_gradients
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.calibration import calibrate
+from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
+from dpsynth.privacy.dpsgd.gradients import clipped_gradients
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches, PoissonBatches
 from dpsynth.privacy.ledger import Ledger, Plan
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.training import Checkpoint, Listener, TrainerSettings, train
-from dpsynth.vi.guide import MeanField
-from dpsynth.vi.posterior import Posterior
-from dpsynth.vi.row_likelihood import RowLikelihood, Shapes, floating, unpack
-from dpsynth.vi.trace import Trace
+from dpsynth.vi.guide import MeanField, Trace
+from dpsynth.vi.posterior import Posterior, RowLikelihood, Shapes, floating, unpack
 
 SGD = "variational inference"
 
@@ -72,8 +71,8 @@ class DPSVI:
     """The recipe; every field is public.
 
     log_likelihood: (unknowns by name, *row) -> log p(row | unknowns), a scalar in torch operations. log_prior: unknowns
-    -> log p(unknowns); None when log_likelihood is each row's share of the log joint, whose sum over the rows holds the
-    prior once; the prior is then clipped and noised with the rest, so give it by itself if you can.
+    -> log p(unknowns); None when log_likelihood is each row's fraction of the log joint, whose sum over the rows holds
+    the prior once; the prior is then clipped and noised with the rest, so give it by itself if you can.
     shapes: of the unknowns, all real; map bounded ones to the whole line yourself (softplus, softmax).
     start: values to begin with, by name, by default 0. jitter: standard deviation of a random start around them, which
     components that are alike need to part. scale: the guide's first standard deviation.
@@ -132,7 +131,7 @@ class DPSVI:
         self,
         data: Tensor | Sequence[Tensor],
         plan: DPSVIPlan,
-        streams: Streams | None = None,
+        randomness: RandomGenerators | None = None,
         *,
         progress: Listener | None = None,
         checkpoint: Checkpoint | None = None,
@@ -140,20 +139,20 @@ class DPSVI:
     ) -> Posterior:
         """The posterior given `data`, private tensors (rows, ...) of one first length, as log_likelihood takes them.
 
-        streams: sources of randomness, by default seed 0 with secure privacy noise. checkpoint: keeps the state of a
+        randomness: random generators, by default seed 0 with secure privacy noise. checkpoint: keeps the state of a
         long fit and goes on from it.
         """
         rows = floating([data] if isinstance(data, Tensor) else list(data), torch.float64)
-        streams, settings = streams or Streams(), settings or TrainerSettings()
+        randomness, settings = randomness or RandomGenerators(), settings or TrainerSettings()
         if checkpoint is not None:
-            streams = checkpoint.begin(streams, {**self._numbers, **plan.to_dict()}, _hash(rows))
-        ledger, sgd = Ledger(plan, streams), plan.sgd
+            randomness = checkpoint.begin(randomness, {**self._numbers, **plan.to_dict()}, _hash(rows))
+        ledger, sgd = Ledger(plan, randomness), plan.sgd
         clip, rate = sgd.clipping_norm, plan.rate
 
-        guide = MeanField(self._first(streams.model("start")), self.scale)
+        guide = MeanField(self._first(randomness.model("start")), self.scale)
         likelihood = RowLikelihood(self.log_likelihood, self.shapes, guide.mean)
         engine = clipped_gradients(self.gradients, likelihood, clip, self.microbatch_size)
-        draws, trace = streams.model("guide draws"), Trace(guide, self.steps, self.tail)
+        draws, trace = randomness.model("guide draws"), Trace(guide, self.steps, self.tail)
 
         def step(t: int) -> dict[str, float | Tensor]:
             phi, standard = guide.draw(draws)

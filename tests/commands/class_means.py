@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from dpsynth.data import Images
-from dpsynth.models.fitted_images import FittedImages
-from dpsynth.models.synthesizer import MethodPlan, Synthesizer
+from dpsynth.models.contract.fitted_images import FittedImages
+from dpsynth.models.contract.synthesizer import MethodPlan, Synthesizer
 from dpsynth.privacy import GaussianQuery, calibrate
-from dpsynth.privacy.budget import sum_sensitivity
+from dpsynth.privacy.accounting.budget import sum_sensitivity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ class Outcome:
 
     @property
     def mistake(self) -> str:
-        """The one line of an error a person can mend."""
+        """The one line of an error a person can repair."""
         assert self.code == 2, (self.code, self.out, self.err)
         lines = self.err.strip().splitlines()
         assert len(lines) == 1, self.err

@@ -13,16 +13,17 @@ from dpsynth.commands import audited_mechanisms as mechanisms
 from dpsynth.commands.audited_methods import Auditor, recipe_for
 from dpsynth.commands.launch import config_folder
 from dpsynth.commands.neighbour_files import FileFit, NeighbourFiles
-from dpsynth.commands.options import AuditOptions, typed
-from dpsynth.commands.run_folder import free_name
-from dpsynth.commands.score_progress import following
-from dpsynth.data.domain import Domain
 from dpsynth.data.selection import Selection
-from dpsynth.data.toy import Chain
-from dpsynth.models.independent import Independent
-from dpsynth.models.merf import MERF
-from dpsynth.privacy import Budget, integer_noise
+from dpsynth.data.sources.toy import Chain
+from dpsynth.data.table.domain import Domain
+from dpsynth.evaluation.evaluation import following
+from dpsynth.models.marginal.independent import Independent
+from dpsynth.models.merf.recipe import MERF
+from dpsynth.privacy import Budget
 from dpsynth.privacy.audit import Claim, WhiteBox, Workers
+from dpsynth.privacy.noise import integer_noise
+from dpsynth.runs.options import AuditOptions, typed
+from dpsynth.runs.run_folder import free_name
 
 NUMPY = "model.engine=numpy"  # compiles nothing
 QUICK = ("processes=1", "progress=quiet", "seed=1", "runs=80")
@@ -76,7 +77,7 @@ def test_a_refuted_claim_ends_with_exit_code_1(command, monkeypatch):
     ("words", "said"),
     [
         (["data=csv", "data.path=people.csv"], "opens nobody's"),
-        (["data=csv", "data.holdout=other.csv"], "holds back a share"),
+        (["data=csv", "data.holdout=other.csv"], "holds back a fraction"),
         (["attacks=[guess]"], "choose from white_box, release_only"),
         (["confidence=1.5"], "confidence"),
         (["runs=0"], "runs"),
@@ -116,7 +117,7 @@ def test_all_is_said_in_three_ways(monkeypatch):
     from dpsynth.commands import audit
 
     seen = []
-    monkeypatch.setattr(audit, "launch", lambda name, story: seen.append(list(sys.argv)))
+    monkeypatch.setattr(audit, "launch", lambda name, train_command: seen.append(list(sys.argv)))
     for word in ("--all", "model=all", "all=true"):
         monkeypatch.setattr(sys, "argv", ["dpsynth audit", word])
         audit.main()
@@ -144,7 +145,7 @@ def test_half_the_noise_is_caught(auditor, monkeypatch):
 
 
 def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
-    from dpsynth.privacy.mean_embedding import MeanEmbedding
+    from dpsynth.privacy.mechanisms.mean_embedding import MeanEmbedding
 
     exact = MeanEmbedding.exact
     monkeypatch.setattr(MeanEmbedding, "exact", lambda *given: 3 * exact(*given))
@@ -162,7 +163,7 @@ def test_the_relation_of_the_budget_is_audited(auditor):
 
 
 def test_a_claim_of_sampled_batches_is_no_gaussian_claim():
-    from dpsynth.models.dpvi import DPVI
+    from dpsynth.models.dpvi.recipe import DPVI
 
     domain = replace(Chain().domain, rows=100)
     recipe = DPVI(steps=4, batch_size=10, components=2, bins=4)
@@ -185,11 +186,11 @@ class SplitByPosition:
     plan: object
     domain: Domain
 
-    def __call__(self, data, streams):
+    def __call__(self, data, randomness):
         whole = FileFit(self.recipe, self.plan, self.domain, None)
         rows = whole.rows({**data, "holdout": 0}, SELECTION)
         kept = np.random.default_rng(0).random(len(rows)) >= 0.2
-        return self.recipe.fit(rows._take(np.flatnonzero(kept)), self.plan, streams)
+        return self.recipe.fit(rows._take(np.flatnonzero(kept)), self.plan, randomness)
 
 
 def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):
@@ -257,8 +258,8 @@ def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
 def test_the_mechanisms_come_near_their_claims(auditor, monkeypatch):
     for name in ("CHEAP_RUNS", "SAMPLED_RUNS"):
         monkeypatch.setattr(mechanisms, name, 600)
-    judge, budget = auditor("privacy.epsilon=14"), Budget(14.0, 1e-5)
-    for finding in (mechanisms.gaussian_release(judge, budget), mechanisms.sgd_step(judge, budget, 0.5)):
+    evaluator, budget = auditor("privacy.epsilon=14"), Budget(14.0, 1e-5)
+    for finding in (mechanisms.gaussian_release(evaluator, budget), mechanisms.sgd_step(evaluator, budget, 0.5)):
         assert 0.25 * 14 < finding.audited_epsilon <= 14, finding
 
 
@@ -266,9 +267,9 @@ def test_canaries_of_one_run_prove_something(auditor, monkeypatch):
     fewer = {"RECORDS": 40, "RECORD_GUESSES": 20, "TEACHERS": 200, "GRADIENTS": 1000, "GRADIENT_GUESSES": 200}
     for name, value in fewer.items():
         monkeypatch.setattr(mechanisms, name, value)
-    judge, budget = auditor("privacy.epsilon=20"), Budget(20.0, 1e-5)
-    gradients = mechanisms.sgd_canaries(judge, budget)
+    evaluator, budget = auditor("privacy.epsilon=20"), Budget(20.0, 1e-5)
+    gradients = mechanisms.sgd_canaries(evaluator, budget)
     assert 2 < gradients.audited_epsilon <= 20
-    records = mechanisms.datalens_canaries(judge, budget)
+    records = mechanisms.datalens_canaries(evaluator, budget)
     assert 0.3 < records.audited_epsilon <= 20
     assert records.runs == 1

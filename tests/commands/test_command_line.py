@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpsynth.commands.command_line import data_options, mapping, quoted, texts
 from dpsynth.errors import ConfigError
+from dpsynth.runs.command_line import data_options, mapping, quoted, texts
 
 NAMES = [
     "Größe (cm)",

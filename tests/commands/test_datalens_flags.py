@@ -7,10 +7,10 @@ import shlex
 import pytest
 from hydra import compose, initialize_config_dir
 
-from dpsynth.commands.datalens_flags import translated
 from dpsynth.commands.launch import config_folder
-from dpsynth.commands.options import TrainOptions, typed
 from dpsynth.errors import ConfigError
+from dpsynth.reproductions.datalens_flags import translated
+from dpsynth.runs.options import TrainOptions, typed
 
 PUBLISHED = (
     "--checkpoint_dir out --topk 200 --signsgd --stochastic --max_grad 1e-5 --norandom_proj --shuffle --nopretrain "

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dpsynth.commands import __main__ as entry
-from dpsynth.marginals.counting import count
-from dpsynth.marginals.encoded_files import EncodedFiles
+from dpsynth.marginals.counting.counting import count
+from dpsynth.marginals.counting.encoded_files import EncodedFiles
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_several_files_become_one(encode):
     assert code == 0
     assert not re.search(r"\b(100|10)\b", out), "counts of rows are private"
     report = Path("out.parquet.txt").read_text()
-    told = "column 'age': 10 of 100 values (10.0%) lie outside its domain and were moved to the nearest bound\n"
-    assert report == told + "100 rows of 2 columns\n"
+    described = "column 'age': 10 of 100 values (10.0%) lie outside its domain and were moved to the nearest bound\n"
+    assert report == described + "100 rows of 2 columns\n"
     again = ("schema=s.yaml", "bins=10", "overwrite=true", "private_console=true")
     assert encode("a.csv", "b.csv", "out.parquet", *again)[1].startswith(report)
     files = EncodedFiles.open("out.parquet")

@@ -27,8 +27,8 @@ def waiting(*words, **options):
 """
 PLACES = {
     "reading": ("dpsynth.commands.train", "module.rows_to_fit"),
-    "fitting": ("dpsynth.models.independent", "module.Independent._fit"),
-    "writing": ("dpsynth.models.artifact", "module.write"),
+    "fitting": ("dpsynth.models.marginal.independent", "module.Independent._fit"),
+    "writing": ("dpsynth.models.contract.fitted", "module.write"),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_signal_ends_every_phase_with_one_line(start, place, number):
 
 def test_training_is_saved_on_sighup_and_goes_on(start):
     run = start("train", *SLOW, "run=mine")
-    until(lambda: Path("mine/private/checkpoint/streams.state").exists())
+    until(lambda: Path("mine/private/checkpoint/generators.state").exists())
     time.sleep(1)
     os.kill(run.process.pid, signal.SIGHUP)
     outcome = run.end()
@@ -76,7 +76,7 @@ def test_a_kill_between_the_release_and_the_clean_up_leaves_no_key(start):
     until(Path("there").exists)
     run.process.kill()
     run.process.join()
-    key = Path("mine/private/checkpoint/streams.state")
+    key = Path("mine/private/checkpoint/generators.state")
     assert key.exists()
     outcome = start("generate", "run=mine", "n=5").end()
     assert (outcome.code, key.exists()) == (0, False)

@@ -41,7 +41,7 @@ def test_a_run_is_scored_against_the_data_it_names(command, finished):
     record, scores = read_scores(finished / "private")
     assert record["settings"]["pairs"] == 3
     assert (record["model"], record["data"], record["epsilon"], record["seed"]) == ("example", "toy", 1.0, 0)
-    for number in ("value", "low", "high", "floor", "floor_low", "floor_high"):
+    for number in ("value", "low", "high", "real_baseline", "real_baseline_low", "real_baseline_high"):
         assert isinstance(scores["tv_1way"][number], float)
     assert scores["tv_1way"]["detail"]["draws"] == 2
     assert scores["validity"]["value"] == 1.0

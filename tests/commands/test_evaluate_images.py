@@ -18,7 +18,7 @@ FAST = (
 )
 NAMES = {
     *("image_frechet", "image_kernel", "image_precision", "image_recall", "image_density", "image_coverage"),
-    *("image_c2st_auc", "image_logistic", "image_accuracy", "exact_copies", "dcr_share", "nndr_median"),
+    *("image_c2st_auc", "image_logistic", "image_accuracy", "exact_copies", "dcr_fraction", "nndr_median"),
 }
 
 
@@ -27,7 +27,7 @@ def read_scores(folder):
     return record, {score["name"]: score for score in record["scores"]}
 
 
-def test_a_run_of_images_is_judged_in_the_frame_of_tables(command, pictured):
+def test_a_run_of_images_is_evaluated_in_the_frame_of_tables(command, pictured):
     outcome = command("evaluate", "run=pictured", *FAST)
     assert outcome.code == 0, outcome.err
     assert "Synthetic against real images" in outcome.out
@@ -38,11 +38,11 @@ def test_a_run_of_images_is_judged_in_the_frame_of_tables(command, pictured):
     for name, score in scores.items():
         trained = name == "image_accuracy"
         assert score["value"] is not None
-        assert score["floor"] is not None
-        assert (score["floor_low"] is None) == (score["low"] is None) == trained, name
+        assert score["real_baseline"] is not None
+        assert (score["real_baseline_low"] is None) == (score["low"] is None) == trained, name
         assert set(score["baselines"]) == ({"uniform", "independent"} if score["group"] == "images" else set())
     assert scores["image_frechet"]["detail"]["images"] == 150
-    assert scores["image_logistic"]["floor"] > 0.85 > scores["image_logistic"]["baselines"]["independent"]
+    assert scores["image_logistic"]["real_baseline"] > 0.85 > scores["image_logistic"]["baselines"]["independent"]
     drawn = {path.name for path in (pictured / "private" / "figures").iterdir()}
     assert drawn == {"scores.png", "images.png"}
     report = (pictured / "private" / "report.html").read_text()
@@ -67,7 +67,7 @@ def test_any_files_of_images_can_be_compared(command, pictured):
     assert outcome.code == 0, outcome.err
     halves = read_scores("halves")[1]
     assert "holdout" in halves["exact_copies"]["reason"]
-    assert halves["image_logistic"]["floor"] < 1
+    assert halves["image_logistic"]["real_baseline"] < 1
 
 
 def test_classes_are_matched_by_name(command, pictured):
@@ -91,7 +91,7 @@ def test_runs_of_images_are_compared_side_by_side(command, pictured):
     assert command("evaluate", "runs=pict*", "out=compared", *quick).code == 0  # from scores.json
 
 
-def test_images_without_classes_are_judged_by_their_pixels(command, tmp_path):
+def test_images_without_classes_are_evaluated_by_their_pixels(command, tmp_path):
     digits = load("digits", Selection(bytes(32)), holdout=0.3)
     for name, images in (("a.npz", digits.train), ("b.npz", digits.holdout)):
         Images(images.pixels, None, ImageDomain(8, 8)).write(name)
@@ -109,7 +109,7 @@ def test_images_without_classes_are_judged_by_their_pixels(command, tmp_path):
         (("real=a.npz", "synthetic=small.npz"), "expected uint8 pixels of shape"),
         (("real=a.npz", "synthetic=other.npz"), "'x' is not a class of the images"),
         (("real=a.npz", "synthetic=none.npz"), "holds no images"),
-        (("run=pictured", "metrics.families=[marginals]"), "none of these judges images"),
+        (("run=pictured", "metrics.families=[marginals]"), "none of these evaluates images"),
     ],
 )
 def test_mistakes_are_one_line(command, pictured, options, message):

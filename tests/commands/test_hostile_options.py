@@ -10,17 +10,19 @@ from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dpsynth.commands import kept_options, train
-from dpsynth.commands.command_line import data_options, texts
+from dpsynth.commands import train
 from dpsynth.commands.launch import MISTAKES, config_folder, one_line
-from dpsynth.commands.options import TrainOptions, resolved, typed
-from dpsynth.commands.run_folder import RunFolder
+from dpsynth.runs import kept_options
+from dpsynth.runs.command_line import data_options, texts
+from dpsynth.runs.options import TrainOptions, resolved, typed
+from dpsynth.runs.run_folder import RunFolder
 
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 MODELS = ("independent", "privbayes", "mst", "aim", "napsu", "merf", "pe", "dpvi", "maf", "datalens")
 ODD = [
     None, True, "", "x", "~", "${seed}", "[", [], {}, [[]], -1, 0, 1, 2, 3, 2**31, 10**20, 10**400, 0.5, -0.5, 1e-300,
-    1e308, math.nan, math.inf, [2**40], {"a": 1}, {"_target_": "os.system"}, {"_target_": "dpsynth.models.mst.MST"},
+    1e308, math.nan, math.inf, [2**40], {"a": 1}, {"_target_": "os.system"},
+    {"_target_": "dpsynth.models.marginal.MST"},
     "1e999",
 ]  # fmt: skip
 

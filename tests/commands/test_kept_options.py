@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpsynth.commands import kept_options
-from dpsynth.commands.run_folder import RunFolder
 from dpsynth.errors import ArtifactError
+from dpsynth.runs import kept_options
+from dpsynth.runs.run_folder import RunFolder
 
 CHOSEN = {"model": "maf", "data": "csv"}
 
@@ -105,7 +105,7 @@ def unfinished(command, finished):
         {"_target_": "joblib.load", "filename": "bad.pkl"},
         {"_target_": "distutils.spawn.spawn", "cmd": ["touch", "pwned"]},
         {"_target_": "dpsynth.models.example.Example", "bins": {"_target_": "os.system", "command": "touch pwned"}},
-        {"_target_": "dpsynth.models.artifact.os.system", "command": "touch pwned"},
+        {"_target_": "dpsynth.models.contract.fitted.os.system", "command": "touch pwned"},
         {"_target_": "dpsynth.models.example.Example", "_args_": ["touch pwned"]},
         {"_target_": "evil.Model"},
     ],
@@ -122,7 +122,7 @@ def test_resuming_runs_no_code_that_the_folder_names(command, unfinished, monkey
 
 def test_no_secret_of_the_environment_is_read(command, unfinished, monkeypatch):
     monkeypatch.setenv("SECRET", "hunter-two")
-    unfinished(lambda kept: kept["data"].update(law="${oc.env:SECRET}"))
+    unfinished(lambda kept: kept["data"].update(distribution="${oc.env:SECRET}"))
     for name in ("train", "evaluate"):
         if name == "evaluate":
             Path("elsewhere").rename("mine/release")
@@ -132,6 +132,6 @@ def test_no_secret_of_the_environment_is_read(command, unfinished, monkeypatch):
 
 
 def test_an_option_that_could_not_be_read_again_is_refused_before_the_data_are_opened(command, monkeypatch):
-    outcome = command("train", "data=toy", "data.law='\\${seed}'")
-    assert "data.law" in outcome.mistake
+    outcome = command("train", "data=toy", "data.distribution='\\${seed}'")
+    assert "data.distribution" in outcome.mistake
     assert not Path("outputs").exists()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.commands import train as story
-from dpsynth.models import artifact
+from dpsynth.commands import train as train_command
+from dpsynth.models.contract import fitted as artifact
 
 SCHEMA = """\
 columns:
@@ -96,9 +96,9 @@ def test_two_columns_that_cannot_be_read_have_a_line_each(own):
 
 
 def test_what_was_changed_is_counted_in_private_and_on_the_terminal_when_asked(own):
-    told = own(GOOD + "200,Male\n", SCHEMA, "run=a", "trainer.private_console=true").out
+    described = own(GOOD + "200,Male\n", SCHEMA, "run=a", "trainer.private_console=true").out
     line = "column 'age': 1 of 61 values (1.6%) lie outside its domain and were moved to the nearest bound"
-    assert line in told
+    assert line in described
     report = json.loads(Path("a/private/intake.json").read_text())
     assert [column["outside"] for column in report["columns"]] == [1, 0]
     assert "61" not in own(GOOD + "200,Male\n", SCHEMA, "run=b").out
@@ -148,7 +148,7 @@ def test_bad_schemas(own, schema, message):
         ("privacy.delta=2", "delta must lie strictly between 0 and 1"),
         ("privacy.neighbours=both", "privacy.neighbours=both"),
         ("privacy.noise=loud", "privacy.noise"),
-        ("privacy.count_share=2", "privacy.count_share=2"),
+        ("privacy.count_fraction=2", "privacy.count_fraction=2"),
         ("privacy.epsilonn=1", "unknown option privacy.epsilonn"),
         ("+privacy.extra=1", "unknown option privacy.extra"),
         ("+extra=1", "unknown option extra"),
@@ -198,7 +198,7 @@ def test_a_full_or_closed_disk(own, command, monkeypatch, code, when):
         raise OSError(code, os.strerror(code), "outputs/example-csv")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((story.RunFolder, "claim") if when == "claim" else (artifact, "write")), fail)
+        patch.setattr(*((train_command.RunFolder, "claim") if when == "claim" else (artifact, "write")), fail)
         mistake = own().mistake
     if when == "claim":
         assert mistake == f"outputs/example-csv: {os.strerror(code)}"
@@ -212,11 +212,11 @@ def test_a_full_or_closed_disk(own, command, monkeypatch, code, when):
 
 
 def test_out_of_memory(own, monkeypatch):
-    monkeypatch.setattr(story, "rows_to_fit", lambda *_: (_ for _ in ()).throw(MemoryError("9 EiB")))
+    monkeypatch.setattr(train_command, "rows_to_fit", lambda *_: (_ for _ in ()).throw(MemoryError("9 EiB")))
     assert own().mistake.startswith("out of memory (9 EiB)")
 
 
 def test_errors_of_the_program_itself_keep_their_traceback(own, monkeypatch):
-    monkeypatch.setattr(story, "rows_to_fit", lambda *_: 1 / 0)
+    monkeypatch.setattr(train_command, "rows_to_fit", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         own()

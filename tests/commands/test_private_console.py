@@ -67,7 +67,7 @@ def test_unless_it_is_asked_to(command, people):
 
 @pytest.mark.parametrize("text", ["30,Other\n", "old,Male\n", "200,Male\n"])
 def test_a_refusal_that_depends_on_a_row_comes_before_anything_is_claimed_or_spent(command, people, monkeypatch, text):
-    from dpsynth.models.maf import MAF
+    from dpsynth.models.maf.recipe import MAF
 
     monkeypatch.setattr(MAF, "fit", lambda *_, **__: pytest.fail("fitted"))
     with Path("people.csv").open("a") as file:
@@ -81,9 +81,9 @@ def test_so_does_a_code_that_no_row_can_have(command, monkeypatch):
     import pyarrow.parquet as pq
 
     from dpsynth.data import Category, Domain
-    from dpsynth.data.codec import Codec
-    from dpsynth.marginals.encoded_files import write_encoded
-    from dpsynth.models.independent import Independent
+    from dpsynth.data.table.codec import Codec
+    from dpsynth.marginals.counting.encoded_files import write_encoded
+    from dpsynth.models.marginal.independent import Independent
 
     domain = Domain((Category("a", categories=("x", "y")), Category("b", categories=("x", "y", "z"))), rows=50)
     files = write_encoded("good.parquet", Codec(domain, 32), [np.zeros((50, 2), np.uint8)])

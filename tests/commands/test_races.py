@@ -19,7 +19,7 @@ TOY = (
 # A fit that waits, once its folder is claimed, until a file called `go` is there.
 WAITING = """
 import pathlib, time
-from dpsynth.models.independent import Independent
+from dpsynth.models.marginal.independent import Independent
 fit = Independent._fit
 def waiting(*words):
     pathlib.Path("training").touch()
@@ -66,7 +66,7 @@ def killed(live):
     run = live()
     run.process.kill()
     run.process.join()
-    assert Path("mine/private/checkpoint/streams.state").exists()
+    assert Path("mine/private/checkpoint/generators.state").exists()
 
 
 def test_two_new_runs_take_two_folders(start):

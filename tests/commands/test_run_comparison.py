@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.commands import judgement
-from dpsynth.commands.run_comparison import data_labels
+from dpsynth.evaluation import evaluation as evaluation
+from dpsynth.evaluation.run_comparison import data_labels
 
 QUICK = (
     "metrics=quick",
@@ -42,13 +42,13 @@ def runs(command, finished):
 def counted(monkeypatch):
     """The runs that were really evaluated, by folder name."""
     names = []
-    evaluate = judgement.Judge.judge
+    evaluate = evaluation.Evaluator.evaluate
 
-    def judge(self, candidate):
-        names.append(Path(candidate.names["run"]).name)
-        return evaluate(self, candidate)
+    def recorded(self, inputs):
+        names.append(Path(inputs.names["run"]).name)
+        return evaluate(self, inputs)
 
-    monkeypatch.setattr(judgement.Judge, "judge", judge)
+    monkeypatch.setattr(evaluation.Evaluator, "evaluate", recorded)
     return names
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.commands.folder_lock import FolderLock, reading
-from dpsynth.commands.run_folder import RunFolder, restore, run_being_read
 from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.runs.folder_lock import FolderLock, reading
+from dpsynth.runs.run_folder import RunFolder, restore, run_being_read
 
 
 def write_config(run):
@@ -27,7 +27,9 @@ def finish(run):
 def test_a_free_name_is_taken_as_it_is(tmp_path):
     run = claim(tmp_path / "deep" / "maf-adult")
     assert run.path == tmp_path / "deep" / "maf-adult"
-    assert [path.name for path in run.path.iterdir()] == ["private"], "neither a lock nor anything written aside stays"
+    assert [path.name for path in run.path.iterdir()] == ["private"], (
+        "neither a lock nor anything written to a temporary place stays"
+    )
 
 
 def test_finished_unfinished_and_live_runs_are_never_taken(tmp_path):
@@ -148,10 +150,10 @@ def test_an_abandoned_claim_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed_and_told(tmp_path, capsys):
+def test_what_a_killed_process_left_is_removed_and_stated(tmp_path, capsys):
     run = finish(claim(tmp_path / "run"))
     run.checkpoint.mkdir()
-    (run.checkpoint / "streams.state").write_text("the key of the noise")
+    (run.checkpoint / "generators.state").write_text("the key of the noise")
     for left in (
         run.path / ".release-abc", run.path / ".private-abc", run.path / ".generate-abc",
         run.release / ".x.csv.1f.part", run.private / ".scores.json.2e.part",
@@ -163,19 +165,19 @@ def test_what_a_killed_process_left_is_removed_and_told(tmp_path, capsys):
     assert sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*")) == [
         "private", "private/config.yaml", "release", "release/synthetic.csv",
     ]  # fmt: skip
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 6
-    assert any("checkpoint" in line for line in told)
+    described = capsys.readouterr().err.splitlines()
+    assert len(described) == 6
+    assert any("checkpoint" in line for line in described)
 
 
 def test_the_checkpoint_of_an_unfinished_run_stays(tmp_path):
     run = claim(tmp_path / "run")
     run.checkpoint.mkdir()
-    (run.checkpoint / "streams.state").write_text("the key of the noise")
+    (run.checkpoint / "generators.state").write_text("the key of the noise")
     (run.checkpoint / "training.state.partial").write_text("half")
     _, lock = RunFolder.to_resume(tmp_path / "run")
     lock.release()
-    assert [path.name for path in run.checkpoint.iterdir()] == ["streams.state"]
+    assert [path.name for path in run.checkpoint.iterdir()] == ["generators.state"]
 
 
 def test_nothing_is_removed_while_another_process_works(tmp_path, capsys):

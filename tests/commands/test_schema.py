@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from dpsynth.commands import __main__ as entry
-from dpsynth.data.domain import Domain
+from dpsynth.data.table.domain import Domain
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 import dpsynth
-from dpsynth.commands import train as story
-from dpsynth.commands.candidate import candidate_of_run
-from dpsynth.commands.options import EvaluateOptions
+from dpsynth.commands import train as train_command
 from dpsynth.errors import ArtifactError
-from dpsynth.models import artifact
+from dpsynth.evaluation.inputs import inputs_of_run
+from dpsynth.models.contract import fitted as artifact
+from dpsynth.runs.options import EvaluateOptions
 
 TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet")
 
@@ -51,7 +51,7 @@ def test_hydra_leaves_nothing_behind(command, tmp_path):
 
 
 def test_a_dry_run_prints_the_budget_and_opens_no_data(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "rows_to_fit", lambda *_: pytest.fail("data were opened"))
+    monkeypatch.setattr(train_command, "rows_to_fit", lambda *_: pytest.fail("data were opened"))
     outcome = command("train", *TOY, "privacy.dry_run=true")
     assert outcome.code == 0
     assert "histograms" in outcome.out
@@ -126,7 +126,7 @@ def test_interrupted_says_how_to_go_on_and_resuming_gives_the_same_release(comma
 
     kept = []
     monkeypatch.setattr(artifact, "write", lambda fitted, folder: (kept.append(fitted), write(fitted, folder)))
-    monkeypatch.setattr(story.Checkpoint, "delete", lambda self: None)  # so that it can be resumed twice
+    monkeypatch.setattr(train_command.Checkpoint, "delete", lambda self: None)  # so that it can be resumed twice
     assert command("train", "run=mine", "resume=true").code == 0
     (tmp_path / "work" / "mine" / "release").rename(tmp_path / "first")
     assert command("train", "run=mine", "resume=true").code == 0
@@ -176,8 +176,8 @@ def own(command, monkeypatch):
     Path("s.yaml").write_text(SCHEMA)
     Path("a.csv").write_text("age,who\n" + "".join(f"{k},p{k // 2}\n" for k in range(200)))
     Path("b.csv").write_text("age\n" + "".join(f"{k}\n" for k in range(200)))
-    opened, seen = story.rows_to_fit, []
-    monkeypatch.setattr(story, "rows_to_fit", lambda *given: seen.append(opened(*given)) or seen[-1])
+    opened, seen = train_command.rows_to_fit, []
+    monkeypatch.setattr(train_command, "rows_to_fit", lambda *given: seen.append(opened(*given)) or seen[-1])
 
     def run(*options, file="b.csv"):
         seen.clear()
@@ -195,13 +195,13 @@ def test_evaluate_and_resume_find_the_rows_of_the_run(own, command, monkeypatch,
         patch.setattr(artifact, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         _, first = own(*options)
     assert command("train", "run=mine", "resume=true").code == 0
-    candidate = candidate_of_run(EvaluateOptions(run="mine"))
-    assert candidate.train.frame.equals(first.frame)
-    assert not set(candidate.train.frame["age"]) & set(candidate.holdout.frame["age"])
-    assert "each row with probability" in candidate.statement["covers"] or neighbours == "replace_one"
+    inputs = inputs_of_run(EvaluateOptions(run="mine"))
+    assert inputs.train.frame.equals(first.frame)
+    assert not set(inputs.train.frame["age"]) & set(inputs.holdout.frame["age"])
+    assert "each row with probability" in inputs.statement["covers"] or neighbours == "replace_one"
     Path("mine/private/rows.key").unlink()
     with pytest.raises(ArtifactError, match=r"rows\.key: missing"):
-        candidate_of_run(EvaluateOptions(run="mine"))
+        inputs_of_run(EvaluateOptions(run="mine"))
 
 
 def test_other_runs_select_other_rows_unless_they_are_seeded(own):
@@ -236,6 +236,6 @@ def test_synthetic_rows_are_written_as_parquet_when_asked(command):
     assert str(schema.field("joined").type) == "date32[day]"
     assert str(schema.field("age").type) == "int64"
     assert str(schema.field("member").type) == "bool"
-    candidate = candidate_of_run(EvaluateOptions(run="mine"))
-    assert len(candidate.raw[0]) == 300
+    inputs = inputs_of_run(EvaluateOptions(run="mine"))
+    assert len(inputs.raw[0]) == 300
     assert "out_format=xml: choose csv or parquet" in command("train", *TOY, "out_format=xml").mistake

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CelebA, Places365
 
-from dpsynth.commands.declaration import declared_domain
 from dpsynth.data import ImageDomain, Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources import IMAGES, SOURCES, idx_images, image_domain, load
 from dpsynth.data.sources.lookup import packaged
 from dpsynth.data.sources.picture_files import Rendering, decode
 from dpsynth.errors import ConfigError, DataError
+from dpsynth.runs.data_options import declared_domain
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_pictures_without_classes_and_a_holdout_of_their_own(tmp_path):
         ({"label": "prefix"}, "holds no image files"),
         ({"root": None}, r"data\.root is not set"),
         ({"root": "nowhere"}, "no such folder"),
-        ({"holdout": 1.5}, "holdout must be a share"),
+        ({"holdout": 1.5}, "holdout must be a fraction"),
         ({"n_train": 0}, "number of images to keep"),
         ({"n_train": 5}, r"data\.n_train=5: .*declare 'rows"),
     ],
@@ -108,7 +108,7 @@ def test_what_is_not_declared_is_refused_in_words(pets, changes, message):
 
 def test_unreadable_pictures_are_named(pets):
     (pets["root"] / "cat" / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(DataError, match=r"not readable as images of .*broken\.png; mend or remove"):
+    with pytest.raises(DataError, match=r"not readable as images of .*broken\.png; repair or remove"):
         load("image_folder", KEY, **pets)
 
 
@@ -157,10 +157,10 @@ def test_what_is_not_read_is_counted_in_a_line(pets):
     (pets["root"] / "cat" / "clip.mov").write_bytes(b"")
     (pets["root"] / "cat" / ".hidden.png").write_bytes(b"")
     picture(pets["root"] / "loose.png", RED)
-    told = load("image_folder", **{**pets, "classes": ["dog", "cat", "bird"]}, holdout=0).provenance
-    assert "2 files of other kinds were not read (1 .mov, 1 .txt)" in told
+    described = load("image_folder", **{**pets, "classes": ["dog", "cat", "bird"]}, holdout=0).provenance
+    assert "2 files of other kinds were not read (1 .mov, 1 .txt)" in described
     for line in ("1 hidden files", "1 folders further down were not read (old)", "1 images beside", "no image of bird"):
-        assert line in told
+        assert line in described
 
 
 @pytest.fixture

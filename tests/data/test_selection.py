@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dpsynth.commands.declaration import declared_domain, rows_of_person
 from dpsynth.data import Domain, ImageDomain, Images, Table
 from dpsynth.data.selection import Selection, occurrences
 from dpsynth.data.sources import load
 from dpsynth.errors import ConfigError
+from dpsynth.runs.data_options import declared_domain, rows_of_person
 
 SCHEMA = """\
 columns:

@@ -142,7 +142,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("layout", ["", "MNIST/raw"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_idx_files_are_told_by_what_is_inside(tmp_path, monkeypatch, layout, packed):
+def test_idx_files_are_stated_by_what_is_inside(tmp_path, monkeypatch, layout, packed):
     draw = np.random.default_rng(0)
     arrays = [draw.integers(0, 10, shape).astype(np.uint8) for shape in ((6, 28, 28), (6,), (3, 28, 28), (3,))]
     folder = tmp_path / layout
@@ -271,7 +271,7 @@ def test_unknown_names_and_options():
     with pytest.raises(ConfigError, match="no option 'rows'"):
         load("adult", rows=3)
     with pytest.raises(ConfigError, match="mixed"):
-        load("toy", law="chaos")
+        load("toy", distribution="chaos")
 
 
 @pytest.mark.parametrize("file", sorted(lookup.PACKAGED.glob("*.yaml")), ids=lambda file: file.stem)

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.data.domain import Domain
-from dpsynth.data.toy import Mixed
+from dpsynth.data.sources.toy import Mixed
+from dpsynth.data.table.domain import Domain
 from dpsynth.figures.dependence import LEAST_REACH, dependence, dependence_maps
 from dpsynth.figures.style import render
-from dpsynth.metrics.sample import Sample
+from dpsynth.metrics.framework.sample import Sample
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.data.domain import Domain
+from dpsynth.data.table.domain import Domain
 from dpsynth.figures.histograms import _Cells, histograms
 from dpsynth.figures.style import render
 
@@ -12,7 +12,7 @@ SCHEMA = """
 columns:
   age:    {kind: integer, bounds: [0, 99]}
   rooms:  {kind: integer, bounds: [1, 6], missing: true}
-  gain:   {kind: number, bounds: [0, 1000], spike: 0, missing: true}
+  gain:   {kind: number, bounds: [0, 1000], point_masses: 0, missing: true}
   day:    {kind: date, bounds: [2020-01-01, 2020-12-31], missing: true}
   moment: {kind: datetime, bounds: [2020-01-01 00:00:00, 2020-01-02 00:00:00]}
   region: {kind: category, categories: [north, south, east], other: elsewhere, missing: true}
@@ -59,7 +59,7 @@ def test_the_axis_turns_logarithmic_for_a_pile_of_zeros(domain):
     assert scales["age"] == "linear"
 
 
-def test_bars_show_shares_of_rows_with_missing_apart(domain):
+def test_bars_show_fractions_of_rows_with_missing_apart(domain):
     real, synthetic = rows(400, 0), rows(100, 1).assign(region=None)
     axes = panels(histograms(real, synthetic, domain))[5]
     assert [text.get_text() for text in axes.get_yticklabels()][-1] == "missing"
@@ -68,10 +68,10 @@ def test_bars_show_shares_of_rows_with_missing_apart(domain):
     assert widths[-1] == 1.0
 
 
-def test_shares_of_bins_spikes_and_missing_add_up(domain):
+def test_fractions_of_bins_point_masses_and_missing_add_up(domain):
     frame = rows(1000, 0)
     frame.loc[:99, "gain"] = np.nan
-    binned, apart = _Cells.of(domain["gain"]).shares(frame["gain"].to_numpy())
+    binned, apart = _Cells.of(domain["gain"]).fractions(frame["gain"].to_numpy())
     assert binned.sum() + apart.sum() == pytest.approx(1.0)
     assert apart[-1] == pytest.approx(0.1)
     assert apart[0] > 0.8

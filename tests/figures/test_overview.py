@@ -4,10 +4,10 @@ import pytest
 
 from dpsynth.figures.overview import FAR, WAY, score_overview
 from dpsynth.figures.style import ACCENT, SYNTHETIC, render
-from dpsynth.metrics.score import Score
+from dpsynth.metrics.framework.metric import Score
 
 pytestmark = pytest.mark.filterwarnings("error")
-BAND = {"floor": 0.1, "floor_low": 0.08, "floor_high": 0.12}
+BAND = {"real_baseline": 0.1, "real_baseline_low": 0.08, "real_baseline_high": 0.12}
 BASELINES = {"uniform": 0.9, "independent": 0.5}
 
 
@@ -22,16 +22,25 @@ def dots(axes):
 
 def test_places_on_the_way_are_what_is_left_of_it():
     scores = [
-        Score("floor", 0.1, "lower", "a", **BAND, baselines=BASELINES),
+        Score("real_baseline", 0.1, "lower", "a", **BAND, baselines=BASELINES),
         Score("half", 0.5, "lower", "a", **BAND, baselines=BASELINES),
         Score("blind", 0.9, "lower", "b", **BAND, baselines=BASELINES),
-        Score("high", 0.9, "higher", "b", floor=0.9, floor_low=0.8, floor_high=1.0, baselines={"uniform": 0.5}),
+        Score(
+            "high",
+            0.9,
+            "higher",
+            "b",
+            real_baseline=0.9,
+            real_baseline_low=0.8,
+            real_baseline_high=1.0,
+            baselines={"uniform": 0.5},
+        ),
     ]
     (axes,) = score_overview(scores).axes
     assert [x for x, _, _ in dots(axes)] == pytest.approx([0, -0.5, -1, 0])
     same = [matplotlib.colors.same_color(color, SYNTHETIC) for _, _, color in dots(axes)]
     assert same == [True, False, False, True]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["floor", "half", "blind", "high"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["real_baseline", "half", "blind", "high"]
 
 
 def test_scores_without_a_baseline_stand_in_band_widths():
@@ -49,7 +58,7 @@ def test_scores_without_a_baseline_stand_in_band_widths():
 def test_what_lies_off_the_axis_stays_on_the_page():
     far = [
         Score("far", 9.0, "lower", "a", low=8.0, high=10.0, **BAND, baselines={"uniform": 0.2}),
-        Score("no width", 1.0, "lower", "b", floor=0.0, floor_low=0.0, floor_high=0.0),
+        Score("no width", 1.0, "lower", "b", real_baseline=0.0, real_baseline_low=0.0, real_baseline_high=0.0),
     ]
     first, second = score_overview(far).axes
     assert dots(first)[0][0] == WAY[0]
@@ -78,8 +87,8 @@ def test_the_legend_counts():
         [],
         [Score.absent("a", "lower", "nothing")],
         [Score("a", 1.0, "lower")],
-        [Score("a", 1.0, "lower", floor=1.0, baselines={"uniform": 1.0})],
-        [Score("a", 0.0, "higher", floor=0.5, baselines={"independent": 0.1})],
+        [Score("a", 1.0, "lower", real_baseline=1.0, baselines={"uniform": 1.0})],
+        [Score("a", 0.0, "higher", real_baseline=0.5, baselines={"independent": 0.1})],
         [
             Score(f"a_very_long_name_of_a_score_{i}", i / 60, "lower", f"g{i % 7}", **BAND, baselines=BASELINES)
             for i in range(60)

@@ -1,10 +1,10 @@
 import matplotlib
 
-from dpsynth.figures.style import figure, house_style, render, save
+from dpsynth.figures.style import figure, figure_style, render, save
 
 
 def picture():
-    with house_style():
+    with figure_style():
         drawn = figure(2, 1)
         drawn.subplots().plot([0, 1], [1, 0])
     return drawn

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.figures.ticks import MOST, calendar_ticks, compact
+from dpsynth.figures.histograms import MOST, calendar_ticks, compact
 
 
 def seconds(moment):

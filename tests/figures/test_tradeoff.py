@@ -19,9 +19,9 @@ def runs(models=("maf",), epsilons=(0.3, 1.0, 10.0), seeds=(0, 1, 2), scores=("t
                 "seed": seed,
                 "score": score,
                 "value": (0.9 if score == "auc" else 0.1) + 0.01 * seed,
-                "floor": 0.95 if score == "auc" else 0.02,
-                "floor_low": 0.94 if score == "auc" else 0.01,
-                "floor_high": 0.96 if score == "auc" else 0.03,
+                "real_baseline": 0.95 if score == "auc" else 0.02,
+                "real_baseline_low": 0.94 if score == "auc" else 0.01,
+                "real_baseline_high": 0.96 if score == "auc" else 0.03,
                 "uniform": 0.5,
                 "independent": 0.6 if score == "auc" else 0.15,
             }
@@ -57,7 +57,7 @@ def test_lines_are_means_and_bars_reach_from_least_to_greatest():
     assert bars[0][:, 1] == pytest.approx([0.10, 0.12])
 
 
-def test_the_better_direction_is_told():
+def test_the_better_direction_is_stated():
     notes = [axes.get_title(loc="right") for axes in panels(tradeoff(runs()))]
     assert notes == ["lower is better", "higher is better"]
     forced = tradeoff(runs().assign(better="lower"))
@@ -87,9 +87,13 @@ def test_data_sets_have_panels_of_their_own():
     [
         runs(epsilons=(1.0,), seeds=(0,)),
         runs(epsilons=(float("inf"),)),
-        runs().drop(columns=["floor", "floor_low", "floor_high", "uniform", "independent", "seed"]),
-        runs().assign(floor_low=np.nan, floor_high=np.nan),
-        runs().assign(value=0.0, floor=0.0, floor_low=0.0, floor_high=0.0, uniform=0.0, independent=0.0),
+        runs().drop(
+            columns=["real_baseline", "real_baseline_low", "real_baseline_high", "uniform", "independent", "seed"]
+        ),
+        runs().assign(real_baseline_low=np.nan, real_baseline_high=np.nan),
+        runs().assign(
+            value=0.0, real_baseline=0.0, real_baseline_low=0.0, real_baseline_high=0.0, uniform=0.0, independent=0.0
+        ),
         runs().astype(object).where(lambda frame: frame["score"] != "auc", None).assign(epsilon="3", model="maf"),
         runs(models=[f"model {i}" for i in range(9)], scores=[f"score {i}" for i in range(7)]),
     ],

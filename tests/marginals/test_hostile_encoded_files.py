@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.data import Category, Domain, Number
-from dpsynth.data.codec import Codec
+from dpsynth.data.table.codec import Codec
 from dpsynth.errors import ArtifactError
-from dpsynth.marginals.encoded_files import _KEY, EncodedFiles, write_encoded
+from dpsynth.marginals.counting.encoded_files import _KEY, EncodedFiles, write_encoded
 
 DOMAIN = Domain((Category("sex", categories=("Female", "Male")), Number("age", low=0.0, high=9.0)), rows=50)
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dpsynth.metrics.comparison import Comparison, Counts
-from dpsynth.metrics.suite import FAMILIES, Settings, evaluate
+from dpsynth.evaluation.suite import FAMILIES, Settings, evaluate
+from dpsynth.metrics.framework.comparison import Comparison, Counts
 
 QUICK = ("validity", "marginals", "columns", "association", "divergence", "queries", "coefficients", "copying")
 SMALL = Settings(replicates=8, costly_replicates=4, costly_draws=1, threads=1)
@@ -18,15 +18,17 @@ ROWS, HELD = 400, 300
 
 
 def misses(domain, draw, families, seeds, settings=SMALL):
-    """How often each score of a fresh sample fell outside its null band, and how often it had one."""
+    """How often each score of a fresh sample fell outside its confidence band, and how often it had one."""
     outside, tried = Counter(), Counter()
     for seed in seeds:
         tables = draw(ROWS, 3 * seed), draw(HELD, 3 * seed + 1), draw(ROWS, 3 * seed + 2)
         for score in evaluate(*tables, domain, Settings(**{**vars(settings), "families": families, "seed": seed})):
-            if score.floor_low is not None:
+            if score.real_baseline_low is not None:
                 tried[score.name] += 1
                 slack = 1e-9 + 1e-9 * abs(score.value)  # a score that cannot vary has a band of width zero
-                outside[score.name] += not score.floor_low - slack <= score.value <= score.floor_high + slack
+                outside[score.name] += (
+                    not score.real_baseline_low - slack <= score.value <= score.real_baseline_high + slack
+                )
     return outside, tried
 
 
@@ -47,7 +49,7 @@ def test_every_score_of_fresh_samples_falls_inside_its_null_band_as_often_as_it_
     families = tuple(name for name in FAMILIES if not name.startswith("image"))
     outside, tried = misses(domain, draw, families, range(100))
     rates = {name: outside[name] / trials for name, trials in tried.items()}
-    print("share of fresh samples outside the 95 % band:", rates)
+    print("fraction of fresh samples outside the 95 % band:", rates)
     for name, trials in tried.items():
         assert outside[name] <= most_misses(trials), rates
     assert np.mean(list(rates.values())) < 0.08
@@ -95,7 +97,7 @@ DAMAGE = [
     (
         memorised_rows,
         ("marginals", "columns", "copying", "membership"),
-        {"exact_copies", "dcr_share", "membership_density_auc", "membership_distance_auc"},
+        {"exact_copies", "dcr_fraction", "membership_density_auc", "membership_distance_auc"},
         {"tv_1way", "tv_2way", "wasserstein"},
     ),
 ]

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from dpsynth.models import mst
+from dpsynth.models.marginal import mst
 
 
 @pytest.mark.parametrize("sizes", [(3,), (2, 2), (9, 2, 3, 4, 2, 5), (50, 50, 2)])

@@ -8,12 +8,12 @@ import pytest
 
 import dpsynth
 from dpsynth.data import Category, Domain, Integer
-from dpsynth.data.table import Table
+from dpsynth.data.table.table import Table
 from dpsynth.models import AIM, MST, NAPSU, PE, PrivBayes
-from dpsynth.models.planned_evolution import CLASSES
-from dpsynth.privacy.random import Streams
+from dpsynth.models.pe.recipe import CLASSES
+from dpsynth.privacy.mechanisms.marginals import association_sensitivity, misfit_sensitivity
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import Recorder, audit
-from dpsynth.privacy.scores import association_sensitivity, misfit_sensitivity
 from dpsynth.testing import check_replay, example_rows
 
 RELATIONS = ("add_remove", "replace_one")
@@ -43,8 +43,8 @@ def test_a_row_that_crosses_a_limit_shows_in_no_decision(recipe):
     rows = square(60, 60, DEPENDENT)
     plan = recipe.plan_for(rows, dpsynth.Budget(100.0, 1e-5))
 
-    def publish(table, streams):
-        fit = recipe.fit(table, plan, streams)
+    def publish(table, randomness):
+        fit = recipe.fit(table, plan, randomness)
         return fit.config(), fit.tensors()
 
     for count in range(8, 40):
@@ -60,8 +60,8 @@ def test_the_choices_of_a_method_have_the_bounds_of_their_scores(neighbours):
 
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
-def test_pe_buys_the_shares_of_its_classes(neighbours):
-    recipe = PE(seed_model=None, label_prior="private", phases=[{"iterations": 1}], population=8, variants=10)
+def test_pe_buys_the_fractions_of_its_classes(neighbours):
+    recipe = PE(proposal_model=None, label_prior="private", phases=[{"iterations": 1}], population=8, variants=10)
     assert any(each.name == CLASSES for each in recipe.plan(example_rows(20).domain, dpsynth.Budget(1.0, 1e-5)).charges)
     check_replay(recipe, example_rows(20), dpsynth.Budget(100.0, 1e-5, neighbours))
 
@@ -78,18 +78,18 @@ def test_the_number_of_parents_follows_the_public_number_of_rows():
     for declared, parents in ((60_000, 2), (1, 0)):
         domain = replace(DEPENDENT, rows=declared)
         rows = square(60, 60).frame.assign(z=np.arange(60) % 4)
-        fit = PrivBayes(estimator="ancestral").fit(Table(rows, domain), budget, Streams(0, "seeded"))
+        fit = PrivBayes(estimator="ancestral").fit(Table(rows, domain), budget, RandomGenerators(0, "seeded"))
         assert max(len(node.parents) for node in fit.nodes) == parents
 
 
 def test_the_population_follows_the_public_number_of_rows():
-    recipe = PE(seed_model=None, phases=[{"iterations": 1}], variants=1, label_prior="uniform")
+    recipe = PE(proposal_model=None, phases=[{"iterations": 1}], variants=1, label_prior="uniform")
     candidates = []
     for declared in (60, 600):
         data, recorder = example_rows(60), Recorder(0)
         data = Table(data.frame, replace(data.domain, rows=declared))
         plan = recipe.plan_for(data, dpsynth.Budget(1.0, 1e-5))
-        recipe.fit(data, plan, Streams(0, privacy=recorder))
+        recipe.fit(data, plan, RandomGenerators(0, privacy=recorder))
         candidates.append(recorder.releases[0].query.size)
         assert plan.method.members <= candidates[-1] < 4 * plan.method.members + 8
     assert candidates[0] < candidates[1]

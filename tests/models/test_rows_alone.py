@@ -13,21 +13,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.data import Domain, ImageDomain, Table, image_view
-from dpsynth.data.codec import Codec
+from dpsynth.data import Domain, ImageDomain, Table
 from dpsynth.data.columns import Boolean, Category, Integer, Number
-from dpsynth.data.image_view import ImageView
-from dpsynth.data.images import Images
-from dpsynth.evolution.image_points import ImagePoints
-from dpsynth.evolution.table_view import TableView
-from dpsynth.models import merf, teacher_space
-from dpsynth.models.class_variation import LowFrequencies, offsets
-from dpsynth.models.merf import MERF
-from dpsynth.models.teacher_space import Space
-from dpsynth.models.vector_view import VectorView
-from dpsynth.networks.oriented_gradients import oriented_gradients
-from dpsynth.privacy.class_scatter import ClassScatter
-from dpsynth.privacy.mean_embedding import MeanEmbedding
+from dpsynth.data.image import domain as image_view
+from dpsynth.data.image.domain import ImageView
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.codec import Codec
+from dpsynth.models.datalens import teachers as teacher_space
+from dpsynth.models.datalens.image_postprocessing import LowFrequencies, offsets
+from dpsynth.models.datalens.teachers import Space
+from dpsynth.models.merf import recipe as merf
+from dpsynth.models.merf.recipe import MERF
+from dpsynth.models.pe.image_apis import ImagePoints
+from dpsynth.models.pe.table_api import TableView
+from dpsynth.models.shared.class_rejection import oriented_gradients
+from dpsynth.models.shared.row_vectors import VectorView
+from dpsynth.privacy.mechanisms.class_statistics import ClassScatter
+from dpsynth.privacy.mechanisms.mean_embedding import MeanEmbedding
 
 BLOCK = 64  # rows that maps take at once here
 MOST = 2 * BLOCK + 10  # rows together
@@ -35,7 +37,7 @@ GREY, COLOURED = ImageDomain(13, 10), ImageDomain(9, 12, channels=3)
 TABLE = Domain(
     (
         Category("kind", ("a", "b", "c"), label=True),
-        Integer("count", 0, 99_999, missing=True, spikes=(0,)),
+        Integer("count", 0, 99_999, missing=True, point_masses=(0,)),
         Number("size", 1.0, 1e6, scale="log"),
         Boolean("yes", missing=True),
     )

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from .mutant import Mutant, contract, guard
 
-AIM = "dpsynth/models/aim.py"
-MST = "dpsynth/models/mst.py"
-PRIVBAYES = "dpsynth/models/privbayes.py"
-DPVI = "dpsynth/models/dpvi.py"
-MERF = "dpsynth/models/merf.py"
-DATALENS = "dpsynth/models/datalens.py"
-TEACHERS = "dpsynth/models/teacher_ensemble.py"
-ALONE = guard("models/test_teacher_ensemble.py", "test_one_record_changes_one_teacher")
+AIM = "dpsynth/models/marginal/aim.py"
+MST = "dpsynth/models/marginal/mst.py"
+PRIVBAYES = "dpsynth/models/marginal/privbayes.py"
+DPVI = "dpsynth/models/dpvi/recipe.py"
+MERF = "dpsynth/models/merf/recipe.py"
+DATALENS = "dpsynth/models/datalens/recipe.py"
+TEACHERS = "dpsynth/models/datalens/teachers.py"
+ALONE = guard("models/datalens/test_teacher_ensemble.py", "test_one_record_changes_one_teacher")
 
 METHODS = (
     Mutant(
-        "independent: half the calibrated noise", "B30 B44", "dpsynth/models/independent.py",
+        "independent: half the calibrated noise", "B30 B44", "dpsynth/models/marginal/independent.py",
         "return IndependentPlan(one_way=counts(sigma), memory_bytes=64 * sum(sizes))",
         "return IndependentPlan(one_way=counts(sigma / 2), memory_bytes=64 * sum(sizes))",
         contract("plans", "independent"),
     ),
     Mutant(
-        "independent: the model is fitted to exact counts", "B3", "dpsynth/models/independent.py",
+        "independent: the model is fitted to exact counts", "B3", "dpsynth/models/marginal/independent.py",
         "noisy = plan.one_way.measure(rows.counts(columns), ledger)",
         "noisy = [plan.one_way.measure(rows.counts(columns), ledger), rows.counts(columns)][1]",
         contract("replay", "independent"),
     ),
     Mutant(
-        "independent: a charge for one histogram", "B17 B34", "dpsynth/models/independent.py",
+        "independent: a charge for one histogram", "B17 B34", "dpsynth/models/marginal/independent.py",
         "return NoisyMarginals(name=ONES, neighbours=budget.neighbours, sigma=sigma, marginals=len(sizes))",
         "return NoisyMarginals(name=ONES, neighbours=budget.neighbours, sigma=sigma, marginals=1)",
         contract("replay", "independent"),
@@ -40,8 +40,8 @@ METHODS = (
     ),
     Mutant(
         "mst: one pair is charged for all edges", "B34", MST,
-        "pairs = _marginals(TWOS, edges, noise",
-        "pairs = _marginals(TWOS, 1, noise",
+        "pairs = _marginals(TWOS, edges, noise * math.sqrt(edges * changed / (1 - ones - choice_fraction)), budget)",
+        "pairs = _marginals(TWOS, 1, noise * math.sqrt(edges * changed / (1 - ones - choice_fraction)), budget)",
         contract("spends", "mst"),
     ),
     Mutant(
@@ -64,9 +64,11 @@ METHODS = (
     ),
     Mutant(
         "aim: rounds end on exact counts", "B9 B45", AIM,
-        "            if last:\n                # Cold:",
+        "            learned = self._round(cost, 1.0 if last else spent)\n"
+        "            if last:\n",
+        "            learned = self._round(cost, 1.0 if last else spent)\n"
         "            gaps = [np.abs(a - self.model.marginal(c)).sum() for a, c in zip(self.answers, self.cliques)]\n"
-        "            if last or max(gaps) < 10.0:\n                # Cold:",
+        "            if last or max(gaps) < 10.0:\n",
         guard("models/test_replayed_choices.py", "test_a_row_that_crosses_a_limit_shows_in_no_decision"),
     ),
     Mutant(
@@ -82,7 +84,7 @@ METHODS = (
         contract("replay", "aim"),
     ),
     Mutant(
-        "aim: twice the budget", "B10 B34", "dpsynth/privacy/adaptive_budget.py",
+        "aim: twice the budget", "B10 B34", "dpsynth/privacy/accounting/adaptive_budget.py",
         "return math.sqrt(changed / cost) if self.private else 0.0",
         "return math.sqrt(changed / cost / 2) if self.private else 0.0",
         contract("spends", "aim"),
@@ -101,26 +103,33 @@ METHODS = (
     ),
     Mutant(
         "privbayes: the parents are the best by exact scores", "B45", PRIVBAYES,
-        "chosen = ledger.release(plan.choice, seen.associations(candidates), step)",
-        "ledger.release(plan.choice, seen.associations(candidates), step)\n"
-        "            chosen = int(np.argmax(seen.associations(candidates)))",
+        "            chosen = ledger.release(plan.choice, seen.associations(candidates), step)\n",
+        "            ledger.release(plan.choice, seen.associations(candidates), step)\n"
+        "            chosen = int(np.argmax(seen.associations(candidates)))\n",
         guard("models/test_replayed_choices.py", "test_a_row_that_crosses_a_limit_shows_in_no_decision")
         + contract("replay", "privbayes"),
     ),
     Mutant(
         "privbayes: the size of tables follows the exact number of rows", "B15", PRIVBAYES,
-        "min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS)",
-        "min(seen.counts([Family(0, ())])[0].sum() / (self.theta * max(sigma, 1.0)), MOST_CELLS)",
+        "        families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), "
+        "MOST_CELLS), plan, ledger, run)\n",
+        "        families = self._network(\n"
+        "            seen,\n"
+        "            min(seen.counts([Family(0, ())])[0].sum() / (self.theta * max(sigma, 1.0)), MOST_CELLS),\n"
+        "            plan,\n"
+        "            ledger,\n"
+        "            run,\n"
+        "        )\n",
         guard("models/test_replayed_choices.py", "test_the_number_of_parents_follows_the_public_number_of_rows"),
     ),
     Mutant(
-        "napsu: one of many named marginals is charged", "B34", "dpsynth/models/napsu.py",
+        "napsu: one of many named marginals is charged", "B34", "dpsynth/models/marginal/napsu.py",
         "return NoisyMarginals(name=NAMED, neighbours=budget.neighbours, sigma=sigma, marginals=len(cliques))",
         "return NoisyMarginals(name=NAMED, neighbours=budget.neighbours, sigma=sigma, marginals=1)",
-        guard("models/test_napsu.py", "test_named_marginals_are_one_release_and_every_column_has_one"),
+        guard("models/marginal/test_napsu.py", "test_named_marginals_are_one_release_and_every_column_has_one"),
     ),
     Mutant(
-        "napsu: the posterior of exact marginals", "B3", "dpsynth/models/napsu.py",
+        "napsu: the posterior of exact marginals", "B3", "dpsynth/models/marginal/napsu.py",
         "measured = [measurement(clique, table, sigma) for clique, table in zip(plan.cliques, noisy, strict=True)]",
         "measured = [measurement(c, t, sigma) for c, t in zip(plan.cliques, rows.counts(plan.cliques), strict=True)]",
         guard("models/test_replayed_choices.py", "test_named_marginals_are_seen_through_their_release_alone"),
@@ -133,15 +142,15 @@ METHODS = (
     ),
     Mutant(
         "dpvi: half the noise at the same charge, twice the steps", "B10 B44", DPVI,
-        "            self._rate,\n            self.steps,\n",
-        "            self._rate,\n            2 * self.steps,\n",
+        "self.steps,",
+        "2 * self.steps,",
         contract("spends", "dpvi"),
     ),
     Mutant(
         "dpvi: the base is the exact histogram", "B3", DPVI,
-        "return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}",
-        "exact = exact_counts(codes, [(j,) for j in range(len(codec.sizes))], codec.sizes)\n"
-        "    return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(exact)}",
+        "    return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}\n",
+        "    exact = exact_counts(codes, [(j,) for j in range(len(codec.sizes))], codec.sizes)\n"
+        "    return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(exact)}\n",
         contract("replay", "dpvi"),
     ),
     Mutant(
@@ -157,78 +166,80 @@ METHODS = (
         guard("vi/test_dpsvi.py", "test_without_noise_the_posterior_is_the_exact_one"),
     ),
     Mutant(
-        "maf: biases start at exact marginals", "B3", "dpsynth/models/maf.py",
-        "flow.set_marginals({j: _share(counts, plan.one_way.sigma) for j, counts in enumerate(ones)})",
-        "exact = exact_counts(encoded.codes, columns, codec.sizes)\n"
-        "            flow.set_marginals({j: _share(counts, plan.one_way.sigma) for j, counts in enumerate(exact)})",
+        "maf: biases start at exact marginals", "B3", "dpsynth/models/maf/recipe.py",
+        "            flow.set_marginals({j: _fraction(counts, plan.one_way.sigma) for j, counts in "
+        "enumerate(ones)})\n",
+        "            exact = exact_counts(encoded.codes, columns, codec.sizes)\n"
+        "            flow.set_marginals({j: _fraction(counts, plan.one_way.sigma) for j, counts in "
+        "enumerate(exact)})\n",
         contract("replay", "maf"),
     ),
     Mutant(
-        "maf: the flow is brought to agree with exact pairs", "B35", "dpsynth/models/maf.py",
-        "                twos,\n                plan.two_way.sigma if plan.two_way else 1.0,",
-        "                exact_counts(coarsening(encoded.codes), coarsening.pairs, coarsening.sizes),\n"
-        "                plan.two_way.sigma if plan.two_way else 1.0,",
+        "maf: the flow is brought to agree with exact pairs", "B35", "dpsynth/models/maf/recipe.py",
+        "                twos,\n",
+        "                exact_counts(coarsening(encoded.codes), coarsening.pairs, coarsening.sizes),\n",
         contract("replay", "maf"),
     ),
     Mutant(
-        "maf on images: exact tables of neighbours", "B3", "dpsynth/models/neighbour_tables.py",
+        "maf on images: exact tables of neighbours", "B3", "dpsynth/models/pixels/neighbour_tables.py",
         "return torch.from_numpy(np.stack(noisy, axis=1).astype(np.float64))",
         "return torch.from_numpy(np.stack(exact, axis=1).astype(np.float64))",
         contract("replay", "maf", images=True),
     ),
     Mutant(
-        "maf on images: one table is charged for all places", "B34", "dpsynth/models/neighbour_tables.py",
-        "tables = NoisyMarginals.at_fraction(NAME, grid.places, budget, share)",
-        "tables = NoisyMarginals.at_fraction(NAME, 1, budget, share)",
+        "maf on images: one table is charged for all places", "B34", "dpsynth/models/pixels/neighbour_tables.py",
+        "tables = NoisyMarginals.at_fraction(NAME, grid.places, budget, fraction)",
+        "tables = NoisyMarginals.at_fraction(NAME, 1, budget, fraction)",
         contract("spends", "maf", images=True),
     ),
     Mutant(
-        "image classifier: half the noise of its charge, twice the steps", "B10 B44", "dpsynth/models/image_judge.py",
+        "image classifier: half the noise of its charge, twice the steps", "B10 B44",
+        "dpsynth/models/shared/class_rejection.py",
         "for t in range(self.sgd.releases):",
         "for t in range(2 * self.sgd.releases):",
         contract("spends", "maf", images=True),
     ),
     Mutant(
-        "image classifier: clips at twice the norm that is charged", "B17", "dpsynth/models/image_judge.py",
-        'engine = clipped_gradients("fused", judge, self.sgd.clipping_norm, IMAGES_AT_ONCE)',
-        'engine = clipped_gradients("fused", judge, 2 * self.sgd.clipping_norm, IMAGES_AT_ONCE)',
+        "image classifier: clips at twice the norm that is charged", "B17", "dpsynth/models/shared/class_rejection.py",
+        'engine = clipped_gradients("fused", classifier, self.sgd.clipping_norm, IMAGES_AT_ONCE)',
+        'engine = clipped_gradients("fused", classifier, 2 * self.sgd.clipping_norm, IMAGES_AT_ONCE)',
         contract("spends", "maf", images=True),
     ),
     Mutant(
         "merf: classes in their exact shares", "B13", MERF,
-        "shares = torch.from_numpy(nearest_counts(embedding.counts.numpy()) + 1e-9)",
-        "exact = torch.cat([part for _, part in _blocks(view, features, table)])\n"
-        "        shares = torch.bincount(exact, minlength=len(embedding.counts)).double() + 1e-9",
+        "        fractions = torch.from_numpy(nearest_counts(embedding.counts.numpy()) + 1e-9)\n",
+        "        exact = torch.cat([part for _, part in _blocks(view, features, table)])\n"
+        "        fractions = torch.bincount(exact, minlength=len(embedding.counts)).double() + 1e-9\n",
         contract("replay", "merf"),
     ),
     Mutant(
         "merf: the sum is divided by the exact number of rows", "B15", MERF,
-        "        network = self._network(view, run.streams.model(\"initial weights\"))\n",
-        "        embedding.sums.mul_(rows / max(1, len(table)))\n"
-        "        network = self._network(view, run.streams.model(\"initial weights\"))\n",
+        "        embedding = plan.embedding.measure(_blocks(view, features, table), *self._width(view), ledger)\n",
+        "        embedding = plan.embedding.measure(_blocks(view, features, table), *self._width(view), ledger)\n"
+        "        embedding.sums.mul_(rows / max(1, len(table)))\n",
         contract("replay", "merf"),
     ),
     Mutant(
         "datalens: classes in their exact shares", "B13", DATALENS,
-        "histograms = plan.histograms.measure(values, labels, space.classes, ledger)",
-        "plan.histograms.measure(values, labels, space.classes, ledger)\n"
-        "        histograms = plan.histograms.exact(values, labels, space.classes)",
+        "        histograms = plan.histograms.measure(values, labels, space.classes, ledger)\n",
+        "        plan.histograms.measure(values, labels, space.classes, ledger)\n"
+        "        histograms = plan.histograms.exact(values, labels, space.classes)\n",
         contract("replay", "datalens") + contract("replay", "datalens", images=True),
     ),
     Mutant(
         "datalens: the student follows exact votes", "B6", DATALENS,
-        "return (rule.aggregated(noisy) / rule.unit).float().to(device)",
-        "exact = ensemble.ask(turn, shards, data, classes, x, y, rule)\n"
-        "            return (rule.aggregated(exact) / rule.unit).float().to(device)",
+        "            return (rule.aggregated(noisy) / rule.unit).float().to(device)\n",
+        "            exact = ensemble.ask(turn, shards, data, classes, x, y, rule)\n"
+        "            return (rule.aggregated(exact) / rule.unit).float().to(device)\n",
         contract("replay", "datalens"),
     ),
     Mutant(
         "datalens: exact scatter of images", "B6", DATALENS,
-        "variation = Variation.of(scatter.measure(away, ledger), low)",
-        "blocks = list(away)\n"
+        "            variation = Variation.of(scatter.measure(away, ledger), low)\n",
+        "            blocks = list(away)\n"
         "            released = scatter.measure(blocks, ledger)\n"
         "            released.moments.add_(1e-6 * scatter.exact(blocks).sum())\n"
-        "            variation = Variation.of(released, low)",
+        "            variation = Variation.of(released, low)\n",
         contract("replay", "datalens", images=True),
     ),
     Mutant(
@@ -246,75 +257,82 @@ METHODS = (
     ),
     Mutant(
         "datalens: all slots hold one teacher and its Adam", "B4", TEACHERS,
-        "        if first not in self._chunks:\n            self._chunks[first] = self._fresh(0, first, last)\n"
-        "        return self._chunks[first]",
-        "        if 0 not in self._chunks:\n            self._chunks[0] = self._fresh(0, first, last)\n"
-        "        return self._chunks[0]",
-        guard("models/test_teacher_ensemble.py", "test_chunks_change_nothing"),
+        "        if first not in self._chunks:\n"
+        "            self._chunks[first] = self._fresh(0, first, last)\n"
+        "        return self._chunks[first]\n",
+        "        if 0 not in self._chunks:\n"
+        "            self._chunks[0] = self._fresh(0, first, last)\n"
+        "        return self._chunks[0]\n",
+        guard("models/datalens/test_teacher_ensemble.py", "test_chunks_change_nothing"),
     ),
     Mutant(
-        "datalens: shards are dealt anew in every round", "B5", "dpsynth/privacy/shards.py",
+        "datalens: shards are dealt anew in every round", "B5", "dpsynth/privacy/mechanisms/shards.py",
         "index = np.minimum(self.starts[first:last, None] + inside, len(self.order) - 1)",
         "index = np.minimum(self.starts[first:last, None] + inside + turn, len(self.order) - 1)",
-        guard("privacy/test_shards.py", "test_batches_have_public_shapes_and_go_round_the_shard"),
+        guard("privacy/mechanisms/test_shards.py", "test_batches_have_public_shapes_and_go_round_the_shard"),
     ),
     Mutant(
-        "pe: exact shares of the classes", "B13 B38", "dpsynth/models/pe.py",
+        "pe: exact fractions of the classes", "B13 B38", "dpsynth/models/pe/recipe.py",
         "counts = nearest_counts(plan.classes.measure(exact, ledger)[0], rows)",
         "counts = [nearest_counts(plan.classes.measure(exact, ledger)[0], rows), exact[0] + 0.5][1]",
-        guard("models/test_replayed_choices.py", "test_pe_buys_the_shares_of_its_classes"),
+        guard("models/test_replayed_choices.py", "test_pe_buys_the_fractions_of_its_classes"),
     ),
     Mutant(
-        "pe: members are as many as the exact rows allow", "B15", "dpsynth/models/pe.py",
-        "evolution = self._evolution(api, view.points, terms, rows, shares, plan)",
-        "evolution = self._evolution(api, view.points, terms, len(table), shares, plan)",
+        "pe: members are as many as the exact rows allow", "B15", "dpsynth/models/pe/recipe.py",
+        "evolution = self._evolution(api, view.points, terms, rows, fractions, plan)",
+        "evolution = self._evolution(api, view.points, terms, len(table), fractions, plan)",
         guard("models/test_replayed_choices.py", "test_the_population_follows_the_public_number_of_rows"),
     ),
     Mutant(
-        "pe: parents are selected by exact votes", "B38", "dpsynth/privacy/nearest_votes.py",
-        "return ledger.release(self, votes(rows, candidates, self.nearest, device), step)",
-        "exact = votes(rows, candidates, self.nearest, device)\n"
+        "pe: parents are selected by exact votes", "B38", "dpsynth/privacy/mechanisms/nearest_votes.py",
+        "        return ledger.release(self, votes(rows, candidates, self.nearest, device), step)\n",
+        "        exact = votes(rows, candidates, self.nearest, device)\n"
         "        ledger.release(self, exact.copy(), step)\n"
-        "        return exact",
+        "        return exact\n",
         contract("replay", "pe") + contract("replay", "pe", images=True),
     ),
     Mutant(
-        "pe: a row votes in every iteration twice", "B38", "dpsynth/models/pe.py",
-        "noisy = votes.measure(private, Points(points, labels), ledger, step, device)",
-        "votes.measure(private, Points(points, labels), ledger, step, device)\n"
-        "            noisy = votes.measure(private, Points(points, labels), ledger, step, device)",
+        "pe: a row votes in every iteration twice", "B38", "dpsynth/models/pe/recipe.py",
+        "        def vote(points: np.ndarray, labels: np.ndarray, step: int) -> np.ndarray:\n",
+        "        def vote(points: np.ndarray, labels: np.ndarray, step: int) -> np.ndarray:\n"
+        "            votes.measure(private, Points(points, labels), ledger, step, device)\n",
         contract("spends", "pe"),
     ),
     Mutant(
-        "the statement holds the exact number of rows", "B15 B32", "dpsynth/models/synthesizer.py",
-        '{**ledger.statement(), "rows": rows, "covers": covers(table)}',
-        '{**ledger.statement(), "rows": len(table), "covers": covers(table)}',
+        "the statement holds the exact number of rows", "B15 B32", "dpsynth/models/contract/synthesizer.py",
+        'fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}',
+        'fitted.statement = {**ledger.statement(), "rows": len(table), "covers": covers(table)}',
         contract("replay", "independent"),
     ),
     Mutant(
-        "the statement holds a hash of the data", "B32 B49", "dpsynth/models/synthesizer.py",
-        '{**ledger.statement(), "rows": rows, "covers": covers(table)}',
-        '{**ledger.statement(), "rows": rows, "covers": covers(table), "data": hash(str(table.frame.to_csv()))}',
+        "the statement holds a hash of the data", "B32 B49", "dpsynth/models/contract/synthesizer.py",
+        '        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}\n',
+        "        fitted.statement = {\n"
+        "            **ledger.statement(),\n"
+        '            "rows": rows,\n'
+        '            "covers": covers(table),\n'
+        '            "data": hash(str(table.frame.to_csv())),\n'
+        "        }\n",
         contract("replay", "independent"),
     ),
     Mutant(
-        "a method is handed the exact number of rows", "B15", "dpsynth/models/preparation.py",
-        "            return table, rows\n        return table.redeclare",
-        "            return table, len(table)\n        return table.redeclare",
+        "a method is handed the exact number of rows", "B15", "dpsynth/models/contract/preparation.py",
+        "return table, rows",
+        "return table, len(table)",
         contract("replay", "independent"),
     ),
     Mutant(
-        "a table whose persons were not bounded is taken", "B36 B46", "dpsynth/models/synthesizer.py",
+        "a table whose persons were not bounded is taken", "B36 B46", "dpsynth/models/contract/synthesizer.py",
         "if most is not None and bound is None:",
         "if False:",
-        guard("models/test_synthesizer.py",
+        guard("models/contract/test_synthesizer.py",
               "test_the_unit_of_the_budget_and_how_the_table_was_bounded_belong_together"),
     ),
     Mutant(
-        "a table with more rows of a person is taken", "B36 B46", "dpsynth/models/synthesizer.py",
+        "a table with more rows of a person is taken", "B36 B46", "dpsynth/models/contract/synthesizer.py",
         "if most is not None and bound is not None and bound > most:",
         "if False:",
-        guard("models/test_synthesizer.py",
+        guard("models/contract/test_synthesizer.py",
               "test_the_unit_of_the_budget_and_how_the_table_was_bounded_belong_together"),
     ),
 )  # fmt: skip

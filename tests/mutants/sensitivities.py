@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from .mutant import Mutant, guard
 
-MARGINALS = "dpsynth/privacy/marginals.py"
-CATEGORIES = "dpsynth/privacy/categories.py"
-SCATTER = "dpsynth/privacy/class_scatter.py"
-EMBEDDING = "dpsynth/privacy/mean_embedding.py"
-NEAREST = "dpsynth/privacy/nearest_votes.py"
-VOTES = "dpsynth/privacy/votes.py"
-TREE = "dpsynth/privacy/privtree.py"
-SCORES = "dpsynth/privacy/scores.py"
+MARGINALS = "dpsynth/privacy/mechanisms/marginals.py"
+CATEGORIES = "dpsynth/privacy/mechanisms/discovery.py"
+SCATTER = "dpsynth/privacy/mechanisms/class_statistics.py"
+EMBEDDING = "dpsynth/privacy/mechanisms/mean_embedding.py"
+NEAREST = "dpsynth/privacy/mechanisms/nearest_votes.py"
+VOTES = "dpsynth/privacy/mechanisms/votes.py"
+TREE = "dpsynth/privacy/mechanisms/discretizer.py"
+SCORES = "dpsynth/privacy/mechanisms/marginals.py"
 
-VOTE = guard("privacy/test_votes.py", "test_a_changed_teacher_moves_the_sum_within_the_sensitivity")
+VOTE = guard("privacy/mechanisms/test_votes.py", "test_a_changed_teacher_moves_the_sum_within_the_sensitivity")
 LARGEST = guard("privacy/test_largest_moves.py", "test_the_largest_move_is_the_sensitivity")
-NEAR = guard("privacy/test_nearest_votes.py",
+NEAR = guard("privacy/mechanisms/test_nearest_votes.py",
              "test_sensitivity_is_one_for_a_row_more_and_root_two_for_a_row_replaced")  # fmt: skip
-MOVED = guard("privacy/test_mean_embedding.py", "test_neighbours_move_the_sum_by_at_most_its_sensitivity")
-SCATTERED = guard("privacy/test_class_scatter.py", "test_a_record_moves_the_sum_within_the_sensitivity")
+MOVED = guard("privacy/mechanisms/test_mean_embedding.py", "test_neighbours_move_the_sum_by_at_most_its_sensitivity")
+SCATTERED = guard("privacy/mechanisms/test_class_scatter.py", "test_a_record_moves_the_sum_within_the_sensitivity")
 
 SENSITIVITIES = (
     Mutant(
         "marginals without the root of their number", "B17", MARGINALS,
         "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
         "return math.sqrt(cells_changed(self.neighbours))",
-        guard("privacy/test_marginals.py", "test_neighbours_stay_within_the_stated_sensitivity"),
+        guard("privacy/mechanisms/test_marginals.py", "test_neighbours_stay_within_the_stated_sensitivity"),
     ),
     Mutant(
         "marginals without root two under replace_one", "B16", MARGINALS,
@@ -40,29 +40,38 @@ SENSITIVITIES = (
         guard("privacy/test_charges.py", "test_a_release_of_marginals_holds_no_more_tables_than_were_planned"),
     ),
     Mutant(
-        "bounds without root two under replace_one", "B16", "dpsynth/privacy/bounds.py",
-        "return count_sensitivity(self.neighbours)",
-        "return 1.0",
+        "bounds without root two under replace_one", "B16", "dpsynth/privacy/mechanisms/discovery.py",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return count_sensitivity(self.neighbours)\n"
+        "\n"
+        "    def measure(self, values: Reals, ledger: Ledger) -> tuple[float, float]:\n",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return 1.0\n"
+        "\n"
+        "    def measure(self, values: Reals, ledger: Ledger) -> tuple[float, float]:\n",
         LARGEST,
     ),
     Mutant(
-        "bounds from exact counts", "B12", "dpsynth/privacy/bounds.py",
+        "bounds from exact counts", "B12", "dpsynth/privacy/mechanisms/discovery.py",
         "standing = np.flatnonzero(noisy > threshold)",
         "standing = np.flatnonzero(counts > threshold)",
         guard("privacy/test_thresholds.py", "test_a_row_that_crosses_a_threshold_shows_in_the_noisy_counts_alone"),
     ),
     Mutant(
-        "bounds are the smallest and the largest value", "B12", "dpsynth/privacy/discovery.py",
-        "found[column.name] = _with_bounds(column, *mechanism.measure(values, ledger))",
-        "mechanism.measure(values, ledger)\n"
-        "            found[column.name] = _with_bounds(column, float(np.nanmin(values)), float(np.nanmax(values)) + 1)",
-        guard("privacy/test_discovery.py", "test_discovery_passes_the_replay_audit"),
+        "bounds are the smallest and the largest value", "B12", "dpsynth/privacy/mechanisms/discovery.py",
+        "            found[column.name] = _with_bounds(column, *mechanism.measure(values, ledger))\n",
+        "            mechanism.measure(values, ledger)\n"
+        "            found[column.name] = _with_bounds(column, float(np.nanmin(values)), "
+        "float(np.nanmax(values)) + 1)\n",
+        guard("privacy/mechanisms/test_discovery.py", "test_discovery_passes_the_replay_audit"),
     ),
     Mutant(
         "categories are those of the data", "B13", CATEGORIES,
         "released = ledger.release(self, counts)",
         "released = {**counts, **ledger.release(self, counts)}",
-        guard("privacy/test_discovery.py", "test_discovery_passes_the_replay_audit",
+        guard("privacy/mechanisms/test_discovery.py", "test_discovery_passes_the_replay_audit",
               "test_a_singleton_is_rarely_released"),
     ),
     Mutant(
@@ -75,30 +84,46 @@ SENSITIVITIES = (
         "a threshold without the count of the row itself", "B14", CATEGORIES,
         "return math.ceil(1.5 + self.sigma * float(norm.isf(self.threshold_delta)))",
         "return math.ceil(self.sigma * float(norm.isf(self.threshold_delta)))",
-        guard("privacy/test_discovery.py", "test_threshold_bounds_the_tail_of_the_rounded_gaussian"),
+        guard("privacy/mechanisms/test_discovery.py", "test_threshold_bounds_the_tail_of_the_rounded_gaussian"),
     ),
     Mutant(
         "a fixed threshold", "B14", CATEGORIES,
         "return math.ceil(1.5 + self.sigma * float(norm.isf(self.threshold_delta)))",
         "return 5",
-        guard("privacy/test_discovery.py", "test_threshold_bounds_the_tail_of_the_rounded_gaussian"),
+        guard("privacy/mechanisms/test_discovery.py", "test_threshold_bounds_the_tail_of_the_rounded_gaussian"),
     ),
     Mutant(
         "categories without root two under replace_one", "B16", CATEGORIES,
-        "return count_sensitivity(self.neighbours)",
-        "return 1.0",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return count_sensitivity(self.neighbours)\n"
+        "\n"
+        "    @property\n",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return 1.0\n"
+        "\n"
+        "    @property\n",
         LARGEST,
     ),
     Mutant(
-        "every pixel of an image counts as a record", "B17", "dpsynth/privacy/class_histograms.py",
+        "every pixel of an image counts as a record", "B17", "dpsynth/privacy/mechanisms/class_statistics.py",
         "return pixels.reshape(exact.shape) / flat.shape[1]",
         "return pixels.reshape(exact.shape) / 1.0",
-        guard("privacy/test_class_histograms.py", "test_a_record_moves_the_sums_within_the_sensitivity"),
+        guard("privacy/mechanisms/test_class_histograms.py", "test_a_record_moves_the_sums_within_the_sensitivity"),
     ),
     Mutant(
-        "class histograms without root two under replace_one", "B16", "dpsynth/privacy/class_histograms.py",
-        "return count_sensitivity(self.neighbours)",
-        "return 1.0",
+        "class histograms without root two under replace_one", "B16", "dpsynth/privacy/mechanisms/class_statistics.py",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return count_sensitivity(self.neighbours)\n"
+        "\n"
+        "    def measure(\n",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return 1.0\n"
+        "\n"
+        "    def measure(\n",
         LARGEST,
     ),
     Mutant(
@@ -121,8 +146,16 @@ SENSITIVITIES = (
     ),
     Mutant(
         "class scatter without root two under replace_one", "B16", SCATTER,
-        "return count_sensitivity(self.neighbours)",
-        "return 1.0",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return count_sensitivity(self.neighbours)\n"
+        "\n"
+        "    def measure(self, offsets: Iterable[tuple[Tensor, Tensor]], ledger: Ledger) -> Scatter:\n",
+        "    @property\n"
+        "    def sensitivity(self) -> float:\n"
+        "        return 1.0\n"
+        "\n"
+        "    def measure(self, offsets: Iterable[tuple[Tensor, Tensor]], ledger: Ledger) -> Scatter:\n",
         LARGEST,
     ),
     Mutant(
@@ -183,8 +216,8 @@ SENSITIVITIES = (
     ),
     Mutant(
         "a vote of twice k entries", "B37", VOTES,
-        "    k = min(k, g.shape[2])\n",
-        "    k = min(2 * k, g.shape[2])\n",
+        "k = min(k, g.shape[2])",
+        "k = min(2 * k, g.shape[2])",
         VOTE,
     ),
     Mutant(
@@ -197,7 +230,7 @@ SENSITIVITIES = (
         "teachers share the scale of random votes", "B5 B37", VOTES,
         "scale = g.abs().amax(dim=2, keepdim=True).clamp_max(bound).clamp_min(1e-30)",
         "scale = g.abs().amax(dim=(0, 2), keepdim=True).clamp_max(bound).clamp_min(1e-30)",
-        guard("models/test_teacher_ensemble.py", "test_one_record_changes_one_teacher"),
+        guard("models/datalens/test_teacher_ensemble.py", "test_one_record_changes_one_teacher"),
     ),
     Mutant(
         "no decay along a tree", "B17", TREE,
@@ -209,25 +242,25 @@ SENSITIVITIES = (
         "two thirds of a tree's noise", "B44", TREE,
         "return 3.0 * self.sensitivity / self.epsilon",
         "return 2.0 * self.sensitivity / self.epsilon",
-        guard("privacy/test_bins.py", "test_privtree_is_private_as_a_whole"),
+        guard("privacy/mechanisms/test_discretizer.py", "test_privtree_is_private_as_a_whole"),
     ),
     Mutant(
         "a tree is charged at half its epsilon", "B44", TREE,
-        "DiscreteLaplaceDpEvent(self.epsilon, 1)",
-        "DiscreteLaplaceDpEvent(self.epsilon / 2, 1)",
-        guard("privacy/test_bins.py", "test_a_tree_is_charged_as_randomised_response"),
+        "return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon, 1)",
+        "return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon / 2, 1)",
+        guard("privacy/mechanisms/test_discretizer.py", "test_a_tree_is_charged_as_randomised_response"),
     ),
     Mutant(
-        "quantiles of exact counts", "B12", "dpsynth/privacy/quantiles.py",
+        "quantiles of exact counts", "B12", "dpsynth/privacy/mechanisms/discretizer.py",
         "return [Bins(_cuts(counts, self.bins), counts, self.sigma) for counts in noisy]",
         "return [Bins(_cuts(x, self.bins), y, self.sigma) for x, y in zip(histograms, noisy, strict=True)]",
-        guard("models/test_marginal_methods.py", "test_replay_of_what_the_configs_do_not_choose"),
+        guard("models/marginal/test_marginal_methods.py", "test_replay_of_what_the_configs_do_not_choose"),
     ),
     Mutant(
         "associations of sensitivity one", "B17", SCORES,
-        '    if neighbours == "add_remove":\n        return 2.0',
-        '    if neighbours == "add_remove":\n        return 1.0',
-        guard("privacy/test_scores.py", "test_association_keeps_to_its_sensitivity",
+        "return 2.0",
+        "return 1.0",
+        guard("privacy/mechanisms/test_scores.py", "test_association_keeps_to_its_sensitivity",
               "test_association_on_all_tables_of_few_rows"),
     ),
     Mutant(
@@ -241,6 +274,6 @@ SENSITIVITIES = (
         "misfits of a replaced row as if of an added one", "B16", SCORES,
         "return float(cells_changed(neighbours))",
         "return 1.0",
-        guard("privacy/test_scores.py", "test_misfits_keep_to_their_sensitivity"),
+        guard("privacy/mechanisms/test_scores.py", "test_misfits_keep_to_their_sensitivity"),
     ),
 )  # fmt: skip

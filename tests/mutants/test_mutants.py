@@ -51,13 +51,13 @@ def test_the_page_holds_every_class_and_every_mutant():
 
 
 def test_some_mutants_are_caught():
-    code, told = tried(*QUICK, "--no-unchanged")
-    assert f"{len(QUICK)} of {len(QUICK)} mutants were caught" in told
+    code, described = tried(*QUICK, "--no-unchanged")
+    assert f"{len(QUICK)} of {len(QUICK)} mutants were caught" in described
     assert code == 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_all_mutants_are_caught_by_tests_that_pass_without_them():
-    code, told = tried("--jobs", "2")
-    assert code == 0, told
+    code, described = tried("--jobs", "2")
+    assert code == 0, described

@@ -136,16 +136,16 @@ class Trial:
             os.killpg(self.process, signal.SIGKILL)
             os.waitpid(self.process, 0)
         result = self.scratch / "result.json"
-        told = json.loads(result.read_text()) if result.exists() else {"code": None, "test": "", "passed": 0}
+        described = json.loads(result.read_text()) if result.exists() else {"code": None, "test": "", "passed": 0}
         output = (self.scratch / "output.txt").read_text(errors="replace")
         problem = ""
         if not ended:
             problem = f"not done in {SECONDS:.0f} s"
-        elif told["code"] not in (0, 1) or status:
-            problem = f"pytest ended with {told['code']}: {' '.join(output[-600:].split())}"
+        elif described["code"] not in (0, 1) or status:
+            problem = f"pytest ended with {described['code']}: {' '.join(output[-600:].split())}"
         self._bug.__exit__(None, None, None)
         shutil.rmtree(self.scratch, ignore_errors=True)
-        return Outcome(self.mutant, told["test"], seconds, problem)
+        return Outcome(self.mutant, described["test"], seconds, problem)
 
     def _run(self) -> None:
         """In the child: pytest on the copy. Does not return."""

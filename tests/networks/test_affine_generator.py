@@ -1,9 +1,9 @@
-"""dpsynth/networks/affine_generator.py"""
+"""dpsynth/networks/generators.py"""
 
 import pytest
 import torch
 
-from dpsynth.networks.affine_generator import DARK, AffineGenerator, BlockLaws, CosineImages, GeneratorShape
+from dpsynth.networks.generators import DARK, AffineGenerator, BlockDistributions, CosineImages, GeneratorShape
 
 SHAPE = GeneratorShape(latent=5, hidden=12, layers=2)
 
@@ -16,7 +16,9 @@ def noise(n):
     return torch.randn(n, 5, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("head", [CosineImages((3, 6, 5), 0.5), BlockLaws([2, 4, 1])], ids=["images", "laws"])
+@pytest.mark.parametrize(
+    "head", [CosineImages((3, 6, 5), 0.5), BlockDistributions([2, 4, 1])], ids=["images", "distributions"]
+)
 def test_a_sample_does_not_depend_on_its_batch_mates(head):
     network, z, labels = made(head), noise(9), torch.arange(9) % 3
     together = network(z, labels)
@@ -25,7 +27,7 @@ def test_a_sample_does_not_depend_on_its_batch_mates(head):
 
 
 def test_the_affine_part_is_that_of_the_class():
-    network, z, labels = made(BlockLaws([4])), noise(6), torch.tensor([0, 1, 2, 2, 1, 0])
+    network, z, labels = made(BlockDistributions([4])), noise(6), torch.tensor([0, 1, 2, 2, 1, 0])
     network.head = torch.nn.Identity()
     whole = network(z, labels)
     affine = torch.stack([z[k] @ network.affine[:, c] for k, c in enumerate(labels.tolist())])
@@ -50,16 +52,16 @@ def test_all_waves_of_an_image_reach_every_image():
     assert torch.allclose(waves @ waves.T, torch.eye(48), atol=1e-5)
 
 
-def test_laws_add_up_to_one_in_each_block():
-    laws = BlockLaws([2, 4, 1])(10 * torch.randn(6, 7))
-    for part in laws.split([2, 4, 1], dim=1):
+def test_distributions_add_up_to_one_in_each_block():
+    distributions = BlockDistributions([2, 4, 1])(10 * torch.randn(6, 7))
+    for part in distributions.split([2, 4, 1], dim=1):
         assert (part >= 0).all()
         assert torch.allclose(part.sum(dim=1), torch.ones(6), atol=1e-6)
-    assert BlockLaws([])(torch.zeros(3, 1)).shape == (3, 0)
+    assert BlockDistributions([])(torch.zeros(3, 1)).shape == (3, 0)
 
 
 def test_drawing_in_parts_is_drawing_at_once_and_the_seed_decides():
-    network, labels = made(BlockLaws([3])), torch.arange(10) % 3
+    network, labels = made(BlockDistributions([3])), torch.arange(10) % 3
 
     def drawn(seed, at_once=1024):
         return network.draw(labels, torch.Generator().manual_seed(seed), at_once)
@@ -71,7 +73,9 @@ def test_drawing_in_parts_is_drawing_at_once_and_the_seed_decides():
 
 
 def test_the_generator_decides_the_initial_weights():
-    first, again, other = (made(BlockLaws([3]), seed=seed).state_dict() for seed in (0, 0, 1))
+    first, again, other = (made(BlockDistributions([3]), seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(first[name].equal(again[name]) for name in first)
     assert not first["first.weight"].equal(other["first.weight"])
-    assert set(first) == {name for name, _ in made(BlockLaws([3])).named_parameters()}  # nothing but what was learned
+    assert set(first) == {
+        name for name, _ in made(BlockDistributions([3])).named_parameters()
+    }  # nothing but what was learned

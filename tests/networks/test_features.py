@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from dpsynth.networks.conditionals import Layout
-from dpsynth.networks.features import code_features
+from dpsynth.networks.flow import code_features
 
 
-def test_categories_and_short_quantities_are_one_hot():
+def test_categories_and_short_numeric_columns_are_one_hot():
     for layout in (Layout(40, torch.linspace(0, 1, 41), False), Layout(10, torch.linspace(0, 1, 9), True)):
         assert torch.equal(code_features(layout, 16), torch.eye(layout.size))
 
 
 @pytest.mark.parametrize("bins", [17, 74, 128])
-def test_long_quantities_are_smooth_and_still_told_apart(bins):
+def test_long_numeric_columns_are_smooth_and_still_stated_apart(bins):
     layout = Layout(bins + 2, torch.linspace(0, 1, bins + 1), True)
     features = code_features(layout, 16)
     assert features.shape == (bins + 2, 18)

@@ -1,4 +1,4 @@
-"""The flow as a law over rows: exact against brute force on small discrete tables."""
+"""The flow as a distribution over rows: exact against brute force on small discrete tables."""
 
 import itertools
 
@@ -35,24 +35,24 @@ def test_probabilities_of_all_rows_sum_to_one(every_row):
 
 def test_samples_follow_the_probabilities(every_row):
     flow = categories()
-    law = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
+    distribution = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
     codes, _ = flow.sample(20_000, torch.Generator().manual_seed(1))
     index = codes[:, 0] * 12 + codes[:, 1] * 4 + codes[:, 2]
     seen = torch.bincount(index, minlength=24).double()
-    expected = law.double() / law.double().sum() * 20_000
+    expected = distribution.double() / distribution.double().sum() * 20_000
     assert stats.chisquare(seen.numpy(), expected.numpy()).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("condition", [{2: (1, 0.0)}, {1: (2, 0.0)}, {0: (1, 0.0), 2: (3, 0.0)}])
-def test_conditions_give_the_conditional_law(every_row, condition):
+def test_conditions_give_the_conditional_distribution(every_row, condition):
     flow = categories()
-    law = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
+    distribution = flow.log_density(every_row, torch.zeros(len(every_row), 3)).exp().detach()
     keep = torch.stack([every_row[:, j] == code for j, (code, _) in condition.items()]).all(0)
     codes, _ = flow.sample(30_000, torch.Generator().manual_seed(2), condition)
     index = codes[:, 0] * 12 + codes[:, 1] * 4 + codes[:, 2]
     seen = torch.bincount(index, minlength=24)[keep].double()
     assert seen.sum() == len(codes)
-    expected = law[keep].double() / law[keep].double().sum() * len(codes)
+    expected = distribution[keep].double() / distribution[keep].double().sum() * len(codes)
     assert stats.chisquare(seen.numpy(), expected.numpy()).pvalue > 1e-3
 
 

@@ -52,7 +52,7 @@ def test_moments_of_images_and_their_derivative_are_those_of_the_plain_features(
     torch.testing.assert_close(found, expected)
 
 
-def test_every_bandwidth_gets_its_share_and_big_images_are_averaged():
+def test_every_bandwidth_gets_its_fraction_and_big_images_are_averaged():
     features = ImageFeatures((3, 40, 20), 7, (1.0, 1e-3), source())
     assert features.pool == 3
     assert features.weights.shape == (3 * 14 * 7, 7)
@@ -70,10 +70,10 @@ def test_every_bandwidth_gets_its_share_and_big_images_are_averaged():
 SIZES = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 
 
-@given(sizes=SIZES, seed=st.integers(0, 2**31), share=st.floats(0.01, 0.99), count=st.integers(1, 30))
+@given(sizes=SIZES, seed=st.integers(0, 2**31), fraction=st.floats(0.01, 0.99), count=st.integers(1, 30))
 @settings(max_examples=60, deadline=None)
-def test_code_features_have_norm_one_at_every_code(sizes, seed, share, count):
-    features = CodeFeatures(sizes, [max(0, size - 2) for size in sizes], count, share, source(seed))
+def test_code_features_have_norm_one_at_every_code(sizes, seed, fraction, count):
+    features = CodeFeatures(sizes, [max(0, size - 2) for size in sizes], count, fraction, source(seed))
     codes = torch.stack([torch.randint(size, (8,), generator=source(seed)) for size in sizes], dim=1)
     codes[0] = torch.tensor(sizes) - 1  # missing, or the last
     codes[1] = 0
@@ -84,7 +84,7 @@ def test_code_features_have_norm_one_at_every_code(sizes, seed, share, count):
 
 @given(sizes=SIZES, seed=st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
-def test_sure_laws_have_the_features_of_their_codes(sizes, seed):
+def test_sure_distributions_have_the_features_of_their_codes(sizes, seed):
     features = CodeFeatures(sizes, sizes, 11, 0.3, source(seed))
     codes = torch.stack([torch.randint(size, (5,), generator=source(seed)) for size in sizes], dim=1)
     sure = torch.cat([torch.nn.functional.one_hot(codes[:, j], size) for j, size in enumerate(sizes)], dim=1)
@@ -94,12 +94,12 @@ def test_sure_laws_have_the_features_of_their_codes(sizes, seed):
 def test_expected_features_are_the_mean_over_all_rows():
     sizes = [3, 2, 4]
     features = CodeFeatures(sizes, [3, 0, 2], 25, 0.4, source())
-    laws = [torch.rand(size, generator=source(size)) for size in sizes]
-    laws = [law / law.sum() for law in laws]
+    distributions = [torch.rand(size, generator=source(size)) for size in sizes]
+    distributions = [distribution / distribution.sum() for distribution in distributions]
     codes = torch.cartesian_prod(*(torch.arange(size) for size in sizes))
-    weights = torch.stack([law[codes[:, j]] for j, law in enumerate(laws)]).prod(dim=0)
+    weights = torch.stack([distribution[codes[:, j]] for j, distribution in enumerate(distributions)]).prod(dim=0)
     mean = (weights[:, None] * features.rows(codes)).sum(dim=0)
-    assert torch.allclose(features.expected(torch.cat(laws)[None])[0], mean, atol=1e-6)
+    assert torch.allclose(features.expected(torch.cat(distributions)[None])[0], mean, atol=1e-6)
 
 
 def test_pairs_are_used_evenly_and_a_lone_column_has_none():

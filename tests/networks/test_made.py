@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.networks.made import MADE
+from dpsynth.networks.masked import MADE
 
 widths = st.lists(st.integers(1, 4), min_size=1, max_size=6)
 

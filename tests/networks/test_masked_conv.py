@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from dpsynth.networks.masked_conv import MaskedConv2d
+from dpsynth.networks.masked import MaskedConv2d
 
 sizes = st.integers(1, 5)
 reaches = st.integers(0, 3)

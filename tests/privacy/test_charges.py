@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import norm
 
 from dpsynth.errors import BudgetError
-from dpsynth.privacy import DPSGD, Budget, Ledger, NoisyMarginals, Plan, PoissonBatches, Streams
-from dpsynth.privacy.accounting import prove
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.privtree import PrivTree
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.sampling import FixedSizeBatches
+from dpsynth.privacy import DPSGD, Budget, Ledger, NoisyMarginals, Plan, PoissonBatches, RandomGenerators
+from dpsynth.privacy.accounting.accounting import prove
+from dpsynth.privacy.accounting.calibration import calibrate
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches
+from dpsynth.privacy.mechanisms.discovery import PrivateCategories
+from dpsynth.privacy.mechanisms.discretizer import PrivTree
+from dpsynth.privacy.noise.random import PrivacyGenerator
 
 BUDGET = Budget(2.0, 1e-5)
 
@@ -92,7 +92,7 @@ def test_the_threshold_of_categories_is_charged():
 def test_a_release_of_marginals_holds_no_more_tables_than_were_planned():
     two = NoisyMarginals(name="tables", neighbours="add_remove", sigma=20.0, marginals=2)
     tables = [np.array([5, 0]), np.array([1, 4]), np.array([3, 2])]
-    gate = Ledger(Plan(BUDGET, (two,)), Streams(0, "seeded"))
+    gate = Ledger(Plan(BUDGET, (two,)), RandomGenerators(0, "seeded"))
     with pytest.raises(BudgetError, match="3 tables, but 2 were planned"):
         two.measure(tables, gate)
     assert [table.shape for table in two.measure(tables[:2], gate)] == [(2,), (2,)]
@@ -100,7 +100,7 @@ def test_a_release_of_marginals_holds_no_more_tables_than_were_planned():
 
 @pytest.mark.parametrize("batches", [PoissonBatches(0.2, 60), FixedSizeBatches(1000, 40, 60)])
 def test_the_divisor_is_the_batch_that_is_expected(batches):
-    stream = PrivacyStream.seeded(0)
+    stream = PrivacyGenerator.seeded(0)
     sizes = [len(batches.indices(stream.keystream("rows", t, "rows"), 1000)) for t in range(60)]
     assert np.mean(sizes) == pytest.approx(batches.expected(1000), rel=0.05)
     assert batches.rate == pytest.approx(batches.expected(1000) / 1000)

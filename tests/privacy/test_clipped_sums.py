@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from dpsynth.models.image_judge import ImageJudge, JudgeTraining
-from dpsynth.privacy import Budget, Ledger, Plan, Streams
-from dpsynth.privacy.gradients import Mode, clipped_gradients
-from dpsynth.privacy.random import PrivacyStream
+from dpsynth.models.shared.class_rejection import ClassifierTraining, RejectionClassifier
+from dpsynth.privacy import Budget, Ledger, Plan, RandomGenerators
+from dpsynth.privacy.dpsgd.gradients import Mode, clipped_gradients
+from dpsynth.privacy.noise.random import PrivacyGenerator
 
 
 class Loss(nn.Module):
@@ -36,15 +36,15 @@ def test_the_sum_is_that_of_the_definition(mode, norm):
 
 
 def test_the_image_classifier_is_trained_in_float64_and_kept_in_float32():
-    budget, judge, seen = Budget(1.0, 1e-5), ImageJudge((1, 8, 8), 3), []
+    budget, classifier, seen = Budget(1.0, 1e-5), RejectionClassifier((1, 8, 8), 3), []
 
-    class Watched(PrivacyStream):
+    class Watched(PrivacyGenerator):
         def release(self, mechanism, query, step):
-            seen.append((judge.linear.weight.dtype, query.dtype))
+            seen.append((classifier.linear.weight.dtype, query.dtype))
             return super().release(mechanism, query, step)
 
-    training = JudgeTraining.planned(budget, 0.5, 3, 0.3, 0.5)
-    ledger = Ledger(Plan(budget, (training.sgd,)), Streams(0, privacy=Watched(bytes(32), secure=False)))
-    training.fit(judge, [torch.rand(6, 1, 8, 8)], torch.arange(6) % 3, 6, ledger)
+    training = ClassifierTraining.planned(budget, 0.5, 3, 0.3, 0.5)
+    ledger = Ledger(Plan(budget, (training.sgd,)), RandomGenerators(0, privacy=Watched(bytes(32), secure=False)))
+    training.fit(classifier, [torch.rand(6, 1, 8, 8)], torch.arange(6) % 3, 6, ledger)
     assert seen == [(torch.float64, torch.float64)] * 3
-    assert judge.linear.weight.dtype == torch.float32
+    assert classifier.linear.weight.dtype == torch.float32

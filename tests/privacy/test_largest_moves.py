@@ -17,24 +17,19 @@ from dpsynth.privacy import (
     Mechanism,
     NoisyMarginals,
     Plan,
-    Streams,
+    RandomGenerators,
 )
-from dpsynth.privacy.bounds import PrivateBounds
-from dpsynth.privacy.budget import cells_changed
-from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.class_histograms import ClassHistograms
-from dpsynth.privacy.class_scatter import ClassScatter
-from dpsynth.privacy.clipping import SUM_SLACK
-from dpsynth.privacy.counts import RowCount
-from dpsynth.privacy.gradients import clipped_gradients
-from dpsynth.privacy.marginals import exact_counts
-from dpsynth.privacy.mean_embedding import MeanEmbedding
-from dpsynth.privacy.nearest_votes import NearestVotes, Points
-from dpsynth.privacy.privtree import PrivTree
-from dpsynth.privacy.quantiles import PrivateQuantiles
+from dpsynth.privacy.accounting.budget import cells_changed
+from dpsynth.privacy.dpsgd.clipping import SUM_SLACK
+from dpsynth.privacy.dpsgd.gradients import clipped_gradients
+from dpsynth.privacy.mechanisms.class_statistics import ClassHistograms, ClassScatter
+from dpsynth.privacy.mechanisms.discovery import PrivateBounds, PrivateCategories, RowCount
+from dpsynth.privacy.mechanisms.discretizer import PrivateQuantiles, PrivTree
+from dpsynth.privacy.mechanisms.marginals import association, association_sensitivity, exact_counts
+from dpsynth.privacy.mechanisms.mean_embedding import MeanEmbedding
+from dpsynth.privacy.mechanisms.nearest_votes import NearestVotes, Points
+from dpsynth.privacy.mechanisms.votes import Votes
 from dpsynth.privacy.replay import Recorder
-from dpsynth.privacy.scores import association, association_sensitivity
-from dpsynth.privacy.votes import Votes
 
 RELATIONS = ("add_remove", "replace_one")
 TWO = [(0,), (1,)]
@@ -139,7 +134,7 @@ def asked(kind, relation, rows):
     name = {} if kind is RowCount else {"name": "one"}
     mechanism = kind(neighbours=relation, **name, **fields)
     recorder = Recorder(0)
-    ledger = Ledger(Plan(Budget(1e4, 0.5, relation), (mechanism,)), Streams(0, privacy=recorder))
+    ledger = Ledger(Plan(Budget(1e4, 0.5, relation), (mechanism,)), RandomGenerators(0, privacy=recorder))
     ask(mechanism, rows, ledger)
     [release] = recorder.releases
     return mechanism, release.query

@@ -27,22 +27,18 @@ from dpsynth.privacy import (
     NoisyMarginals,
     Plan,
     PoissonBatches,
-    Streams,
+    RandomGenerators,
 )
-from dpsynth.privacy.bounds import PrivateBounds
-from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.class_histograms import ClassHistograms
-from dpsynth.privacy.class_scatter import ClassScatter
-from dpsynth.privacy.counts import RowCount
-from dpsynth.privacy.integer_noise import CountMechanism
-from dpsynth.privacy.mean_embedding import MeanEmbedding
-from dpsynth.privacy.nearest_votes import NearestVotes
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches
+from dpsynth.privacy.mechanisms.class_statistics import ClassHistograms, ClassScatter
+from dpsynth.privacy.mechanisms.discovery import PrivateBounds, PrivateCategories, RowCount
+from dpsynth.privacy.mechanisms.discretizer import PrivateQuantiles, PrivTree
+from dpsynth.privacy.mechanisms.mean_embedding import MeanEmbedding
+from dpsynth.privacy.mechanisms.nearest_votes import NearestVotes
+from dpsynth.privacy.mechanisms.votes import Votes
+from dpsynth.privacy.noise.integer_noise import CountMechanism
+from dpsynth.privacy.noise.random import PrivacyGenerator
 from dpsynth.privacy.noise_meter import NoiseMeter
-from dpsynth.privacy.privtree import PrivTree
-from dpsynth.privacy.quantiles import PrivateQuantiles
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.sampling import FixedSizeBatches
-from dpsynth.privacy.votes import Votes
 
 BUDGET = Budget(3.0, 1e-5)
 WIDE = {relation: Budget(20_000.0, 0.1, relation) for relation in ("add_remove", "replace_one")}
@@ -80,8 +76,8 @@ EACH = [*one_of_each("add_remove"), *one_of_each("replace_one")]
 TITLES = [f"{each.name}-{each.neighbours}" for each in EACH]
 
 
-def alone(mechanism, streams=None):
-    return Ledger(Plan(WIDE[mechanism.neighbours], (mechanism,)), streams or Streams(5, "seeded"))
+def alone(mechanism, randomness=None):
+    return Ledger(Plan(WIDE[mechanism.neighbours], (mechanism,)), randomness or RandomGenerators(5, "seeded"))
 
 
 def untouched(*_):
@@ -178,7 +174,7 @@ def test_the_number_of_releases_is_a_whole_one(releases):
 
 
 def test_a_run_may_do_less_but_never_more():
-    ledger = Ledger(PLAN, Streams())
+    ledger = Ledger(PLAN, RandomGenerators())
     batch = lambda rows: torch.zeros(2)  # noqa: E731
     for _ in range(4):
         ledger.release(SGD, batch, rows=8)
@@ -193,7 +189,7 @@ def test_a_run_may_do_less_but_never_more():
 @pytest.mark.parametrize("step", [0.5, 1.0, True, "0"])
 def test_a_step_is_a_whole_number(step):
     """Between two whole steps there would be room for any number of releases."""
-    ledger = Ledger(PLAN, Streams())
+    ledger = Ledger(PLAN, RandomGenerators())
     before = ledger.state_dict()
     with pytest.raises(BudgetError, match="whole number"):
         ledger.release(SUM, np.zeros(2), step)
@@ -248,7 +244,7 @@ def test_a_release_that_differs_from_the_plan_in_any_field_is_refused(mechanism)
 def test_other_numbers_of_sampled_steps_are_refused(steps):
     other = DPSGD.sampled("sgd", "add_remove", PoissonBatches(0.1, steps), 2.0, 1.0)
     with pytest.raises(BudgetError, match="not the release that was planned"):
-        Ledger(PLAN, Streams()).release(other, untouched, rows=4)
+        Ledger(PLAN, RandomGenerators()).release(other, untouched, rows=4)
     with pytest.raises(BudgetError, match="batches"):
         dataclasses.replace(SGD, releases=steps)
 
@@ -268,14 +264,14 @@ def test_a_mechanism_of_another_class_is_refused(mechanism):
 
 
 def test_an_unplanned_name_is_refused():
-    ledger = Ledger(PLAN, Streams())
+    ledger = Ledger(PLAN, RandomGenerators())
     with pytest.raises(BudgetError, match="nothing called 'other' was planned; the plan holds sgd, sum, words, rounds"):
         ledger.release(dataclasses.replace(SUM, name="other"), untouched)
     with pytest.raises(BudgetError, match="nothing called"):
         ledger.leave_out(dataclasses.replace(SUM, name="other"))
 
 
-class Watched(PrivacyStream):
+class Watched(PrivacyGenerator):
     """Keeps what is drawn from it."""
 
     def __init__(self):
@@ -306,7 +302,7 @@ REFUSED = {
 @pytest.mark.parametrize("reason", REFUSED)
 def test_a_refused_release_draws_nothing_and_spends_nothing(reason):
     stream = Watched()
-    ledger = Ledger(PLAN, Streams(privacy=stream))
+    ledger = Ledger(PLAN, RandomGenerators(privacy=stream))
     ledger.release(SUM, np.zeros(3), 0)
     ledger.release(
         GaussianQuery(name="rounds", neighbours="add_remove", noise_multiplier=30.0, bound=1.0), np.zeros(3), 0
@@ -320,23 +316,23 @@ def test_a_refused_release_draws_nothing_and_spends_nothing(reason):
 
 def test_a_failed_query_is_charged_all_the_same():
     """What was asked once must not be asked again with the same noise."""
-    ledger = Ledger(PLAN, Streams())
+    ledger = Ledger(PLAN, RandomGenerators())
     with pytest.raises(AssertionError):
         ledger.release(SGD, untouched, rows=4)
     with pytest.raises(BudgetError, match="made already"):
         ledger.release(SGD, untouched, 0, rows=4)
 
 
-def test_noise_is_not_reused_by_a_second_ledger_of_the_same_streams():
-    streams = Streams()
-    Ledger(PLAN, streams).release(SUM, np.zeros(3))
+def test_noise_is_not_reused_by_a_second_ledger_of_the_same_generators():
+    randomness = RandomGenerators()
+    Ledger(PLAN, randomness).release(SUM, np.zeros(3))
     with pytest.raises(BudgetError, match="made already"):
-        Ledger(PLAN, streams).release(SUM, np.zeros(3))
+        Ledger(PLAN, randomness).release(SUM, np.zeros(3))
 
 
 def test_a_sampled_mechanism_asks_for_the_rows_of_its_batch():
-    streams, asked = Streams(3, "seeded"), []
-    ledger = Ledger(PLAN, streams)
+    randomness, asked = RandomGenerators(3, "seeded"), []
+    ledger = Ledger(PLAN, randomness)
 
     def query(rows):
         asked.append(rows)
@@ -344,7 +340,7 @@ def test_a_sampled_mechanism_asks_for_the_rows_of_its_batch():
 
     for step in (0, 1, 7):
         ledger.release(SGD, query, step, rows=500)
-        key = PrivacyStream.seeded(3).keystream("sgd", step, "rows")
+        key = PrivacyGenerator.seeded(3).keystream("sgd", step, "rows")
         np.testing.assert_array_equal(asked[-1], SGD.sampling.indices(key, 500))
         assert asked[-1].dtype == np.int64
     assert not np.array_equal(asked[0], asked[1])
@@ -396,10 +392,10 @@ def test_the_drawn_noise_has_the_charged_scale_and_is_white(mechanism):
 
 
 def test_noise_of_different_names_is_independent_under_one_key():
-    streams = Streams(5, "seeded")
+    randomness = RandomGenerators(5, "seeded")
     noises = []
     for mechanism in NOISY[: len(NOISY) // 2]:
-        noises.append(drawn(mechanism, alone(mechanism, streams))[0])
+        noises.append(drawn(mechanism, alone(mechanism, randomness))[0])
     assert np.abs(np.corrcoef(noises) - np.eye(len(noises))).max() < 5 / math.sqrt(4000)
     for one, other in itertools.combinations(noises, 2):
         assert not np.isclose(one / one.std(), other / other.std()).mean() > 0.3
@@ -428,7 +424,7 @@ def test_trees_split_as_often_as_their_charge_says(neighbours):
 @pytest.mark.parametrize("mechanism", NOISY, ids=lambda each: f"{each.name}-{each.neighbours}")
 def test_the_noise_meter_agrees(mechanism):
     meter = NoiseMeter(1)
-    ledger = alone(mechanism, Streams(1, privacy=meter))
+    ledger = alone(mechanism, RandomGenerators(1, privacy=meter))
     drawn(mechanism, ledger, 500)
     meter.check(ledger.plan)
 
@@ -436,8 +432,8 @@ def test_the_noise_meter_agrees(mechanism):
 # ---- statements and state ----------------------------------------------------------------------------------------
 
 
-def carried_out(plan=PLAN, streams=None, but=()):
-    ledger = Ledger(plan, streams or Streams())
+def carried_out(plan=PLAN, randomness=None, but=()):
+    ledger = Ledger(plan, randomness or RandomGenerators())
     releases = {
         "sgd": [lambda: ledger.release(SGD, lambda rows: torch.zeros(2), rows=4)] * 10,
         "sum": [lambda: ledger.release(SUM, np.zeros(2))] * 2,
@@ -483,13 +479,13 @@ def test_nothing_is_stated_before_every_planned_release_was_made_or_left_out(mis
 
 
 def test_a_fresh_ledger_states_nothing():
-    assert Ledger(PLAN, Streams()).statement()["private"] is False
-    assert Ledger(PLAN, Streams()).unmade == ("sgd", "sum", "words", "rounds")
-    assert Ledger(Plan(BUDGET, ()), Streams()).statement()["private"] is True  # an empty plan releases nothing
+    assert Ledger(PLAN, RandomGenerators()).statement()["private"] is False
+    assert Ledger(PLAN, RandomGenerators()).unmade == ("sgd", "sum", "words", "rounds")
+    assert Ledger(Plan(BUDGET, ()), RandomGenerators()).statement()["private"] is True  # an empty plan releases nothing
 
 
 def test_seeded_noise_brands_the_statement():
-    statement = carried_out(streams=Streams(noise="seeded")).statement()
+    statement = carried_out(randomness=RandomGenerators(noise="seeded")).statement()
     assert statement["private"] is False
     assert statement["guarantee"] == "not private: seeded noise"
     assert statement["noise"] == "seeded: not private"
@@ -497,7 +493,7 @@ def test_seeded_noise_brands_the_statement():
 
 def test_infinite_epsilon_brands_the_statement_and_is_strict_json():
     bare = dataclasses.replace(SUM, noise_multiplier=0.0, bound=math.inf)
-    ledger = Ledger(Plan(Budget(math.inf, 1e-5), (bare,)), Streams())
+    ledger = Ledger(Plan(Budget(math.inf, 1e-5), (bare,)), RandomGenerators())
     value = torch.randn(5)
     for _ in range(2):
         assert torch.equal(ledger.release(bare, value.clone()), value)
@@ -512,7 +508,7 @@ def test_a_ledger_continues_from_its_state_under_the_same_plan_only():
     ledger = carried_out(but=[("sgd", 7), ("sgd", 8), ("sgd", 9), ("words", 0)])
     ledger.leave_out(WORDS)
     state = json.loads(json.dumps(ledger.state_dict()))
-    again = Ledger(PLAN, Streams())
+    again = Ledger(PLAN, RandomGenerators())
     again.load_state_dict(state)
     assert again.state_dict() == ledger.state_dict()
     assert again.unmade == ("sgd",)
@@ -526,17 +522,17 @@ def test_a_ledger_continues_from_its_state_under_the_same_plan_only():
     quieter = dataclasses.replace(SGD, noise_multiplier=2.1)
     for charges in (PLAN.charges[:1], (quieter, *PLAN.charges[1:])):
         with pytest.raises(ArtifactError, match="another privacy plan"):
-            Ledger(Plan(BUDGET, charges), Streams()).load_state_dict(state)
+            Ledger(Plan(BUDGET, charges), RandomGenerators()).load_state_dict(state)
 
 
 def test_the_package_offers_its_gate():
     assert {"Ledger", "Plan", "Mechanism"} <= set(dpsynth.privacy.__all__)
-    assert "PrivacyStream" not in dpsynth.privacy.__all__
+    assert "PrivacyGenerator" not in dpsynth.privacy.__all__
 
 
 def test_a_mechanism_that_was_changed_after_the_proof_is_refused():
-    ledger, query = Ledger(PLAN, Streams(0)), dataclasses.replace(SUM)
-    own = Ledger(Plan(BUDGET, (query,)), Streams(0))
+    ledger, query = Ledger(PLAN, RandomGenerators(0)), dataclasses.replace(SUM)
+    own = Ledger(Plan(BUDGET, (query,)), RandomGenerators(0))
     object.__setattr__(query, "noise_multiplier", 1e-3)
     with pytest.raises(BudgetError, match="was changed since it was planned"):
         own.release(query, np.zeros(3))
@@ -545,7 +541,7 @@ def test_a_mechanism_that_was_changed_after_the_proof_is_refused():
 
 def test_a_budget_that_grew_after_the_proof_is_refused():
     rounds = dataclasses.replace(ROUNDS)
-    ledger = Ledger(Plan(BUDGET, (rounds,)), Streams(0))
+    ledger = Ledger(Plan(BUDGET, (rounds,)), RandomGenerators(0))
     object.__setattr__(rounds, "mu", 10.0)
     with pytest.raises(BudgetError, match="was changed since it was planned"):
         ledger.release(NoisyMarginals(name="rounds", neighbours="add_remove", sigma=1.0, marginals=1), np.zeros(3, int))
@@ -553,7 +549,7 @@ def test_a_budget_that_grew_after_the_proof_is_refused():
 
 def test_threads_pass_the_filter_one_at_a_time():
     """Two releases that fit only singly, at once: each must see what the other has spent."""
-    ledger = Ledger(Plan(BUDGET, (ROUNDS,)), Streams(0))
+    ledger = Ledger(Plan(BUDGET, (ROUNDS,)), RandomGenerators(0))
 
     class Slow(NoisyMarginals):
         def check(self):

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.privacy import DPSGD, Budget, ExponentialMechanism, GaussianQuery, Ledger, NoisyMarginals, Plan
-from dpsynth.privacy.clipping import SUM_SLACK
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.dpsgd.clipping import SUM_SLACK
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches, PoissonBatches
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import AuditError, Coupling, audit, same
-from dpsynth.privacy.sampling import FixedSizeBatches, PoissonBatches
 
 STEPS, CLIP, NOISE = 6, 1.0, 2.0
 BUDGET = Budget(1000.0, 1e-5)
 
 
-def release(mechanism, query, streams, budget=BUDGET):
-    return Ledger(Plan(budget, (mechanism,)), streams).release(mechanism, query)
+def release(mechanism, query, randomness, budget=BUDGET):
+    return Ledger(Plan(budget, (mechanism,)), randomness).release(mechanism, query)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Program:
     peek: bool = False
     replace: bool = False
 
-    def __call__(self, data, streams: Streams):
+    def __call__(self, data, randomness: RandomGenerators):
         rows, width = data.shape
         batches = FixedSizeBatches(rows, 3, STEPS) if self.replace else PoissonBatches(0.3, STEPS)
         noise = NOISE + (1e-3 * rows if self.scale_from_data else 0.0)
@@ -44,7 +44,7 @@ class Program:
         # What a row is stated to move; a row that is replaced moves a sum by two clips.
         norm = self.sensitivity / 2 if self.replace else self.sensitivity
         mechanism = DPSGD.sampled("sgd", relation, batches, noise, norm)
-        ledger = Ledger(Plan(Budget(1000.0, 1e-5, relation), (mechanism,)), streams)
+        ledger = Ledger(Plan(Budget(1000.0, 1e-5, relation), (mechanism,)), randomness)
         weights = torch.zeros(width, dtype=torch.float64)
         half, sizes = width // 2, []
 
@@ -84,16 +84,16 @@ def test_an_honest_program_passes_both_ways(data):
         assert report.summary.startswith("sgd: 6 releases, at most ")
         assert report.summary.endswith(" of the sensitivity")
         assert report.releases[0].mechanism.sensitivity == pytest.approx(CLIP * (1 + SUM_SLACK))
-    assert audit(lambda data, streams: 0, data, data).summary == "no private release"
+    assert audit(lambda data, randomness: 0, data, data).summary == "no private release"
 
 
 def test_a_release_that_writes_in_place_is_replayed_in_place(data):
     """A program that goes on with the tensor it handed over sees the noisy sum in both runs."""
 
-    def run(rows, streams):
+    def run(rows, randomness):
         query = torch.from_numpy(rows).clamp(-1, 1).mul(0.5).sum(0)
         mechanism = GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0)
-        assert release(mechanism, query, streams) is query
+        assert release(mechanism, query, randomness) is query
         return query
 
     report = audit(run, data, more(data), seed=3)
@@ -128,7 +128,7 @@ def test_a_replaced_row_moves_the_sum_by_two_clips(data):
 
 
 @pytest.mark.parametrize(
-    ("bug", "story"),
+    ("bug", "command"),
     [
         (Program(sensitivity=CLIP / 2), "more than its declared l2 sensitivity"),
         (Program(clip=False), "more than its declared"),
@@ -138,9 +138,9 @@ def test_a_replaced_row_moves_the_sum_by_two_clips(data):
         (Program(peek=True), "still publish different results"),
     ],
 )
-def test_planted_bugs_are_caught_both_ways(data, bug, story):
+def test_planted_bugs_are_caught_both_ways(data, bug, command):
     for one, other in ((data, more(data)), (more(data), data)):
-        with pytest.raises(AuditError, match=story):
+        with pytest.raises(AuditError, match=command):
             audit(bug, one, other, seed=3)
 
 
@@ -157,9 +157,9 @@ def test_skipping_empty_batches_is_caught():
 def test_mechanisms_are_compared_field_by_field(change):
     """Also where noise and sensitivity change together and their product would not show it."""
 
-    def run(data, streams):
+    def run(data, randomness):
         fields = {"noise_multiplier": 2.0, "bound": 1.0, **(change if data.sum() > 0 else {})}
-        return release(GaussianQuery(name="q", neighbours="add_remove", **fields), np.zeros(3), streams)
+        return release(GaussianQuery(name="q", neighbours="add_remove", **fields), np.zeros(3), randomness)
 
     for one, other in ((np.zeros(2), np.ones(2)), (np.ones(2), np.zeros(2))):
         with pytest.raises(AuditError, match="data-dependent parameters of 'q' step 0"):
@@ -167,19 +167,19 @@ def test_mechanisms_are_compared_field_by_field(change):
 
 
 def test_a_release_under_another_name_is_a_data_dependent_control_flow():
-    def run(data, streams):
+    def run(data, randomness):
         name = "a" if data.sum() > 0 else "b"
         mechanism = GaussianQuery(name=name, neighbours="add_remove", noise_multiplier=2.0, bound=1.0)
-        return release(mechanism, np.zeros(3), streams)
+        return release(mechanism, np.zeros(3), randomness)
 
     with pytest.raises(AuditError, match="control flow: release 0 is 'b' step 0 on the data, but 'a' step 0"):
         audit(run, np.zeros(2), np.ones(2))
 
 
 def test_counts_of_different_lengths_are_a_data_dependent_shape():
-    def run(data, streams):
+    def run(data, randomness):
         mechanism = NoisyMarginals(name="counts", neighbours="add_remove", sigma=2.0, marginals=1)
-        return release(mechanism, np.bincount(data), streams)
+        return release(mechanism, np.bincount(data), randomness)
 
     with pytest.raises(AuditError, match="shape"):
         audit(run, np.array([0, 1, 1]), np.array([0, 1, 1, 2]))
@@ -187,9 +187,9 @@ def test_counts_of_different_lengths_are_a_data_dependent_shape():
 
 
 def test_scores_are_measured_in_their_own_norm():
-    def run(data, streams):
+    def run(data, randomness):
         return release(
-            ExponentialMechanism(name="pick", neighbours="add_remove", bound=1.0, epsilon=1.0), data, streams
+            ExponentialMechanism(name="pick", neighbours="add_remove", bound=1.0, epsilon=1.0), data, randomness
         )
 
     audit(run, np.zeros(5), np.ones(5))  # each score moves by one, l2 would be 2.2
@@ -198,9 +198,9 @@ def test_scores_are_measured_in_their_own_norm():
 
 
 def test_a_query_that_is_not_finite_is_caught():
-    def run(data, streams):
+    def run(data, randomness):
         return release(
-            GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0), data, streams
+            GaussianQuery(name="sum", neighbours="add_remove", noise_multiplier=1.0, bound=1.0), data, randomness
         )
 
     with pytest.raises(AuditError, match="moves by inf"):
@@ -208,7 +208,7 @@ def test_a_query_that_is_not_finite_is_caught():
 
 
 def test_randomness_from_elsewhere_is_caught(data):
-    def run(data, streams):
+    def run(data, randomness):
         return np.random.default_rng().random(3)
 
     with pytest.raises(AuditError, match="publish different"):

@@ -4,10 +4,10 @@ public."""
 import numpy as np
 import pytest
 
-from dpsynth.privacy import DPSGD, Budget, Ledger, Plan, PoissonBatches, Streams
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.sampling import FixedSizeBatches
-from dpsynth.privacy.shards import Sharding
+from dpsynth.privacy import DPSGD, Budget, Ledger, Plan, PoissonBatches, RandomGenerators
+from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches
+from dpsynth.privacy.mechanisms.shards import Sharding
+from dpsynth.privacy.noise.random import PrivacyGenerator
 
 ROWS, STEPS = 2000, 3
 BATCHES = {"add_remove": PoissonBatches(0.25, STEPS), "replace_one": FixedSizeBatches(ROWS, ROWS // 4, STEPS)}
@@ -15,7 +15,7 @@ BATCHES = {"add_remove": PoissonBatches(0.25, STEPS), "replace_one": FixedSizeBa
 
 def ledger(seed, relation="add_remove"):
     steps = DPSGD.sampled("steps", relation, BATCHES[relation], 50.0, 1.0)
-    return steps, Ledger(Plan(Budget(3.0, 1e-5, relation), (steps,)), Streams(seed, "seeded"))
+    return steps, Ledger(Plan(Budget(3.0, 1e-5, relation), (steps,)), RandomGenerators(seed, "seeded"))
 
 
 def sampled(seed, relation):
@@ -58,8 +58,8 @@ def test_uniforms_depend_on_the_key():
     assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 6 / np.sqrt(one.size)
 
 
-@pytest.mark.parametrize("stream", [PrivacyStream.fresh(), PrivacyStream.seeded(3)])
+@pytest.mark.parametrize("stream", [PrivacyGenerator.fresh(), PrivacyGenerator.seeded(3)])
 def test_a_resumed_stream_is_as_secure_as_it_was(stream):
-    again = PrivacyStream.from_state(stream.state())
+    again = PrivacyGenerator.from_state(stream.state())
     assert again.secure == stream.secure
-    assert Streams(0, privacy=again).noise == Streams(0, privacy=stream).noise
+    assert RandomGenerators(0, privacy=again).noise == RandomGenerators(0, privacy=stream).noise

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from dpsynth.privacy import Budget, Ledger, Plan
-from dpsynth.privacy.bounds import PrivateBounds
-from dpsynth.privacy.categories import PrivateCategories
+from dpsynth.privacy.mechanisms.discovery import PrivateBounds, PrivateCategories
 from dpsynth.privacy.replay import audit
 
 BUDGET = Budget(20.0, 1e-3)
@@ -17,8 +16,8 @@ WORDS = PrivateCategories(name="words", neighbours="add_remove", sigma=2.0, thre
 def test_a_row_that_crosses_a_threshold_shows_in_the_noisy_counts_alone(mechanism):
     values = {"bounds": np.array([0.5, 2.5]), "words": np.array(["a", "b"])}[mechanism.name]
 
-    def publish(rows, streams):
-        return mechanism.measure(rows, Ledger(Plan(BUDGET, (mechanism,)), streams))
+    def publish(rows, randomness):
+        return mechanism.measure(rows, Ledger(Plan(BUDGET, (mechanism,)), randomness))
 
     for count in range(1, 16):  # of the second value, beside forty of the first
         rows = np.repeat(values, [40, count])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dpsynth.privacy import Budget, GaussianQuery, Ledger, NoisyMarginals, Plan, Streams
+from dpsynth.privacy import Budget, GaussianQuery, Ledger, NoisyMarginals, Plan, RandomGenerators
+from dpsynth.privacy.noise.random import PrivacyGenerator
 from dpsynth.privacy.noise_meter import NoiseMeter
-from dpsynth.privacy.random import PrivacyStream
 from dpsynth.privacy.replay import AuditError
 
 BUDGET = Budget(2000.0, 0.1)
@@ -17,14 +17,14 @@ COUNTS = NoisyMarginals(name="counts", neighbours="add_remove", sigma=6.0, margi
 
 
 def test_the_tensors_of_a_release_have_noise_of_their_own():
-    first, second = Ledger(Plan(BUDGET, (SUM,)), Streams(0, "seeded")).release(
+    first, second = Ledger(Plan(BUDGET, (SUM,)), RandomGenerators(0, "seeded")).release(
         SUM, [torch.zeros(4000), torch.zeros(4000)]
     )
     assert abs(np.corrcoef(first, second)[0, 1]) < 6 / np.sqrt(4000)
     assert first.std().item() == pytest.approx(3.0, rel=0.1)
 
 
-class Same(PrivacyStream):
+class Same(PrivacyGenerator):
     """Draws the noise of step 0 in every step."""
 
     def keystream(self, name, step=0, purpose="noise"):
@@ -38,7 +38,7 @@ class SameMeter(NoiseMeter, Same):
 def test_the_meter_finds_noise_that_comes_back_in_another_step():
     for kind, passes in ((NoiseMeter, True), (SameMeter, False)):
         plan, meter = Plan(BUDGET, (SUM,)), kind(0)
-        ledger = Ledger(plan, Streams(0, privacy=meter))
+        ledger = Ledger(plan, RandomGenerators(0, privacy=meter))
         for step in range(2):
             ledger.release(SUM, np.full(300, float(step)), step)
         if passes:
@@ -61,7 +61,7 @@ def test_the_meter_finds_noise_that_comes_back_within_a_release():
     fields = {field.name: getattr(COUNTS, field.name) for field in dataclasses.fields(COUNTS)}
     for mechanism, passes in ((COUNTS, True), (Folded(**fields), False)):
         plan, meter = Plan(BUDGET, (mechanism,)), NoiseMeter(0)
-        mechanism.measure([np.arange(400)], Ledger(plan, Streams(0, privacy=meter)))
+        mechanism.measure([np.arange(400)], Ledger(plan, RandomGenerators(0, privacy=meter)))
         if passes:
             meter.check(plan)
         else:

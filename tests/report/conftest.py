@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpsynth.metrics.score import Score
+from dpsynth.metrics.framework.metric import Score
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def score():
             "meaning": "mean of pairs",
             "low": value - 0.01,
             "high": value + 0.01,
-            "floor": 0.03,
-            "floor_low": 0.02,
-            "floor_high": 0.04,
+            "real_baseline": 0.03,
+            "real_baseline_low": 0.02,
+            "real_baseline_high": 0.04,
             "baselines": {"uniform": 0.7, "independent": 0.2},
         }
         return Score(name, value, better, **(facts | changes))
@@ -59,9 +59,9 @@ def area(score):
 
     def make(value=0.9, **changes):
         facts = {
-            "floor": 0.93,
-            "floor_low": 0.92,
-            "floor_high": 0.94,
+            "real_baseline": 0.93,
+            "real_baseline_low": 0.92,
+            "real_baseline_high": 0.94,
             "baselines": {"uniform": 0.5, "independent": 0.5},
         }
         facts |= {"group": "utility", "detail": {"label": "income"}}

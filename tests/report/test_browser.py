@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
+from dpsynth.evaluation.suite import Settings, evaluate
 from dpsynth.figures import histograms
 from dpsynth.figures.style import render
-from dpsynth.metrics.suite import Settings, evaluate
 from dpsynth.report.page import Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -13,23 +13,23 @@ from dpsynth.privacy import (
     NoisyMarginals,
     Plan,
     PoissonBatches,
-    Streams,
+    RandomGenerators,
 )
-from dpsynth.privacy.exponential import choice_epsilon
+from dpsynth.privacy.noise.exponential import choice_epsilon
 from dpsynth.report.guarantee import plain, promises, releases
 
 
-def test_every_fact_is_told_in_words(statement):
-    told = dict(promises(statement))
-    assert told["Epsilon"] == "1 allowed, 0.99 proven"
-    assert told["Delta"] == "1e-05 allowed, 1e-05 proven"
-    assert "one row more or less" in told["Neighbouring tables"]
-    assert told["What is protected"] == "one row"
-    assert "PLD" in told["Proven by"]
-    assert "RDP proves 1.08" in told["Proven by"]
-    assert "cryptographic" in told["Noise"]
-    assert f"{math.exp(0.99):.3g} times" in told["In other words"]
-    assert not any("{" in words for words in told.values())
+def test_every_fact_is_stated_in_words(statement):
+    described = dict(promises(statement))
+    assert described["Epsilon"] == "1 allowed, 0.99 proven"
+    assert described["Delta"] == "1e-05 allowed, 1e-05 proven"
+    assert "one row more or less" in described["Neighbouring tables"]
+    assert described["What is protected"] == "one row"
+    assert "PLD" in described["Proven by"]
+    assert "RDP proves 1.08" in described["Proven by"]
+    assert "cryptographic" in described["Noise"]
+    assert f"{math.exp(0.99):.3g} times" in described["In other words"]
+    assert not any("{" in words for words in described.values())
 
 
 def test_releases_say_mechanism_noise_times_and_rows(statement):
@@ -71,22 +71,28 @@ def test_every_mechanism_of_a_ledger_has_words(epsilon):
             DPSGD.sampled("sgd", budget.neighbours, PoissonBatches(0.01, 20), noise, 1.0 if noise else math.inf),
         ),
     )
-    statement = Ledger(plan, Streams()).statement()
-    told = {each.name: each for each in releases(json.loads(json.dumps(statement, allow_nan=False)))}
-    assert [told[name].times for name in ("counts", "sums", "choices", "rounds", "sgd")] == ["1", "1", "3", "1", "20"]
+    statement = Ledger(plan, RandomGenerators()).statement()
+    described = {each.name: each for each in releases(json.loads(json.dumps(statement, allow_nan=False)))}
+    assert [described[name].times for name in ("counts", "sums", "choices", "rounds", "sgd")] == [
+        "1",
+        "1",
+        "3",
+        "1",
+        "20",
+    ]
     if noise:
-        words = {name: (each.mechanism, each.noise) for name, each in told.items()}
+        words = {name: (each.mechanism, each.noise) for name, each in described.items()}
         assert words["counts"] == ("rounded Gaussian noise on counts", "standard deviation 40 rows")
         assert words["sums"] == words["sgd"] == ("Gaussian noise", "40 times what one row can change")
         assert words["choices"][0] == "exponential mechanism (a noisy choice)"
         assert words["choices"][1] == f"epsilon {choice_epsilon(noise):.4g} for each choice"
         assert words["rounds"] == ("several releases within a budget of Gaussian DP", "mu 0.025 in all")
     else:
-        assert told["choices"].mechanism == told["rounds"].mechanism == "no noise: not private"
-    assert told["sgd"].rows == "each with probability 0.01"
+        assert described["choices"].mechanism == described["rounds"].mechanism == "no noise: not private"
+    assert described["sgd"].rows == "each with probability 0.01"
 
 
-def test_without_a_promise_no_odds_are_told(statement):
+def test_without_a_promise_no_odds_are_stated(statement):
     assert "In other words" not in dict(promises({**statement, "private": False}))
     endless = {**statement, "private": False, "proven": {"epsilon": "inf", "delta": 1e-5, "accountant": "PLD"}}
     assert dict(promises(endless))["Epsilon"] == "1 allowed, inf proven"

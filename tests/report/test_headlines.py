@@ -1,5 +1,5 @@
-from dpsynth.metrics.score import Score
-from dpsynth.report.headlines import column_scores, folded, headline_scores
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.report.verdict import column_scores, folded, headline_scores
 
 
 def test_main_scores_come_in_their_own_order_and_absent_ones_not(score, area):

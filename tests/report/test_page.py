@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dpsynth.figures.style import figure, house_style, render
-from dpsynth.metrics.score import Score
+from dpsynth.figures.style import figure, figure_style, render
+from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.page import Page
 
 
@@ -33,11 +33,11 @@ class Balanced(HTMLParser):
 @pytest.fixture
 def page(score, statement, domain):
     """page(...): a report with a picture; keywords replace what it is made of."""
-    with house_style():
+    with figure_style():
         drawn = figure(2, 1)
         drawn.subplots()
     scores = [
-        score(parts={"<b>age</b> x sex": 0.2, "age x income": 0.05}, part_floors={"<b>age</b> x sex": 0.04}),
+        score(parts={"<b>age</b> x sex": 0.2, "age x income": 0.05}, part_real_baselines={"<b>age</b> x sex": 0.04}),
         *(score(f"extra_{i}") for i in range(6)),
         Score.absent("utility", "higher", "the domain has no label column"),
     ]

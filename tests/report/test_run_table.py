@@ -5,8 +5,17 @@ import re
 import pytest
 from rich.console import Console
 
-from dpsynth.report.run_table import YARDSTICKS, Run, RunTable, long_form
-from dpsynth.report.table_formats import csv_text, latex, markdown, records_text, rich_table
+from dpsynth.report.run_table import (
+    YARDSTICKS,
+    RunScores,
+    RunTable,
+    csv_text,
+    latex,
+    long_form,
+    markdown,
+    records_text,
+    rich_table,
+)
 
 
 @pytest.fixture
@@ -15,7 +24,7 @@ def runs(score, area):
 
     def run(name, model, data, epsilon, pairs, auc):
         facts = {"run": name, "model": model, "data": data, "epsilon": epsilon, "delta": 1e-5, "seed": 0}
-        return Run(facts, [score(value=pairs), area(auc)])
+        return RunScores(facts, [score(value=pairs), area(auc)])
 
     return [
         run("b", "maf", "adult", 1.0, 0.05, 0.90),
@@ -51,19 +60,19 @@ def test_the_best_of_rivals_is_marked_and_nobody_without_rivals(runs):
 
 def test_what_reads_the_same_is_equally_good(runs, score):
     facts = [{**runs[0].facts, "run": name} for name in "xy"]
-    table = RunTable([Run(facts[0], [score(value=0.05)]), Run(facts[1], [score(value=0.050000001)])])
+    table = RunTable([RunScores(facts[0], [score(value=0.05)]), RunScores(facts[1], [score(value=0.050000001)])])
     assert [line.cells[0].best for line in table.sections[0][:2]] == [True, True]
 
 
 def test_a_score_that_some_runs_lack_leaves_a_gap(runs):
-    table = RunTable([runs[0], Run(runs[1].facts, runs[1].scores[:1])])
+    table = RunTable([runs[0], RunScores(runs[1].facts, runs[1].scores[:1])])
     gap = next(line for line in table.sections[0] if line.facts.get("run") == "a").cells[1]
     assert gap.text == ""
     assert not gap.best
 
 
 def test_losing_and_missing_promises_are_said(runs):
-    table = RunTable([*runs, Run({**runs[0].facts, "run": "e"}, runs[0].scores, private=False)])
+    table = RunTable([*runs, RunScores({**runs[0].facts, "run": "e"}, runs[0].scores, private=False)])
     assert table.remarks == [
         "maf on adult at epsilon 0.1 (c) loses to independent columns on tv_2way.",
         "maf on adult at epsilon 1 (e) promises no privacy.",

@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
-from dpsynth.metrics.score import Score
-from dpsynth.report.terminal import absences, scores_table
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.report.wording import absences, scores_table
 
 
 def printed(scores, width=80):
@@ -29,7 +29,7 @@ def test_values_bands_and_baselines_fit_eighty_columns(score):
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_groups_have_titles_and_the_band_is_told(score):
+def test_groups_have_titles_and_the_band_is_stated(score):
     text = printed([score(), score("cramer_gap", 0.03, group="pairs"), score("odd", group="made up")])
     assert text.index("Combinations of values") < text.index("Dependence of columns") < text.index("Made up")
     [outside] = [line for line in text.splitlines() if "tv_2way" in line]
@@ -44,5 +44,5 @@ def test_absent_scores_are_named_with_their_reason(score):
     assert "auc" not in printed([*absent, score()])
 
 
-def test_an_interval_cut_at_a_limit_is_not_told_shorter(score):
+def test_an_interval_cut_at_a_limit_is_not_stated_shorter(score):
     assert "0.0050±.0400" in printed([score(value=0.005, low=0.0, high=0.045)])

@@ -1,6 +1,6 @@
 import pytest
 
-from dpsynth.metrics.score import Score
+from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.verdict import like_real, losses, verdict
 
 STATEMENT = {"private": True, "guarantee": "(1, 1e-05)-differential privacy for one row"}
@@ -29,7 +29,10 @@ def test_other_scores_do_not_decide(score, area):
 
 def test_scores_in_the_band_are_counted_among_those_with_a_band(score, area):
     scores = [score(value=0.03), area(0.6), Score.absent("missing_gap", "lower", "no column may be missing")]
-    scores += [score("bare", floor=None, floor_low=None, floor_high=None), score("dcr_share", 0.03, group="copying")]
+    scores += [
+        score("bare", real_baseline=None, real_baseline_low=None, real_baseline_high=None),
+        score("dcr_fraction", 0.03, group="copying"),
+    ]
     assert like_real(scores) == (1, 2)
     assert "by 1 of 2 scores" in verdict(scores, STATEMENT).sentences[0]
 
@@ -54,18 +57,38 @@ def test_independent_columns_that_are_like_real_cannot_be_lost_to(score):
     assert single.loses_to("independent")
     assert losses([single]) == []
     assert losses([score(value=0.3)])
-    higher = score("boosting_auc", 0.5, "higher", baselines={"independent": 0.95}, floor_low=0.9, floor_high=0.99)
+    higher = score(
+        "boosting_auc", 0.5, "higher", baselines={"independent": 0.95}, real_baseline_low=0.9, real_baseline_high=0.99
+    )
     assert losses([higher]) == []
 
 
 def test_illegal_values_and_signs_of_copies_are_said(score):
-    broken = score("validity", 0.98, "higher", group="validity", floor=1.0, floor_low=1.0, floor_high=1.0, baselines={})
+    broken = score(
+        "validity",
+        0.98,
+        "higher",
+        group="validity",
+        real_baseline=1.0,
+        real_baseline_low=1.0,
+        real_baseline_high=1.0,
+        baselines={},
+    )
     copies = score("exact_copies", 0.5, group="copying", baselines={})
     text = " ".join(verdict([score(), broken, copies], STATEMENT).sentences)
     assert "Not all of it is legal: validity" in text
     assert "exact_copies" in text
     assert "neither proves nor refutes" in text
-    clean = score("validity", 1.0, "higher", group="validity", floor=1.0, floor_low=1.0, floor_high=1.0, baselines={})
+    clean = score(
+        "validity",
+        1.0,
+        "higher",
+        group="validity",
+        real_baseline=1.0,
+        real_baseline_low=1.0,
+        real_baseline_high=1.0,
+        baselines={},
+    )
     assert "legal" not in " ".join(verdict([score(), clean], STATEMENT).sentences)
 
 
@@ -91,15 +114,22 @@ def test_no_scores_no_verdict(score):
 
 
 def test_a_baseline_no_worse_than_the_one_real_sample_cannot_be_lost_to(score):
-    """A network is trained on one real sample only, which gives a floor and no band."""
-    bare = {"floor": 0.2, "floor_low": None, "floor_high": None, "baselines": {"independent": 0.3}}
+    """A network is trained on one real sample only, which gives a real-data baseline and no band."""
+    bare = {
+        "real_baseline": 0.2,
+        "real_baseline_low": None,
+        "real_baseline_high": None,
+        "baselines": {"independent": 0.3},
+    }
     assert losses([score("datalens_accuracy", 0.1, "higher", **bare)]) == []
-    assert losses([score("image_accuracy", 0.1, "higher", **{**bare, "floor": 0.9})])
+    assert losses([score("image_accuracy", 0.1, "higher", **{**bare, "real_baseline": 0.9})])
 
 
-def test_classifiers_of_images_decide_and_are_told(score):
-    bare = {"floor_low": None, "floor_high": None, "baselines": {"uniform": 0.1, "independent": 0.1}}
+def test_classifiers_of_images_decide_and_are_stated(score):
+    bare = {"real_baseline_low": None, "real_baseline_high": None, "baselines": {"uniform": 0.1, "independent": 0.1}}
     for value, grade in ((0.95, "close"), (0.85, "useful"), (0.5, "far"), (0.05, "loses")):
-        found = verdict([score("image_accuracy", value, "higher", group="images", floor=0.98, **bare)], STATEMENT)
+        found = verdict(
+            [score("image_accuracy", value, "higher", group="images", real_baseline=0.98, **bare)], STATEMENT
+        )
         assert found.grade == grade
         assert f"accuracy {value:.4f}; one trained on real images has 0.9800" in " ".join(found.sentences)

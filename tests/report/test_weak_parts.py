@@ -1,12 +1,16 @@
-from dpsynth.metrics.score import Score
-from dpsynth.report.weak_parts import weak_scores, weakest
+from dpsynth.metrics.framework.metric import Score
+from dpsynth.report.page import weak_scores, weakest
 
 
 def test_the_farthest_behind_real_samples_come_first():
-    parts, floors = {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.1}, {"a": 0.49, "b": 0.1, "c": 0.01, "d": 0.2}
-    assert [weak.part for weak in weakest(Score("x", 0.2, "lower", parts=parts, part_floors=floors))] == ["b", "c", "a"]
-    parts, floors = {"a": 0.5, "b": 0.9, "c": 0.99}, {"a": 0.6, "b": 0.95, "c": 0.9}
-    assert [weak.part for weak in weakest(Score("x", 0.8, "higher", parts=parts, part_floors=floors))] == ["a", "b"]
+    parts, real_baselines = {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.1}, {"a": 0.49, "b": 0.1, "c": 0.01, "d": 0.2}
+    assert [
+        weak.part for weak in weakest(Score("x", 0.2, "lower", parts=parts, part_real_baselines=real_baselines))
+    ] == ["b", "c", "a"]
+    parts, real_baselines = {"a": 0.5, "b": 0.9, "c": 0.99}, {"a": 0.6, "b": 0.95, "c": 0.9}
+    assert [
+        weak.part for weak in weakest(Score("x", 0.8, "higher", parts=parts, part_real_baselines=real_baselines))
+    ] == ["a", "b"]
 
 
 def test_without_floors_the_worst_values():

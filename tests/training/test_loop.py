@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dpsynth.errors import ArtifactError, ConfigError
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.training import Checkpoint, Interrupted, TrainerSettings, train
 
 STEPS = 12
@@ -49,16 +49,16 @@ class Recorder:
         self.events.append("stop")
 
 
-def run(streams, checkpoint=None, stop_after=None, settings=None, progress=None, stop_with=signal.SIGINT):
+def run(randomness, checkpoint=None, stop_after=None, settings=None, progress=None, stop_with=signal.SIGINT):
     """Train the toy model; with `stop_after`, Ctrl-C is pressed in the middle of that step."""
     if checkpoint:
-        streams = checkpoint.begin(streams, {"plan": 1}, FRAME)
-    init = streams.model("init")
+        randomness = checkpoint.begin(randomness, {"plan": 1}, FRAME)
+    init = randomness.model("init")
     module = nn.Linear(4, 1)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=init))
-    batches = streams.model("batches")
+    batches = randomness.model("batches")
     average = Average(module)
 
     def step(t):
@@ -67,7 +67,7 @@ def run(streams, checkpoint=None, stop_after=None, settings=None, progress=None,
         module.zero_grad()
         loss.backward()
         for number, parameter in enumerate(module.parameters()):
-            noise = streams.privacy.keystream(f"gradient-{number}", t).normal(parameter.numel())
+            noise = randomness.privacy.keystream(f"gradient-{number}", t).normal(parameter.numel())
             parameter.grad += 0.1 * noise.view(parameter.shape).float()
         if t == stop_after:
             os.kill(os.getpid(), stop_with)
@@ -95,47 +95,47 @@ def same(one, other):
 @pytest.mark.parametrize("stop_with", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stop_after", [0, 5, STEPS - 1])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, stop_after, stop_with):
-    whole = run(Streams(3, "seeded"))
+    whole = run(RandomGenerators(3, "seeded"))
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     before = signal.getsignal(stop_with)
     with pytest.raises(Interrupted, match=f"after step {stop_after + 1} of {STEPS}"):
-        run(Streams(3, "seeded"), checkpoint, stop_after, stop_with=stop_with)
+        run(RandomGenerators(3, "seeded"), checkpoint, stop_after, stop_with=stop_with)
     assert signal.getsignal(stop_with) == before
-    assert same(run(Streams(99), Checkpoint(tmp_path / "checkpoint")), whole)
+    assert same(run(RandomGenerators(99), Checkpoint(tmp_path / "checkpoint")), whole)
 
 
 def test_secure_noise_is_the_same_after_resuming_and_another_in_another_run(tmp_path):
     checkpoint = Checkpoint(tmp_path / "a")
     with pytest.raises(Interrupted):
-        run(Streams(3), checkpoint, 5)
-    first = run(Streams(3), checkpoint)
-    assert same(first, run(Streams(3), checkpoint))
-    assert not same(first, run(Streams(3)))
+        run(RandomGenerators(3), checkpoint, 5)
+    first = run(RandomGenerators(3), checkpoint)
+    assert same(first, run(RandomGenerators(3), checkpoint))
+    assert not same(first, run(RandomGenerators(3)))
 
 
 def test_killed_without_warning_restarts_with_the_same_noise(tmp_path):
     checkpoint = Checkpoint(tmp_path / "a")
-    checkpoint.begin(Streams(3), {"plan": 1}, FRAME)  # then the process is killed
-    assert same(run(Streams(3), checkpoint), run(Streams(3), checkpoint))
+    checkpoint.begin(RandomGenerators(3), {"plan": 1}, FRAME)  # then the process is killed
+    assert same(run(RandomGenerators(3), checkpoint), run(RandomGenerators(3), checkpoint))
 
 
 def test_checkpoints_by_the_clock_do_not_change_the_result(tmp_path):
     settings = TrainerSettings(checkpoint_minutes=0)
     checkpoint = Checkpoint(tmp_path / "a")
-    assert same(run(Streams(3, "seeded"), checkpoint, settings=settings), run(Streams(3, "seeded")))
+    assert same(run(RandomGenerators(3, "seeded"), checkpoint, settings=settings), run(RandomGenerators(3, "seeded")))
     assert (tmp_path / "a" / "training.state").exists()
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):
-    whole = run(Streams(3, "seeded"), Checkpoint(tmp_path))
+    whole = run(RandomGenerators(3, "seeded"), Checkpoint(tmp_path))
     progress = Recorder()
-    assert same(run(Streams(3, "seeded"), Checkpoint(tmp_path), progress=progress), whole)
+    assert same(run(RandomGenerators(3, "seeded"), Checkpoint(tmp_path), progress=progress), whole)
     assert progress.events == [("start", STEPS, STEPS), "stop"]
 
 
-def test_phases_of_one_run_share_the_noise_key_and_nothing_else(tmp_path):
+def test_phases_of_one_run_fraction_the_noise_key_and_nothing_else(tmp_path):
     checkpoint = Checkpoint(tmp_path)
-    run(Streams(3), checkpoint)
+    run(RandomGenerators(3), checkpoint)
     second = checkpoint.phase("marginal fit")
     assert second.exists
     assert not second.trained
@@ -148,14 +148,14 @@ def test_phases_of_one_run_share_the_noise_key_and_nothing_else(tmp_path):
     [({"plan": 2}, FRAME), ({"plan": 1}, FRAME.assign(x=[1, 2, 4])), ({"plan": 1}, FRAME[::-1])],
 )
 def test_a_checkpoint_refuses_another_plan_and_other_data(tmp_path, plan, frame):
-    Checkpoint(tmp_path).begin(Streams(0), {"plan": 1}, FRAME)
+    Checkpoint(tmp_path).begin(RandomGenerators(0), {"plan": 1}, FRAME)
     with pytest.raises(ArtifactError, match="changed since this run was interrupted"):
-        Checkpoint(tmp_path).begin(Streams(0), plan, frame)
+        Checkpoint(tmp_path).begin(RandomGenerators(0), plan, frame)
 
 
 def test_the_checkpoint_folder_is_private_and_can_be_forgotten(tmp_path):
     checkpoint = Checkpoint(tmp_path / "deep" / "checkpoint")
-    checkpoint.begin(Streams(0), {}, FRAME)
+    checkpoint.begin(RandomGenerators(0), {}, FRAME)
     assert checkpoint.folder.stat().st_mode & 0o077 == 0
     checkpoint.delete()
     assert not checkpoint.exists
@@ -163,7 +163,7 @@ def test_the_checkpoint_folder_is_private_and_can_be_forgotten(tmp_path):
 
 def test_figures_are_shown_every_so_often_and_at_the_end():
     progress = Recorder()
-    run(Streams(3, "seeded"), settings=TrainerSettings(log_every=5), progress=progress)
+    run(RandomGenerators(3, "seeded"), settings=TrainerSettings(log_every=5), progress=progress)
     assert progress.events[0] == ("start", 0, STEPS)
     assert [event[0] for event in progress.events[1:-1]] == [5, 10, 12]
     assert all(isinstance(value, float) for event in progress.events[1:-1] for value in event[1].values())
@@ -187,7 +187,7 @@ def test_without_a_checkpoint_ctrl_c_is_the_ordinary_one():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may ignore it
     try:
         with pytest.raises(KeyboardInterrupt) as stopped:
-            run(Streams(3, "seeded"), stop_after=4)
+            run(RandomGenerators(3, "seeded"), stop_after=4)
     finally:
         signal.signal(signal.SIGINT, before)
     assert not isinstance(stopped.value, Interrupted)
@@ -217,15 +217,15 @@ def test_impossible_settings_are_refused(bad):
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads_at_all_is_refused(threads):
     with pytest.raises(ConfigError, match="at least one thread"):
-        run(Streams(3, "seeded"), settings=TrainerSettings(threads=threads))
+        run(RandomGenerators(3, "seeded"), settings=TrainerSettings(threads=threads))
 
 
 @pytest.mark.slow
 def test_compiled_training_gives_the_same_numbers_or_says_why_not():
     try:
-        compiled = run(Streams(3, "seeded"), settings=TrainerSettings(compile=True))
+        compiled = run(RandomGenerators(3, "seeded"), settings=TrainerSettings(compile=True))
     except ConfigError as error:
         assert "compile=true does not work" in str(error)  # noqa: PT017
         return
-    for a, b in zip(compiled, run(Streams(3, "seeded")), strict=True):
+    for a, b in zip(compiled, run(RandomGenerators(3, "seeded")), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)

@@ -6,8 +6,7 @@ import pytest
 from rich.console import Console
 
 from dpsynth.errors import ConfigError
-from dpsynth.training.figures import Public
-from dpsynth.training.progress import Bar, CsvLog, Lines, Quiet, TensorBoard, Together, listen
+from dpsynth.training.progress import Bar, CsvLog, Lines, Public, Quiet, TensorBoard, Together, listen
 
 FIGURES = {"loss": 1.23456789012345, "noise_to_signal": Public(0.5)}
 VALUES = {"loss": 1.23456789012345, "noise_to_signal": 0.5}

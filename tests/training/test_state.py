@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import ArtifactError
-from dpsynth.training.state import read_state, write_state
+from dpsynth.training.checkpoint import read_state, write_state
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
 KEYS = st.text(max_size=4) | st.integers(0, 9)
@@ -25,7 +25,7 @@ def test_any_nested_state_comes_back_exactly(tmp_path_factory, state):
     assert read_state(path) == state
 
 
-def test_tensors_of_every_type_come_back_even_when_they_share_memory(tmp_path):
+def test_tensors_of_every_type_come_back_even_when_they_fraction_memory(tmp_path):
     shared = torch.arange(6.0)
     state = {
         "views": [shared[:3], shared[3:], shared.view(2, 3).T],

@@ -8,15 +8,15 @@ import torch
 from scipy.optimize import minimize
 
 from dpsynth.errors import BudgetError, ConfigError
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.gradients import clipped_gradients
-from dpsynth.privacy.isolation import rows_interact
-from dpsynth.privacy.random import Streams
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.dpsgd.fused import rows_interact
+from dpsynth.privacy.dpsgd.gradients import clipped_gradients
+from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 from dpsynth.vi import DPSVI, Posterior
 from dpsynth.vi.guide import MeanField
-from dpsynth.vi.row_likelihood import RowLikelihood
+from dpsynth.vi.posterior import RowLikelihood
 
 RELATIONS = ("add_remove", "replace_one")
 SLOPE = torch.tensor([1.0, -0.5, 0.0], dtype=torch.float64)
@@ -47,7 +47,7 @@ def fitted(epsilon: float, seeds: int = 1, n: int = 4000, **changes) -> list[Pos
     vi = recipe(**changes)
     budget = Budget(epsilon, 1e-6)
     plan = vi.plan(n, budget)
-    return [vi.fit(logistic(n), plan, Streams(seed, "seeded")) for seed in range(seeds)]
+    return [vi.fit(logistic(n), plan, RandomGenerators(seed, "seeded")) for seed in range(seeds)]
 
 
 def laplace(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,15 +148,15 @@ def test_rows_cannot_see_each_other_and_the_clip_holds(mode):
 
 
 def test_a_joint_of_rows_is_taken_too():
-    """Without a log prior each row carries its share of it."""
+    """Without a log prior each row carries its fraction of it."""
 
-    def share(p, x, y):
+    def fraction(p, x, y):
         return log_likelihood(p, x, y) + log_prior(p) / 4000
 
     vi = recipe(steps=100, batch_size=4000)
-    joint = DPSVI(share, None, vi.shapes, steps=100, batch_size=4000, clipping_norm=2.0, learning_rate=0.05)
+    joint = DPSVI(fraction, None, vi.shapes, steps=100, batch_size=4000, clipping_norm=2.0, learning_rate=0.05)
     budget = Budget(math.inf, 1e-6)
-    one, other = (v.fit(logistic(4000), v.plan(4000, budget), Streams(0)) for v in (vi, joint))
+    one, other = (v.fit(logistic(4000), v.plan(4000, budget), RandomGenerators(0)) for v in (vi, joint))
     torch.testing.assert_close(one.mean["slope"], other.mean["slope"], rtol=0, atol=1e-8)
 
 
@@ -176,8 +176,8 @@ def test_replay_on_neighbours(neighbours, plans):
     if neighbours == "replace_one":
         other = (torch.cat([x[:20], x[25:26]]), torch.cat([y[:20], y[25:26]]))
 
-    def publish(data, streams):
-        posterior = vi.fit(data, plans[neighbours], streams)
+    def publish(data, randomness):
+        posterior = vi.fit(data, plans[neighbours], randomness)
         return posterior.trace, posterior.sample(3, seed=0)["slope"]
 
     report = audit(publish, (x[:21], y[:21]), other)
@@ -187,7 +187,7 @@ def test_replay_on_neighbours(neighbours, plans):
 
 def test_an_empty_table_is_a_run_of_noise(plans):
     vi = recipe(steps=6, batch_size=12)
-    posterior = vi.fit((torch.zeros(0, 3), torch.zeros(0)), plans["add_remove"], Streams(0, "seeded"))
+    posterior = vi.fit((torch.zeros(0, 3), torch.zeros(0)), plans["add_remove"], RandomGenerators(0, "seeded"))
     assert torch.isfinite(posterior.trace).all()
 
 

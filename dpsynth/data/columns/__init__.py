@@ -2,9 +2,9 @@
 
 from dpsynth.data.columns.category import Boolean, Category
 from dpsynth.data.columns.column import MISSING_VALUES, POLICIES, Column, Policy, Reading
+from dpsynth.data.columns.datetime_column import Date, Datetime
 from dpsynth.data.columns.identifier import Identifier
-from dpsynth.data.columns.moment import Date, Datetime
-from dpsynth.data.columns.quantity import Integer, Number, Quantity
+from dpsynth.data.columns.numeric_column import Integer, Number, NumericColumn
 
 KINDS: dict[str, type[Column]] = {
     kind.kind: kind for kind in (Category, Boolean, Integer, Number, Date, Datetime, Identifier)
@@ -22,7 +22,7 @@ __all__ = [
     "Identifier",
     "Integer",
     "Number",
+    "NumericColumn",
     "Policy",
-    "Quantity",
     "Reading",
 ]

@@ -21,7 +21,7 @@ _FALSE = ("false", "0", "no", "f", "n", "off")
 class Category(Column):
     """A column of declared texts.
 
-    categories  the public list; None means it is still to be bought (`categories: private`)
+    categories  the public list; None means it is still to be estimated privately (`categories: private`)
     other       the text that stands for every value outside the list; appended unless it is in the list
     ordered     the list is in a meaningful order (low, middle, high)
     """
@@ -83,7 +83,7 @@ class Category(Column):
             missing = missing | unknown
         nothing = np.zeros(len(found), dtype=bool)
         if self.undeclared:
-            unknown = nothing  # whatever it is, it may be bought
+            unknown = nothing  # whatever it is, it may be estimated privately
         outside, unreadable = (nothing, unknown) if self._kinds_only else (unknown, nothing)
         return Reading(np.maximum(found, 0), missing, outside, unreadable, unwanted)
 
@@ -115,7 +115,7 @@ class Category(Column):
         return super().settled(series, reading, invalid, missing_values)
 
     def _tidied(self, series: pd.Series, missing_values: Iterable[str]) -> pd.Series:
-        """The texts of a column whose list is still to be bought."""
+        """The texts of a column whose list is still to be estimated privately."""
         codes, uniques = distinct(series)
         tokens = {token.casefold() for token in self.tokens(missing_values)}
         texts = [as_text(unique) for unique in uniques]

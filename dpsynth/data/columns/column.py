@@ -70,11 +70,11 @@ class Column:
 
     @property
     def undeclared(self) -> bool:
-        """True while the bounds or categories are still to be bought from the budget (`private`)."""
+        """True while the bounds or categories are still to be estimated privately (`private`)."""
         return False
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with other fields, for example the bounds that privacy/discovery bought."""
+        """A copy with other fields, for example the bounds that privacy/discovery estimated."""
         return replace(self, **changes)
 
     def read(self, series: pd.Series, missing_values: Iterable[str] = MISSING_VALUES) -> Reading:
@@ -143,5 +143,5 @@ class Column:
         if invalid == "error" and not self._takes_all and reading.invalid.any():
             raise DataError(
                 f"column '{self.name}': {int(reading.invalid.sum())} values outside its domain, the first is "
-                f"{first(series, reading.invalid)}; mend it, or set invalid=clamp or missing"
+                f"{first(series, reading.invalid)}; correct it, or set invalid=clamp or missing"
             )

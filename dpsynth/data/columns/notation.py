@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpsynth.data.columns.numerals import number_of, to_numbers
-from dpsynth.data.columns.raw import as_text, by_value
+from dpsynth.data.columns.raw import as_text, by_value, number_of, to_numbers
 from dpsynth.errors import SchemaError
 
 _MARKS = (".", ",", " ", "'", "_", "\u00a0", "\u202f", "\u2019")

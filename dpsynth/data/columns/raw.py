@@ -1,14 +1,26 @@
-"""Raw values of any type as texts, and the distinct ones of a series. Nothing here raises on a value.
+"""Raw values of any type as texts and as numbers, each by itself. Nothing here raises on a value.
+
+Raw values of any type as texts, and the distinct ones of a series. Nothing here raises on a value.
 
 Reading a value depends on this value alone, never on its company in a column: a row more in the table must not change
 how another row is read (the sensitivity of every mechanism counts on it). So values are told apart by type and text
 (`True`, `1` and `1.0` are equal to Python), each distinct one is read by itself, and vectorised paths are taken only
 where they give the very same result for each value.
+
+Numbers as they stand in files: raw values of any type as float64, each by itself.
+
+A text is a number when it is one in plain decimal notation, with an optional sign, point and exponent, or an infinity;
+spaces around it do not count. Long columns of plain texts are cast by Arrow, which rounds correctly as Python does, so
+both give the same bits.
 """
+
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
 import datetime as dt
+import math
+import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, cast
@@ -16,6 +28,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _PLAIN = (str, int, bool, dt.date)  # types whose equal values have equal texts
 
@@ -114,3 +127,59 @@ def texts_of(series: pd.Series) -> pa.ChunkedArray | None:
         return None  # half of a surrogate pair
     array = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     return array if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else None
+
+
+# -------------------- Numerals --------------------------------------------------------------
+
+PLAIN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_PLAIN_NUMBER = re.compile(PLAIN)
+_INFINITE = re.compile(r"([+-]?)inf(?:inity)?", re.IGNORECASE)
+
+
+def to_numbers(series: pd.Series) -> np.ndarray:
+    """(n,) float64; NaN for whatever is no number. Never raises."""
+    kind = series.dtype
+    numeric = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
+    if numeric and not isinstance(kind, pd.CategoricalDtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    texts = texts_of(series)
+    if texts is not None:
+        return _of_texts(texts)
+    return by_value(series, number_of)
+
+
+def number_of(value: Any) -> float:
+    """One raw value as a number; NaN when it is none."""
+    if isinstance(value, (str, bytes)):
+        text = as_text(value)
+        if _PLAIN_NUMBER.fullmatch(text):
+            return float(text)
+        infinite = _INFINITE.fullmatch(text)
+        return math.nan if infinite is None else -math.inf if infinite[1] == "-" else math.inf
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return math.nan
+    if isinstance(value, complex):
+        return value.real if value.imag == 0 else math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except Exception:  # whatever an object's own conversion may raise, it is no number
+        return math.nan
+
+
+def _of_texts(texts: pa.ChunkedArray) -> np.ndarray:
+    """As `number_of` of every text, NaN where there is none."""
+    try:
+        return _floats(pc.cast(texts, pa.float64()))
+    except pa.ArrowInvalid:
+        pass
+    plain = pc.fill_null(pc.match_substring_regex(texts, f"^{PLAIN}$"), False)
+    numbers = _floats(pc.cast(pc.if_else(plain, texts, pa.scalar(None, texts.type)), pa.float64()))
+    others = ~np.asarray(plain)
+    numbers[others] = by_value(texts.filter(pc.invert(plain)).to_pandas().astype(object), number_of)
+    return numbers
+
+
+def _floats(numbers: pa.ChunkedArray) -> np.ndarray:
+    return np.array(numbers.to_numpy(), dtype=np.float64)

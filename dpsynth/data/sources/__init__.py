@@ -7,20 +7,20 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
+from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.adult import adult
 from dpsynth.data.sources.celeba import celeba, celeba_domain
 from dpsynth.data.sources.digits import digits, digits_domain
 from dpsynth.data.sources.idx_images import fashion_mnist, fashion_mnist_domain, mnist, mnist_domain
 from dpsynth.data.sources.image_folder import image_folder, image_folder_domain
-from dpsynth.data.sources.laws import toy
 from dpsynth.data.sources.places import places365, places365_domain
 from dpsynth.data.sources.power import power
 from dpsynth.data.sources.pums import pums
 from dpsynth.data.sources.source import Source
 from dpsynth.data.sources.tables import csv, parquet
+from dpsynth.data.sources.toy import toy
+from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 
 SOURCES: dict[str, Callable[..., Source]] = {
@@ -60,7 +60,7 @@ def image_domain(name: str, **options: Any) -> Domain | ImageDomain:
 def load(name: str, selection: Selection | None = None, **options: Any) -> Source:
     """The rows of a source.
 
-    selection: the secret rule by which a holdout share, `n_train` and the rows of a person are chosen; needed only
+    selection: the secret rule by which a holdout fraction, `n_train` and the rows of a person are chosen; needed only
     where one of them is asked for. Raises `ConfigError` for an unknown name, or an option it does not have.
     """
     if name not in SOURCES:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from dpsynth.data import tabular_files
-from dpsynth.data.domain import Domain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
-from dpsynth.data.sources.source import Source, declared, finish, share
-from dpsynth.data.table import Policies, Table
+from dpsynth.data.sources.source import Source, declared, finish, held_fraction
+from dpsynth.data.table import tabular_files
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Policies, Table
 from dpsynth.errors import ConfigError, DataError
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/"
@@ -41,11 +41,11 @@ def adult(
 ) -> Source:
     """Adult from a folder with adult.data and adult.test, from adult.parquet, or as bundled.
 
-    holdout  official: train on adult.data, hold out adult.test; a share of all rows; or 0
+    holdout  official: train on adult.data, hold out adult.test; a fraction of all rows; or 0
     """
     domain = declared(schema, "adult")
-    if holdout is not None and holdout != "official" and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
+    if holdout is not None and holdout != "official" and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use official, a fraction between 0 and 1, or 0 for none")
     names = (BUNDLED,)
     first = find(TRAIN, path, names, BUNDLED)
     if first.suffix == ".parquet":
@@ -62,7 +62,9 @@ def adult(
     if holdout == "official":
         train, held = (Table(frame.loc[part], domain, invalid, unreadable=unreadable) for part in (~test, test))
         return finish(train, held, n_train, selection, text)
-    return finish(Table(frame, domain, invalid, unreadable=unreadable), share(holdout), n_train, selection, text)
+    return finish(
+        Table(frame, domain, invalid, unreadable=unreadable), held_fraction(holdout), n_train, selection, text
+    )
 
 
 def raw(file: Path, names: tuple[str, ...], split: str) -> pd.DataFrame:

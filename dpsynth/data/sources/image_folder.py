@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.image_files import file_name
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.image_files import file_name
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.picture_files import FORMATS, PictureFiles, Rendering
-from dpsynth.data.sources.source import Source, share
+from dpsynth.data.sources.source import Source, held_fraction
 from dpsynth.errors import ConfigError, DataError
 
 LABELS = ("folder", "prefix", "none")
@@ -72,14 +72,14 @@ def image_folder(
     """label: folder (root/CLASS/any.png), prefix (root/CLASS_any.png) or none.  Images are resized to image_size.
 
     range: values of black and white of 16-bit and real images. background: shows through transparent pixels.
-    holdout: a share of the images, another folder of the same form, or 0.
+    holdout: a fraction of the images, another folder of the same form, or 0.
     """
     rendering = Rendering(range, background)
     domain = image_folder_domain(image_size, channels, classes, label, rows, size, levels)
     if root is None:
         raise ConfigError("data.root is not set: name the folder of your images")
     files, passed = found(Path(root).expanduser(), domain.classes, label)
-    held = share(holdout)
+    held = held_fraction(holdout)
     if holdout is not None and held is None:
         held, more = found(Path(str(holdout)).expanduser(), domain.classes, label)
         passed += more
@@ -121,20 +121,22 @@ def _passed_over(root: Path, folders: Sequence[Path], classes: Sequence[str], la
     loose = (
         sum(path.is_file() and path.suffix.lower() in known for path in root.iterdir()) if root not in folders else 0
     )
-    told = []
+    described = []
     if other:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()))
-        told.append(f"{sum(other.values())} files of other kinds were not read ({listed})")
+        described.append(f"{sum(other.values())} files of other kinds were not read ({listed})")
     if hidden:
-        told.append(f"{hidden} hidden files were not read")
+        described.append(f"{hidden} hidden files were not read")
     if deeper:
-        told.append(f"{len(deeper)} folders further down were not read ({', '.join(path.name for path in deeper[:3])})")
+        described.append(
+            f"{len(deeper)} folders further down were not read ({', '.join(path.name for path in deeper[:3])})"
+        )
     if loose:
-        told.append(f"{loose} images beside the folders of the classes were not read")
+        described.append(f"{loose} images beside the folders of the classes were not read")
     empty = [name for code, name in enumerate(classes) if not (labels == code).any()]
     if empty:
-        told.append(f"no image of {', '.join(empty)}")
-    return told
+        described.append(f"no image of {', '.join(empty)}")
+    return described
 
 
 def _files(folder: Path) -> list[Path]:

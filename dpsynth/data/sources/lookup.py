@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from dpsynth.data import tabular_files
+from dpsynth.data.table import tabular_files
 from dpsynth.errors import DataError
 
 PACKAGED = Path(__file__).parents[1] / "files"
@@ -101,7 +101,7 @@ def download(url: str, target: Path, official: Official) -> str | None:
     found = hashlib.sha256(content).hexdigest()
     if official.sha256 is not None and found != official.sha256:
         return f"{url} gave another file (sha256 {found[:12]}..., not {official.sha256[:12]}...)"
-    tabular_files.write_whole(target, lambda aside: aside.write_bytes(content))
+    tabular_files.write_whole(target, lambda temporary: temporary.write_bytes(content))
     return None
 
 

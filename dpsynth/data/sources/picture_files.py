@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images, share_of_images
-from dpsynth.data.selection import Selection, check_rows, check_share, limit_probability, needed
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images, fraction_of_images
+from dpsynth.data.selection import Selection, check_fraction, check_rows, limit_probability, needed
 from dpsynth.data.sources.source import Source
 from dpsynth.errors import ConfigError, DataError
 
@@ -71,10 +71,10 @@ class PictureFiles:
 
     def split(self, holdout: float, selection: Selection) -> tuple[PictureFiles, PictureFiles]:
         """(train, holdout), every file by its bytes and class; as `Images.split`."""
-        check_share(holdout)
+        check_fraction(holdout)
         held = selection.chosen("holdout", self._contents(selection), holdout)
-        told = share_of_images(selection.neighbours)
-        return self._covered(~held, told.format(1 - holdout)), self._covered(held, told.format(holdout))
+        described = fraction_of_images(selection.neighbours)
+        return self._covered(~held, described.format(1 - holdout)), self._covered(held, described.format(holdout))
 
     def subset(self, rows: int, selection: Selection, declared: int | None) -> PictureFiles:
         """About `rows` files of a `declared` number (replace_one: exactly so many); as `Images.subset`."""
@@ -96,8 +96,8 @@ class PictureFiles:
         except OSError as error:
             raise DataError(f"'{error.filename}' cannot be read: {error.strerror}") from None
 
-    def _covered(self, kept: np.ndarray, told: str) -> PictureFiles:
-        return replace(self.take(np.flatnonzero(kept)), coverage=(*self.coverage, told))
+    def _covered(self, kept: np.ndarray, described: str) -> PictureFiles:
+        return replace(self.take(np.flatnonzero(kept)), coverage=(*self.coverage, described))
 
     def decoded(self, domain: ImageDomain, rendering: Rendering = PLAIN) -> Images:
         """All of them in `domain`: turned upright, rendered, resized, grey or coloured.
@@ -122,7 +122,7 @@ class PictureFiles:
             more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
             raise DataError(
                 f"not readable as images of at most {LARGEST / 1e6:.0f} megapixels: {', '.join(broken[:NAMED])}{more}; "
-                "mend or remove them"
+                "repair or remove them"
             )
         return Images(pixels, self.labels, domain, self.coverage)
 
@@ -135,7 +135,7 @@ class PictureFiles:
         provenance: str,
         rendering: Rendering = PLAIN,
     ) -> Source[Images]:
-        """The holdout split off (a share; 0 or None for none), the training files limited, and only then decoded."""
+        """The holdout split off (a fraction; 0 or None for none), the training files limited, and only then decoded."""
         if isinstance(holdout, PictureFiles):
             train, held = self, holdout
         else:

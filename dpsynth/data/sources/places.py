@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.picture_files import PictureFiles, Rendering
-from dpsynth.data.sources.source import Source, share
+from dpsynth.data.sources.source import Source, held_fraction
 from dpsynth.errors import ConfigError, DataError
 
 PER_CLASS = 4900  # training images of a class, roughly: from 3,068 to 5,000 as published
@@ -46,17 +46,17 @@ def places365(
 ) -> Source[Images]:
     """classes: names of scenes, with or without the letter before them (/b/bedroom).  image_size: pixels of a side.
 
-    holdout: official holds out the validation images of these classes (the test images have no labels); a share of the
-    training images; or 0.
+    holdout: official holds out the validation images of these classes (the test images have no labels); a fraction of
+    the training images; or 0.
     """
     domain = places365_domain(classes, image_size, size, levels)
-    if holdout is not None and holdout != "official" and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use official, a share between 0 and 1, or 0 for none")
+    if holdout is not None and holdout != "official" and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use official, a fraction between 0 and 1, or 0 for none")
     if root is None:
         raise ConfigError("data.root is not set: name the folder of Places365, laid out as torchvision wants it")
     folder = Path(root).expanduser()
     train = _part(folder, "train-standard", domain.classes)
-    held = _part(folder, "val", domain.classes) if holdout == "official" else share(holdout)
+    held = _part(folder, "val", domain.classes) if holdout == "official" else held_fraction(holdout)
     text = f"Places365, {', '.join(domain.classes)}: {folder}, file lists with the checksums of torchvision"
     return train.source(held, domain, n_train, selection, text, Rendering(square=True))
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from dpsynth.data.columns.numerals import to_numbers
-from dpsynth.data.domain import Domain
+from dpsynth.data.columns.raw import to_numbers
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
-from dpsynth.data.sources.source import Source, declared, finish, share
-from dpsynth.data.table import Policies, Table
+from dpsynth.data.sources.source import Source, declared, finish, held_fraction
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Policies, Table
 from dpsynth.errors import ConfigError, DataError
 
 ROWS = 2_075_259  # of the official file, and of the imputed copy
@@ -44,15 +44,15 @@ def power(
 ) -> Source:
     """The UCI zip or its text file, or the imputed copy; `minute` of the day replaces the time."""
     domain = declared(schema, "power")
-    if holdout is not None and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use a share between 0 and 1, or 0 for none")
+    if holdout is not None and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use a fraction between 0 and 1, or 0 for none")
     file = find(POWER, path, (MEMBER, IMPUTED))
     frame = _read(file)
     if path is None and len(frame) != ROWS:
         raise DataError(f"'{file}' has {len(frame):,} rows, not {ROWS:,}; delete it or set data.path")
     note = "imputed copy: missing minutes were filled in" if "date_time" in frame else "official form"
     table = Table(_with_minute(frame, file), domain, invalid, unreadable=unreadable)
-    return finish(table, share(holdout), n_train, selection, f"Power: {provenance(file, note)}")
+    return finish(table, held_fraction(holdout), n_train, selection, f"Power: {provenance(file, note)}")
 
 
 def _read(file: Path) -> pd.DataFrame:

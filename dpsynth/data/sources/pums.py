@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dpsynth.data.domain import Domain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import Official, find, provenance
-from dpsynth.data.sources.source import Source, bounded, declared, finish, share
-from dpsynth.data.table import Policies, Table
+from dpsynth.data.sources.source import Source, bounded, declared, finish, held_fraction
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Policies, Table
 from dpsynth.errors import ConfigError
 
 PUMS = Official(
@@ -36,9 +36,9 @@ def pums(
     person  `pid` in the copies that have it
     """
     domain = declared(schema, "pums")
-    if holdout is not None and share(holdout) is None:
-        raise ConfigError(f"data.holdout={holdout!r}: use a share between 0 and 1, or 0 for none")
+    if holdout is not None and held_fraction(holdout) is None:
+        raise ConfigError(f"data.holdout={holdout!r}: use a fraction between 0 and 1, or 0 for none")
     file = find(PUMS, path)
     table = Table.read(file, domain, invalid=invalid, unreadable=unreadable, person=person)
     table = bounded(table, person, max_rows_per_person, selection)
-    return finish(table, share(holdout), n_train, selection, f"PUMS: {provenance(file)}")
+    return finish(table, held_fraction(holdout), n_train, selection, f"PUMS: {provenance(file)}")

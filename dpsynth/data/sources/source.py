@@ -1,4 +1,4 @@
-"""What every source hands out, and the steps all of them share: contribution bound, holdout, row limit."""
+"""What every source returns, and the steps all of them share: contribution bound, holdout, row limit."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection, needed
 from dpsynth.data.sources.lookup import PACKAGED
-from dpsynth.data.table import Table
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 
-Rows = TypeVar("Rows", Table, Images)
+SourceRows = TypeVar("SourceRows", Table, Images)
 
 
 @dataclass(frozen=True)
-class Source(Generic[Rows]):
-    """Rows to train on, rows to judge with (or None), and a text that says which files they came from.
+class Source(Generic[SourceRows]):
+    """Rows to train on, rows to evaluate with (or None), and a text that says which files they came from.
 
     Rows are those of a table, or images.  `provenance` describes the file exactly (size, checksum), so it belongs
     with the private results.
     """
 
-    train: Rows
-    holdout: Rows | None
+    train: SourceRows
+    holdout: SourceRows | None
     provenance: str
 
     @property
@@ -54,8 +54,8 @@ def bounded(table: Table, person: str | None, max_rows_per_person: int | None, s
     return table.bound_contributions(person, 1 if max_rows_per_person is None else max_rows_per_person, selection.key)
 
 
-def share(holdout: Any) -> float | None:
-    """The holdout as a share of the rows, or None when it is not a number."""
+def held_fraction(holdout: Any) -> float | None:
+    """The holdout as a fraction of the rows, or None when it is not a number."""
     if holdout is None or isinstance(holdout, bool):
         return None
     try:
@@ -65,9 +65,13 @@ def share(holdout: Any) -> float | None:
 
 
 def finish(
-    rows: Rows, holdout: Rows | float | None, n_train: int | None, selection: Selection | None, provenance: str
-) -> Source[Rows]:
-    """Split off the holdout (a share; 0 or None for none) and limit the training rows, as `selection` says.
+    rows: SourceRows,
+    holdout: SourceRows | float | None,
+    n_train: int | None,
+    selection: Selection | None,
+    provenance: str,
+) -> Source[SourceRows]:
+    """Split off the holdout (a fraction; 0 or None for none) and limit the training rows, as `selection` says.
 
     Raises `ConfigError` when there is something to select and no `selection`.
     """

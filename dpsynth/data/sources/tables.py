@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dpsynth.data import tabular_files
-from dpsynth.data.domain import Domain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import provenance
-from dpsynth.data.sources.source import Source, bounded, declared, finish, share
-from dpsynth.data.table import Policies, Table
+from dpsynth.data.sources.source import Source, bounded, declared, finish, held_fraction
+from dpsynth.data.table import tabular_files
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Policies, Table
 from dpsynth.errors import ConfigError
 
 Paths = str | Path | Iterable[str | Path]
@@ -35,7 +35,7 @@ def csv(
     ignore: Iterable[str] | None = None,
     selection: Selection | None = None,
 ) -> Source:
-    """One or several CSV files, a folder or a glob; the holdout is a share of the rows or another file.
+    """One or several CSV files, a folder or a glob; the holdout is a fraction of the rows or another file.
 
     delimiter .. ignore: how the files are written, see `CsvDialect`.
 
@@ -52,7 +52,7 @@ def csv(
     table = Table.read(path, domain, **how)
     table = bounded(table, person, max_rows_per_person, selection)
     text = "; ".join(provenance(file) for file in tabular_files.find(path))
-    fraction = share(holdout)
+    fraction = held_fraction(holdout)
     if holdout is None or fraction is not None:
         return finish(table, fraction, n_train, selection, text)
     held = Table.read(holdout, domain, **how)

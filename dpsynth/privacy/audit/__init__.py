@@ -1,6 +1,6 @@
 """Black-box audits: attack a program on the worst neighbouring data, and see how much privacy it loses at least.
 
-    attack = WhiteBox.prepared(program, (without, with_record))     # program(data, streams), as in the replay audit
+    attack = WhiteBox.prepared(program, (without, with_record))     # program(data, randomness), as in the replay audit
     with Workers.started(2) as workers:
         scores = workers.collect(attack, runs=20_000, minutes=2)
     bound = lower_bound(*scores, delta=1e-5)                        # bound.mu, bound.epsilon, at 95 % confidence

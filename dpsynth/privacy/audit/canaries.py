@@ -21,8 +21,8 @@ from dpsynth.privacy.audit.likelihood_ratios import log_likelihood_ratio
 from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.white_box import SEED, Program
 from dpsynth.privacy.audit.witness import Enough, Twin, Witness, run_key
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.replay import AuditError, Coupling, Release
+from dpsynth.privacy.noise.random import RandomGenerators
+from dpsynth.privacy.replay import AuditError, Coupling, RecordedRelease
 
 Bools = NDArray[np.bool_]
 
@@ -37,17 +37,17 @@ def canary_run(
     """One run, and as many guesses on its canaries.
 
     data: the data set of the canaries that a mask (canaries,) names, in their order and without other rows. seed: of
-    the coins and the privacy stream; None takes fresh ones.
+    the coins and the privacy generator; None takes fresh ones.
     """
     inside, key = tossed(canaries, seed), run_key(seed, "canaries")
     witness = Witness(key, _coupling(inside))
-    program(data(inside), Streams(SEED, privacy=witness))
+    program(data(inside), RandomGenerators(SEED, privacy=witness))
 
-    def answered(mask: Bools) -> list[Release]:
+    def answered(mask: Bools) -> list[RecordedRelease]:
         """The releases of the program on other canaries, given the answers that the witness saw."""
         twin = Twin(witness, key, _coupling(mask))
         with suppress(Enough, AuditError):
-            program(data(mask), Streams(SEED, privacy=twin))
+            program(data(mask), RandomGenerators(SEED, privacy=twin))
         return twin.releases
 
     none = answered(np.zeros(canaries, dtype=bool))

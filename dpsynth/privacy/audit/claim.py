@@ -12,9 +12,9 @@ from typing import Any
 
 from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SampledWithoutReplacementDpEvent
 
-from dpsynth.privacy.accounting import Charge
+from dpsynth.privacy.accounting.accounting import Charge
+from dpsynth.privacy.accounting.events import leaves
 from dpsynth.privacy.audit.error_rates import LowerBound
-from dpsynth.privacy.events import leaves
 from dpsynth.privacy.ledger import Plan
 
 

@@ -124,7 +124,7 @@ def lower_bound(
     """The bound from scores of runs without and with the record, (n,) and (m,) numbers, larger speaking for the record.
 
     delta: of the claim. target: the figure that the threshold is chosen for. rate: of the Poisson sample, for `mu`.
-    choosing: share of the runs, the first ones, that choose the threshold and are then left out.
+    choosing: fraction of the runs, the first ones, that choose the threshold and are then left out.
     Scores must come in an order that says nothing about them. Raises ConfigError for too few runs.
     """
     zero, one = (_finite(scores) for scores in (without, with_record))

@@ -29,21 +29,21 @@ from dp_accounting import GaussianDpEvent
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, log_softmax
 
-from dpsynth.privacy.categories import PrivateCategories
-from dpsynth.privacy.events import leaves
-from dpsynth.privacy.exponential import ExponentialMechanism
-from dpsynth.privacy.gaussian import GaussianMechanism
-from dpsynth.privacy.integer_noise import CountMechanism
+from dpsynth.privacy.accounting.events import leaves
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.privtree import PrivTree
-from dpsynth.privacy.random import PrivacyStream
-from dpsynth.privacy.replay import Release
+from dpsynth.privacy.mechanisms.discovery import PrivateCategories
+from dpsynth.privacy.mechanisms.discretizer import PrivTree
+from dpsynth.privacy.noise.exponential import ExponentialMechanism
+from dpsynth.privacy.noise.gaussian import GaussianMechanism
+from dpsynth.privacy.noise.integer_noise import CountMechanism
+from dpsynth.privacy.noise.random import PrivacyGenerator
+from dpsynth.privacy.replay import RecordedRelease
 
 Reals = NDArray[np.float64]
 CERTAIN = 1e6  # the log likelihood ratio of what one hypothesis cannot explain
 
 
-def log_likelihood_ratio(answer: Release, without: Any, with_record: Any) -> float:
+def log_likelihood_ratio(answer: RecordedRelease, without: Any, with_record: Any) -> float:
     """log p(answer | exact answer with the record) - log p(answer | exact answer without it)."""
     mechanism = answer.mechanism
     if isinstance(mechanism, PrivateCategories):
@@ -74,7 +74,7 @@ def vector(value: Any) -> Reals:
 
 def _follows(mechanism: ExponentialMechanism | PrivTree, seen: Any, exact: Reals) -> bool:
     """Whether a mechanism without noise answers so."""
-    unused = PrivacyStream(bytes(32), secure=False).keystream("unused")
+    unused = PrivacyGenerator(bytes(32), secure=False).keystream("unused")
     query: Any = exact.astype(np.int64) if isinstance(mechanism, PrivTree) else exact
     return np.array_equal(vector(mechanism.draw(query, unused)), vector(seen))
 

@@ -21,18 +21,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.calibration import calibrate
 from dpsynth.privacy.audit.canaries import tossed
 from dpsynth.privacy.audit.likelihood_ratios import vector
 from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.witness import Witness, run_key
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.calibration import calibrate
-from dpsynth.privacy.dp_sgd import DPSGD
-from dpsynth.privacy.gaussian import GaussianQuery
-from dpsynth.privacy.gradients import ClippedGradients, clipped_gradients
+from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
+from dpsynth.privacy.dpsgd.gradients import ClippedGradients, clipped_gradients
+from dpsynth.privacy.dpsgd.sampling import PoissonBatches
 from dpsynth.privacy.ledger import Ledger, Plan
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.sampling import PoissonBatches
+from dpsynth.privacy.noise.gaussian import GaussianQuery
+from dpsynth.privacy.noise.random import RandomGenerators
 
 Reals = NDArray[np.float64]
 
@@ -54,8 +54,8 @@ class OneRelease:
         mechanism = of(calibrate(lambda noise: [of(noise)], budget))
         return cls(Plan(budget, (mechanism,)), mechanism)
 
-    def __call__(self, data: Reals, streams: Streams) -> object:
-        return Ledger(self.plan, streams).release(self.mechanism, data)
+    def __call__(self, data: Reals, randomness: RandomGenerators) -> object:
+        return Ledger(self.plan, randomness).release(self.mechanism, data)
 
     def neighbours(self, length: int = 4) -> tuple[Reals, Reals]:
         """Answers without and with the record."""
@@ -99,9 +99,9 @@ class SGDSteps:
         mechanism = of(calibrate(lambda noise: [of(noise)], budget))
         return cls(Plan(budget, (mechanism,)), mechanism)
 
-    def __call__(self, data: Tensor, streams: Streams) -> object:
+    def __call__(self, data: Tensor, randomness: RandomGenerators) -> object:
         engine = _engine(data.shape[1], self.mechanism.clipping_norm)
-        ledger, steps = Ledger(self.plan, streams), range(self.mechanism.releases)
+        ledger, steps = Ledger(self.plan, randomness), range(self.mechanism.releases)
         return [self.mechanism.gradient(t, engine, (data,), ledger, divisor=1.0).clone() for t in steps]
 
     def neighbours(self, rows: int = 4) -> tuple[Tensor, Tensor]:
@@ -121,6 +121,6 @@ class SGDSteps:
         inside = tossed(canaries, seed)
         stated = 10.0 * self.mechanism.clipping_norm * torch.eye(canaries)
         witness = Witness(run_key(seed, "gradients"))
-        self(stated[torch.from_numpy(np.flatnonzero(inside))], Streams(0, privacy=witness))
+        self(stated[torch.from_numpy(np.flatnonzero(inside))], RandomGenerators(0, privacy=witness))
         total = np.sum([vector(release.output) for release in witness.releases], axis=0)
         return Guesses.of(total, inside, guesses)

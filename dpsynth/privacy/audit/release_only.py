@@ -1,4 +1,4 @@
-"""The attack on what is handed out: the fitted model and rows drawn from it, nothing from inside the run.
+"""The attack on what is shared: the fitted model and rows drawn from it, nothing from inside the run.
 
 Every run gives a vector of numbers: the tensors of the model, the number of rows it states, and how often the values of
 the record in doubt come out in a sample. On a first part of the runs, whose data set is known, the attacker learns in
@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dpsynth.data.images import Images
-from dpsynth.data.table import Table
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.table import Table
 from dpsynth.privacy.audit.likelihood_ratios import vector
 from dpsynth.privacy.audit.white_box import PILOTS, SEED
 from dpsynth.privacy.audit.witness import run_key
-from dpsynth.privacy.random import PrivacyStream, Streams
+from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
 Reals = NDArray[np.float64]
 SAMPLE = 400  # rows or images drawn from a model
@@ -42,14 +42,15 @@ class Released(Protocol):
 
 
 class FitProgram(Protocol):
-    """run(data, streams) -> a fitted model."""
+    """run(data, randomness) -> a fitted model."""
 
-    def __call__(self, data: Any, streams: Streams, /) -> Released: ...
+    def __call__(self, data: Any, randomness: RandomGenerators, /) -> Released: ...
 
 
 @dataclass(frozen=True)
 class ReleaseOnly:
-    """program: run(data, streams) -> fitted model. data: (without, with) the record. record: a table or images of one.
+    """program: run(data, randomness) -> fitted model. data: (without, with) the record. record: a table or images of
+    one.
 
     shapes: the tensors that have the same shape in all runs, by name.
     """
@@ -83,8 +84,8 @@ class ReleaseOnly:
 
     def fitted(self, world: int, number: int) -> Released:
         """One run."""
-        stream = PrivacyStream(run_key(self.seed, "release", world, number), secure=True)
-        return self.program(self.data[world], Streams(SEED, privacy=stream))
+        stream = PrivacyGenerator(run_key(self.seed, "release", world, number), secure=True)
+        return self.program(self.data[world], RandomGenerators(SEED, privacy=stream))
 
     def trial(self, world: int, number: int) -> Reals:
         """One run as a vector of numbers."""

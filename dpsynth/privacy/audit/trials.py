@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
-Told = Callable[[int, int], object]  # (runs made, runs wanted)
+Stated = Callable[[int, int], object]  # (runs made, runs wanted)
 LEAST = 200  # runs, on both data sets together, that are made however long they take
 BATCH_SECONDS = 1.0  # about how long a process works before it answers
 
@@ -55,7 +55,7 @@ class Workers:
             yield cls(pool, processes)
 
     def collect(
-        self, attack: Attack, runs: int, minutes: float = np.inf, told: Told | None = None
+        self, attack: Attack, runs: int, minutes: float = np.inf, described: Stated | None = None
     ) -> tuple[Reals, Reals]:
         """(n,) or (n, features) of n runs on each data set, in the order of their numbers; n <= runs / 2."""
         wanted, begun = runs // 2, time.monotonic()
@@ -74,8 +74,8 @@ class Workers:
             for future in done:
                 found[running.pop(future)] = answer = future.result()
                 made += len(answer[0]) + len(answer[1])
-            if told is not None:
-                told(made, 2 * wanted)
+            if described is not None:
+                described(made, 2 * wanted)
         ordered = [found[first] for first in sorted(found)]
         return np.concatenate([a for a, _ in ordered]), np.concatenate([b for _, b in ordered])
 

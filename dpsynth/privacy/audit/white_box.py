@@ -28,21 +28,21 @@ import numpy as np
 
 from dpsynth.privacy.audit.likelihood_ratios import CERTAIN, log_likelihood_ratio, vector
 from dpsynth.privacy.audit.witness import Enough, Twin, Witness, comparable, run_key
-from dpsynth.privacy.random import Streams
-from dpsynth.privacy.replay import AuditError, Release
+from dpsynth.privacy.noise.random import RandomGenerators
+from dpsynth.privacy.replay import AuditError, RecordedRelease
 
-Program = Callable[[Any, Streams], object]
+Program = Callable[[Any, RandomGenerators], object]
 View = Literal["fixed", "adaptive", "average"]
 PILOTS = 4  # runs on each data set
-SEED = 0  # of the public streams, which the attacker knows
+SEED = 0  # of the public generators, which the attacker knows
 
 
 @dataclass(frozen=True)
 class WhiteBox:
     """A prepared attack; every trial is one run of the program and a score.
 
-    program: run(data, streams), whose private randomness all comes from the streams. data: (without, with) the record.
-    expected: of fixed and average, the exact answers (without, with) of each release.
+    program: run(data, randomness), whose private randomness all comes from the random generators. data: (without, with)
+    the record. expected: of fixed and average, the exact answers (without, with) of each release.
     stop: releases after which a run is ended, None where their number varies.
     first_of: an upper bound on the rows and persons of both data sets where the record in doubt is the first row; None
     where it is the last, or replaces another.
@@ -72,7 +72,7 @@ class WhiteBox:
     ) -> WhiteBox:
         """The attack that suits the program, by pilot runs on both data sets."""
         attack = cls(program, data, first_of=first_of, seed=seed)
-        runs: tuple[list[list[Release]], list[list[Release]]] = ([], [])
+        runs: tuple[list[list[RecordedRelease]], list[list[RecordedRelease]]] = ([], [])
         repeated = True
         for world in (0, 1):
             for number in range(pilots):
@@ -112,14 +112,14 @@ class WhiteBox:
     def _witness(self, key: bytes, world: int) -> Witness:
         witness = Witness(key, first_of=self.first_of, stop=self.stop)
         with suppress(Enough):
-            self.program(self.data[world], Streams(SEED, privacy=witness))
+            self.program(self.data[world], RandomGenerators(SEED, privacy=witness))
         return witness
 
-    def _replayed(self, witness: Witness, key: bytes, world: int) -> tuple[list[Release], bool]:
+    def _replayed(self, witness: Witness, key: bytes, world: int) -> tuple[list[RecordedRelease], bool]:
         """(releases of the program on `data[world]` given the answers of `witness`, whether it went another way)."""
         twin = Twin(witness, key, first_of=self.first_of)
         try:
-            self.program(self.data[world], Streams(SEED, privacy=twin))
+            self.program(self.data[world], RandomGenerators(SEED, privacy=twin))
         except Enough:
             return twin.releases, False
         except AuditError:
@@ -135,7 +135,7 @@ class WhiteBox:
         return run_key(self.seed, purpose, world, number)
 
 
-def _same(one: Release, other: Release) -> bool:
+def _same(one: RecordedRelease, other: RecordedRelease) -> bool:
     return one.query == other.query if isinstance(one.query, dict) else _equal(one.query, other.query)
 
 
@@ -143,20 +143,20 @@ def _equal(one: Any, other: Any) -> bool:
     return np.array_equal(vector(one), vector(other), equal_nan=True)
 
 
-def _alike(runs: Sequence[Sequence[Release]]) -> bool:
+def _alike(runs: Sequence[Sequence[RecordedRelease]]) -> bool:
     """Whether all runs make the same releases of the same shapes."""
     return all(comparable(a, b) for run in runs[1:] for a, b in zip(runs[0], run, strict=True))
 
 
-def _constant(runs: Sequence[Sequence[Release]]) -> bool:
+def _constant(runs: Sequence[Sequence[RecordedRelease]]) -> bool:
     """Whether the exact answers are the same in all runs."""
     return all(_same(a, b) for run in runs[1:] for a, b in zip(runs[0], run, strict=True))
 
 
-def _means(runs: tuple[list[list[Release]], list[list[Release]]]) -> tuple[tuple[Any, Any], ...]:
+def _means(runs: tuple[list[list[RecordedRelease]], list[list[RecordedRelease]]]) -> tuple[tuple[Any, Any], ...]:
     """Of every release, the exact answers (without, with), averaged over the runs; mappings as in the first run."""
 
-    def mean(releases: Sequence[Release]) -> Any:
+    def mean(releases: Sequence[RecordedRelease]) -> Any:
         if isinstance(releases[0].query, dict):
             return releases[0].query
         return np.mean([vector(release.query) for release in releases], axis=0)

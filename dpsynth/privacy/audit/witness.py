@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from dpsynth.privacy.audit.likelihood_ratios import vector
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.random import PrivacyStream, Streams
-from dpsynth.privacy.replay import AuditError, Coupling, Recorder, Release, Replayer
-from dpsynth.privacy.shards import Sharding
+from dpsynth.privacy.mechanisms.shards import Sharding
+from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
+from dpsynth.privacy.replay import AuditError, Coupling, RecordedRelease, Recorder, Replayer
 
 
 class Enough(Exception):
@@ -47,7 +47,7 @@ class _CountedFromTheEnd(Recorder):
     first_of: int | None = None
 
     def _begin(self, key: bytes, first_of: int | None) -> None:
-        PrivacyStream.__init__(self, key, secure=True)
+        PrivacyGenerator.__init__(self, key, secure=True)
         self.first_of = first_of
 
     def batch(self, mechanism: Mechanism, step: int, rows: int) -> NDArray[np.int64]:
@@ -103,20 +103,20 @@ class Twin(_CountedFromTheEnd, Replayer):
             raise Enough
         return answer
 
-    def _compare(self, before: Release, now: Release) -> None:
+    def _compare(self, before: RecordedRelease, now: RecordedRelease) -> None:
         """Only what makes the answers comparable: which release it is, and its shape."""
         if not comparable(before, now):
             raise AuditError(f"data-dependent control flow: {before.title} here, {now.title} there")
 
 
 def run_key(seed: int | None, *purpose: object) -> bytes:
-    """The key of one run's privacy stream: fresh from the operating system, or one that follows from a seed."""
+    """The key of one run's privacy generator: fresh from the operating system, or one that follows from a seed."""
     if seed is None:
         return os.urandom(32)
     return hashlib.sha256(f"audit {seed} {purpose}".encode()).digest()
 
 
-def comparable(one: Release, other: Release) -> bool:
+def comparable(one: RecordedRelease, other: RecordedRelease) -> bool:
     """Whether two releases are the same query, asked of two data sets."""
     if (one.name, one.step) != (other.name, other.step):
         return False
@@ -125,10 +125,10 @@ def comparable(one: Release, other: Release) -> bool:
     return vector(one.query).shape == vector(other.query).shape
 
 
-def selection_key(streams: Streams) -> bytes:
+def selection_key(randomness: RandomGenerators) -> bytes:
     """The key by which a program under audit selects its training rows before any release.
 
     It follows from the key of the run, so that an attacker who is told who is in which batch knows the training rows
     too; nothing of the noise follows from it.
     """
-    return hashlib.sha256(b"selection of rows" + bytes.fromhex(streams.privacy.state()["key"])).digest()
+    return hashlib.sha256(b"selection of rows" + bytes.fromhex(randomness.privacy.state()["key"])).digest()

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpsynth.data.columns import Category, Column, Date, Datetime, Quantity
-from dpsynth.data.domain import Domain
-from dpsynth.data.image_domain import ImageDomain
-from dpsynth.data.images import Images
-from dpsynth.data.table import Table
-from dpsynth.privacy.budget import Neighbours
+from dpsynth.data.columns import Category, Column, Date, Datetime, NumericColumn
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.privacy.accounting.budget import Neighbours
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def extremes(column: Column) -> tuple[Any, Any]:
         return column.low or dt.date(2000, 1, 1), column.high or dt.date(2020, 12, 31)
     if isinstance(column, Datetime):
         return column.low or dt.datetime(2000, 1, 1), column.high or dt.datetime(2020, 12, 31)
-    assert isinstance(column, Quantity), "there are no other kinds"
+    assert isinstance(column, NumericColumn), "there are no other kinds"
     low: Any = column.low
     return (0, 1000) if low is None else (low, column.high)
 

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from dpsynth.errors import ConfigError
 from dpsynth.privacy import Budget, PoissonBatches, prove
-from dpsynth.privacy.accounting import StatedCharge
+from dpsynth.privacy.accounting.accounting import StatedCharge
 from dpsynth.privacy.audit.error_rates import Errors, gaussian_epsilon, largest_rate, lower_bound
 
 DELTA = 1e-5
@@ -66,7 +66,7 @@ def test_with_enough_runs_they_reach_four_fifths_of_it(mu, rate, n):
 
 
 @pytest.mark.parametrize("target", ["mu", "epsilon"])
-def test_on_the_same_law_the_bound_is_nothing(target):
+def test_on_the_same_distribution_the_bound_is_nothing(target):
     bounds = [lower_bound(*gaussian_scores(0.0, 200, seed), DELTA, target=target) for seed in range(200)]
     assert sum(max(bound.mu, bound.epsilon) > 0 for bound in bounds) <= binom.isf(1e-3, 200, 0.05)
 

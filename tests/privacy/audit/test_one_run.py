@@ -11,7 +11,7 @@ from dpsynth.privacy import Budget, GaussianQuery, Ledger, Plan
 from dpsynth.privacy.audit.canaries import canary_run
 from dpsynth.privacy.audit.one_run import Guesses
 from dpsynth.privacy.audit.reference_programs import SGDSteps
-from dpsynth.privacy.shards import Sharding
+from dpsynth.privacy.mechanisms.shards import Sharding
 
 
 def as_published(m: int, r: int, v: int, eps: float, delta: float) -> float:
@@ -39,8 +39,8 @@ def response(epsilon: float, m: int, seed: int) -> Guesses:
     draw = np.random.default_rng(seed)
     inside = draw.random(m) < 0.5
     kept = draw.random(m) < 1 / (1 + math.exp(-epsilon))
-    told = np.where(kept, inside, ~inside)
-    return Guesses.of(told + 0.5 * draw.random(m), inside, m // 2)
+    described = np.where(kept, inside, ~inside)
+    return Guesses.of(described + 0.5 * draw.random(m), inside, m // 2)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 2.0, 4.0])
@@ -72,8 +72,8 @@ def test_canary_gradients_give_a_bound_below_the_claim_and_above_nothing():
     assert strong.epsilon(1e-5) > 3.5
 
 
-def gate(streams, mechanism):
-    return Ledger(Plan(Budget(100.0, 1e-5), (mechanism,)), streams)
+def gate(randomness, mechanism):
+    return Ledger(Plan(Budget(100.0, 1e-5), (mechanism,)), randomness)
 
 
 def sums(releases: int) -> GaussianQuery:
@@ -81,22 +81,22 @@ def sums(releases: int) -> GaussianQuery:
 
 
 def test_any_program_can_be_asked_for_its_canaries():
-    def program(data, streams):
-        ledger = gate(streams, sums(3))
+    def program(data, randomness):
+        ledger = gate(randomness, sums(3))
         for _ in range(3):
             ledger.release(sums(3), data.astype(float))
 
     run = canary_run(program, lambda inside: inside, 40, 40, seed=0)
     assert run.right >= 36
-    silent = canary_run(lambda data, streams: None, lambda inside: inside, 40, 40, seed=0)
+    silent = canary_run(lambda data, randomness: None, lambda inside: inside, 40, 40, seed=0)
     assert silent.epsilon(1e-5) == 0.0
 
 
 def test_a_canary_alone_has_the_teacher_that_it_has_among_the_others():
     """Each canary shows in its teacher's numbers only, and which teacher that is depends on its position."""
 
-    def program(data, streams):
-        ledger, canaries = gate(streams, sums(9)), np.flatnonzero(data)
+    def program(data, randomness):
+        ledger, canaries = gate(randomness, sums(9)), np.flatnonzero(data)
         shards = ledger.shards(Sharding(200), len(canaries))
         votes = np.zeros((200, 40))
         for teacher, (start, size) in enumerate(zip(shards.starts, shards.sizes, strict=True)):

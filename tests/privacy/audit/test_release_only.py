@@ -1,4 +1,4 @@
-"""The attack on what is handed out learns on some runs and is judged on others."""
+"""The attack on what is shared learns on some runs and is evaluated on others."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import torch
 
 from dpsynth.data import Category, Domain
 from dpsynth.privacy.audit import ReleaseOnly, Workers, discriminated, lower_bound, neighbours_in
-from dpsynth.privacy.gaussian import GaussianQuery
+from dpsynth.privacy.noise.gaussian import GaussianQuery
 
 DOMAIN = Domain((Category("kind", ("a", "b")), Category("size", ("s", "m", "l"))))
 PAIR = neighbours_in(DOMAIN, 3)
@@ -16,15 +16,13 @@ PAIR = neighbours_in(DOMAIN, 3)
 def program(noise: float):
     """Releases a noisy count of the odd rows, in a tensor, beside one whose shape varies; samples are the table's."""
 
-    def run(data, streams):
+    def run(data, randomness):
         odd = np.array([float((data.frame["kind"] == "b").sum()), 0.0])
         count = GaussianQuery(name="count", neighbours="add_remove", noise_multiplier=noise, bound=1.0)
-        noisy = streams.privacy.release(count, odd, 0)
+        noisy = randomness.privacy.release(count, odd, 0)
         length = 1 + int(abs(noisy[1]))
         tensors = {"count": torch.from_numpy(noisy), "other": torch.zeros(length)}
-        return SimpleNamespace(
-            tensors=lambda: tensors, statement={"rows": 3}, sample=lambda n, seed: PAIR.without
-        )
+        return SimpleNamespace(tensors=lambda: tensors, statement={"rows": 3}, sample=lambda n, seed: PAIR.without)
 
     return run
 

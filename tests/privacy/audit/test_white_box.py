@@ -11,8 +11,8 @@ from dpsynth.privacy.audit import WhiteBox, Workers, lower_bound
 from dpsynth.privacy.audit.error_rates import gaussian_epsilon
 from dpsynth.privacy.audit.reference_programs import OneRelease, SGDSteps
 from dpsynth.privacy.audit.white_box import PILOTS
-from dpsynth.privacy.sampling import PoissonBatches
-from dpsynth.privacy.shards import Sharding
+from dpsynth.privacy.dpsgd.sampling import PoissonBatches
+from dpsynth.privacy.mechanisms.shards import Sharding
 
 DELTA = 1e-5
 EMPTY, FULL = np.zeros(3), np.array([0.0, 0.0, 1.0])
@@ -34,8 +34,8 @@ def query(name, noise, kind=GaussianQuery, **fields):
     return kind(name=name, neighbours="add_remove", noise_multiplier=noise, bound=1.0, **fields)
 
 
-def released(streams, mechanism, value, step=0):
-    return streams.privacy.release(mechanism, value, step)
+def released(randomness, mechanism, value, step=0):
+    return randomness.privacy.release(mechanism, value, step)
 
 
 def test_one_gaussian_release_is_bounded_from_both_sides():
@@ -68,10 +68,10 @@ def test_noise_below_the_charged_one_is_found():
 def adaptive(noise: float):
     """The second query follows from the first answer."""
 
-    def program(data, streams):
-        first = released(streams, query("first", noise), data)
+    def program(data, randomness):
+        first = released(randomness, query("first", noise), data)
         turned = np.roll(data, int(np.argmax(first)))
-        released(streams, query("second", noise), turned)
+        released(randomness, query("second", noise), turned)
 
     return program
 
@@ -83,18 +83,19 @@ def test_queries_that_follow_from_answers_are_followed():
     assert 1.0 < bound.mu <= 2**0.5
 
 
-def test_secret_batches_are_not_told_to_the_attacker():
+def test_secret_batches_are_not_stated_to_the_attacker():
     attack, _ = bound_of(adaptive(1.0), runs=200, secret_batches=True)
     assert attack.view == "average"
     assert len(attack.expected) == 2
 
 
 def test_randomness_of_a_program_that_it_keeps_to_itself_does_not_help_the_attacker():
-    """A secret rotation: the same law on both data sets. Told apart by its exact answers, it would look broken."""
+    """A secret rotation: the same distribution on both data sets. Told apart by its exact answers, it would look
+    broken."""
     secret = np.random.default_rng(0)
 
-    def program(data, streams):
-        released(streams, query("sums", 1.0), 50.0 * np.roll(FULL, int(secret.integers(3))))
+    def program(data, randomness):
+        released(randomness, query("sums", 1.0), 50.0 * np.roll(FULL, int(secret.integers(3))))
 
     attack, bound = bound_of(program, runs=600)
     assert attack.view == "average"
@@ -102,9 +103,9 @@ def test_randomness_of_a_program_that_it_keeps_to_itself_does_not_help_the_attac
 
 
 def test_control_flow_that_depends_on_the_data_is_certain_proof():
-    def program(data, streams):
+    def program(data, randomness):
         name = "rich" if data.sum() > 0.5 else "poor"
-        released(streams, query(name, 1.0), np.zeros(2))
+        released(randomness, query(name, 1.0), np.zeros(2))
 
     attack, bound = bound_of(program, runs=600)
     assert attack.view == "adaptive"
@@ -112,8 +113,8 @@ def test_control_flow_that_depends_on_the_data_is_certain_proof():
 
 
 def test_a_program_without_noise_is_certain_proof():
-    def program(data, streams):
-        released(streams, query("sums", 0.0), data)
+    def program(data, randomness):
+        released(randomness, query("sums", 0.0), data)
 
     assert bound_of(program, runs=600)[1].mu > 4
 
@@ -121,8 +122,8 @@ def test_a_program_without_noise_is_certain_proof():
 def test_a_choice_is_weighed_by_its_chances():
     choice = ExponentialMechanism(name="choice", neighbours="add_remove", bound=1.0, epsilon=4.0)
 
-    def program(data, streams):
-        released(streams, choice, data)
+    def program(data, randomness):
+        released(randomness, choice, data)
 
     bound = bound_of(program, (np.zeros(2), np.array([1.0, -1.0])), runs=3000)[1]
     assert 0.7 * 2.0 < bound.epsilon <= 4.0  # from (1/2, 1/2) to (e^2, e^-2) / ...: 2 is what the record can do here
@@ -133,10 +134,10 @@ def test_integers_tensors_and_lists_are_weighed_alike():
     class Counts(CountMechanism):
         sensitivity = 1.0
 
-    def program(data, streams):
-        released(streams, Counts(name="counts", neighbours="add_remove", sigma=1.0), data.astype(np.int64))
+    def program(data, randomness):
+        released(randomness, Counts(name="counts", neighbours="add_remove", sigma=1.0), data.astype(np.int64))
         parts = [torch.from_numpy(data[:1].copy()), torch.from_numpy(data[1:].copy())]
-        released(streams, query("parts", 1.0), parts)
+        released(randomness, query("parts", 1.0), parts)
 
     assert 1.0 < bound_of(program)[1].mu <= 2**0.5
 
@@ -146,8 +147,8 @@ class Teachers:
 
     rule, votes = Sharding(2), query("votes", 1.0)
 
-    def __call__(self, data, streams):
-        ledger = Ledger(Plan(LOOSE, (self.votes,)), streams)
+    def __call__(self, data, randomness):
+        ledger = Ledger(Plan(LOOSE, (self.votes,)), randomness)
         shards, places = ledger.shards(self.rule, len(data)), ledger.uniforms("places", len(data), 1)[:, 0]
         own = np.repeat([1.0, -1.0], shards.sizes)
         ledger.release(self.votes, np.array([(own * np.sign(places[shards.order] - 0.5)).sum()]))
@@ -158,8 +159,8 @@ class Sampled:
 
     steps = DPSGD.sampled("steps", "add_remove", PoissonBatches(0.5, 2), 1.0, 1.0)
 
-    def __call__(self, data, streams):
-        ledger = Ledger(Plan(LOOSE, (self.steps,)), streams)
+    def __call__(self, data, randomness):
+        ledger = Ledger(Plan(LOOSE, (self.steps,)), randomness)
         for t in range(2):
             ledger.release(self.steps, lambda batch: np.array([data[batch].sum()]), t, rows=len(data))
 
@@ -173,7 +174,7 @@ def test_other_rows_keep_their_batches_and_teachers_when_the_first_row_goes(prog
     assert bound_of(program, data, runs=600, first_of=30)[1].mu <= mu
 
 
-def test_what_a_batch_holds_is_not_told_where_batches_are_secret():
+def test_what_a_batch_holds_is_not_stated_where_batches_are_secret():
     attack, bound = bound_of(Sampled(), (np.ones(20), np.ones(21)), runs=600, secret_batches=True)
     assert attack.view == "average"
     assert bound.mu < 0.8
@@ -182,8 +183,8 @@ def test_what_a_batch_holds_is_not_told_where_batches_are_secret():
 def test_what_follows_the_last_release_is_not_run():
     ends = []
 
-    def program(data, streams):
-        released(streams, query("sums", 1.0), data)
+    def program(data, randomness):
+        released(randomness, query("sums", 1.0), data)
         ends.append(data)
 
     attack = WhiteBox.prepared(program, (EMPTY, FULL), seed=0)

@@ -23,7 +23,7 @@ def test_tables_differ_in_the_last_row_and_it_differs_in_every_column(domain, re
     assert pair.domain.rows == (len(without) if more else rows + 1)
 
 
-def test_columns_that_are_still_to_be_bought_have_two_values():
+def test_columns_that_are_still_to_be_private_have_two_values():
     domain = Domain((Category("kind"), Number("size"), Category("missing", ("one",), missing=True)))
     frame = neighbours_in(domain, 2).with_record.frame
     assert (frame.iloc[-1][["kind", "size"]] != frame.iloc[0][["kind", "size"]]).all()

@@ -1,0 +1,1 @@
+"""Tables: what is public about them, their files, their rows, and their codes."""

@@ -1,0 +1,80 @@
+"""Looking at a CSV file to propose its dialect, for drafts only: whoever trains says how the file is written."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from dpsynth.data.columns.raw import number_of
+from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, first_rows, uncompressed
+from dpsynth.errors import DataError
+
+_LOOK = 1 << 20  # bytes by which the encoding is recognised
+
+
+def sniff(file: Path) -> CsvDialect:
+    """The dialect in which the first rows of the file have most fields, all as many; commas and UTF-8 when none has."""
+    encoding = _encoding(file)
+    plain = CsvDialect(encoding=encoding)
+    rows, _ = first_rows(file, CsvDialect("\x1f", encoding, quote=""))
+    if not rows:
+        return plain
+    said = re.fullmatch(r"sep=(.)", rows[0][0].strip())
+    scored = [(_consistency(file, replace(plain, delimiter=sign)), -k, sign) for k, sign in enumerate(DELIMITERS)]
+    dialect = replace(plain, delimiter=said[1] if said else max(scored)[2])
+    if said:
+        return dialect
+    found, lines = first_rows(file, dialect)
+    width = Counter(map(len, found)).most_common(1)[0][0]
+    start = next(k for k, row in enumerate(found) if len(row) == width)
+    if start and all(row[0].startswith("#") for row in found[:start]):
+        return replace(dialect, comment="#")
+    if start:
+        dialect = replace(dialect, skip_rows=lines[start - 1])
+        found = found[start:]
+    head, rest = found[0], found[1:]
+    numeric = [k for k, cell in enumerate(head) if number_of(cell) == number_of(cell)]
+    looks_like_data = rest and any(
+        all(number_of(row[k]) == number_of(row[k]) for row in rest if k < len(row)) for k in numeric
+    )
+    return replace(dialect, header=not looks_like_data)
+
+
+def ignorable(file: Path, dialect: CsvDialect) -> CsvDialect:
+    """The dialect without the columns that have values but no name."""
+    rows, _ = first_rows(file, dialect)
+    if rows and not dialect.skip_rows and re.fullmatch(r"sep=(.)?", dialect.delimiter.join(rows[0])):
+        rows = rows[1:]
+    if not dialect.header or not rows:
+        return dialect
+    places = [k for k, name in enumerate(rows[0]) if not name.strip()]
+    with_values = [k for k in places if any(k < len(row) and row[k].strip() for row in rows[1:])]
+    more = [f"column {k + 1}" for k in with_values if f"column {k + 1}" not in dialect.ignore]
+    return replace(dialect, ignore=(*dialect.ignore, *more))
+
+
+def _consistency(file: Path, dialect: CsvDialect) -> tuple[float, int]:
+    """(fraction of the rows with the most frequent number of fields, if above one; that number)."""
+    try:
+        rows, _ = first_rows(file, dialect)
+    except (DataError, ValueError):
+        return 0.0, 0
+    width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    return (count / len(rows) if width > 1 else 0.0), width
+
+
+def _encoding(file: Path) -> str:
+    with uncompressed(file) as stream:
+        head = stream.read(_LOOK)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            head[: len(head) if len(head) < _LOOK else -4].decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.start < len(head) - 8 or len(head) < _LOOK:
+                continue
+        return encoding
+    return "latin-1"

@@ -1,0 +1,232 @@
+"""What is evaluated: synthetic tables or images, and the real ones they are compared with, in one domain.
+
+Either a finished run, whose private/config.yaml names its data, or any files. Tables are evaluated as they stand:
+values outside the domain are not refused, they are read as near as can be and counted against the table. Images are
+.npz files; their size and classes are those of the real ones.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.selection import Selection
+from dpsynth.data.table import tabular_files
+from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.errors import ConfigError, DataError
+from dpsynth.metrics.table.validity import coerced
+from dpsynth.models.contract.fitted import Fitted, find_release, load
+from dpsynth.runs import kept_options
+from dpsynth.runs.command_line import data_options, texts
+from dpsynth.runs.data_options import opened
+from dpsynth.runs.options import EvaluateOptions
+from dpsynth.runs.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class EvaluationInputs:
+    """What is evaluated and what is known about it.
+
+    raw        the synthetic tables as their files hold them, or images; one or several draws
+    fitted     the model, None for tables made elsewhere; more draws come from it while `more_draws` is set
+    out        the private folder for what is written
+    names      what was compared, for people: run, model, data, ... or the names of the files
+    digests    sha256 of the files that were read: equal digests and settings give equal scores
+    """
+
+    train: Table | Images
+    holdout: Table | Images | None
+    raw: tuple[pd.DataFrame, ...] | tuple[Images, ...]
+    domain: Domain | ImageDomain
+    out: Path
+    names: Mapping[str, Any]
+    digests: Mapping[str, str]
+    fitted: Fitted | None = None
+    more_draws: bool = False
+
+    @property
+    def statement(self) -> Mapping[str, Any] | None:
+        """The privacy statement of the run; None for tables made elsewhere."""
+        return self.fitted.statement if self.fitted else None
+
+    @property
+    def real(self) -> Table | Images:
+        """Real rows to draw pictures of: those the model has not seen, where there are any."""
+        return self.train if self.holdout is None else self.holdout
+
+    def tables(self, draws: int, seed: int) -> list[pd.DataFrame]:
+        """At least one synthetic table: those of the files, and up to `draws` of the same size from the model."""
+        assert isinstance(self.domain, Domain), "asked for tables only"
+        tables = [coerced(frame, self.domain) for frame in self.raw if isinstance(frame, pd.DataFrame)]
+        return tables + [rows.frame for rows in self._more(draws, len(tables[0]), seed)]
+
+    def images(self, draws: int, rows: int | None, seed: int) -> list[Images]:
+        """As `tables`, of images; further draws have at most `rows`."""
+        found = [images for images in self.raw if isinstance(images, Images)]
+        return found + self._more(draws, min(len(found[0]), rows or len(found[0])), seed)
+
+    def _more(self, draws: int, rows: int, seed: int) -> list[Any]:
+        """Further draws from the model, until there are `draws` with those of the files."""
+        if self.fitted is None or not self.more_draws:
+            return []
+        seeds = [np.random.SeedSequence([seed, k]) for k in range(len(self.raw), draws)]  # unlike any release's
+        return [self.fitted.sample(rows, seed=int(each.generate_state(1)[0])) for each in seeds]
+
+
+def inputs_of(options: EvaluateOptions) -> EvaluationInputs:
+    """What the options name: a run, or files."""
+    return inputs_of_run(options) if options.run else inputs_of_files(options)
+
+
+def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
+    """A finished run against the data its private/config.yaml names."""
+    for name in ("real", "holdout", "schema"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"{name}: a run brings its own; give either run= or real= and synthetic=")
+    assert options.run is not None, "called for a run"
+    release = find_release(options.run)
+    run = RunFolder(release.parent)
+    kept = kept_options.read(run)
+    fitted = load(release)
+    files = tabular_files.find(options.synthetic or synthetic_of(release))
+    selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
+    source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
+    out = Path(options.out) if options.out else run.private
+    return EvaluationInputs(
+        train=source.train.redeclare(fitted.domain),
+        holdout=None if source.holdout is None else source.holdout.redeclare(fitted.domain),
+        raw=_read(files, fitted.domain, options.dialect() if options.synthetic else CsvDialect()),
+        domain=fitted.domain,
+        out=_usable(out),
+        names={"run": str(run.path), **facts_of(kept, fitted.statement), "real data": source.provenance},
+        digests=digests_of(release, files),
+        fitted=fitted,
+        more_draws=options.synthetic is None,
+    )
+
+
+def inputs_of_files(options: EvaluateOptions) -> EvaluationInputs:
+    """Synthetic tables or images made anywhere against real ones."""
+    pictured = str(options.real).endswith(Images.suffix)
+    for name in ("real", "synthetic") if pictured else ("real", "synthetic", "schema"):
+        if getattr(options, name) is None:
+            raise ConfigError(
+                f"{name}= is missing; give run=FOLDER, real=A.csv synthetic=C.csv schema=S.yaml, or of images "
+                "real=A.npz synthetic=C.npz"
+            )
+    assert options.real is not None, "checked above"
+    assert options.synthetic is not None, "checked above"
+    train, holdout = _real_images(options) if pictured else _real_tables(options)
+    files = tabular_files.find(options.synthetic)
+    return EvaluationInputs(
+        train=train,
+        holdout=holdout,
+        raw=_read(files, train.domain, options.dialect()),
+        domain=train.domain,
+        out=_usable(Path(options.out or "evaluation")),
+        names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
+        digests={str(file): digest(file) for file in files},
+    )
+
+
+def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
+    domain = Domain.from_yaml(str(options.schema))
+    if domain.undeclared:
+        names = ", ".join(column.name for column in domain.undeclared)
+        raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
+    assert options.real is not None, "checked before"
+    found = (
+        _as_it_stands(each, domain, options.dialect()) if each else None for each in (options.real, options.holdout)
+    )
+    train, holdout = found
+    assert train is not None, "checked before"
+    return train, holdout
+
+
+def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect) -> Table:
+    """A real table that is evaluated as its file is, whatever its values."""
+    frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
+    tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'", temporary=domain.set_aside)
+    if not len(frame):
+        raise DataError(f"'{path}': a header but no rows")
+    return Table.as_it_stands(frame, domain)
+
+
+def _real_images(options: EvaluateOptions) -> tuple[Images, Images | None]:
+    if options.schema is not None:
+        raise ConfigError("schema: images have none; their size and classes are those of the real ones")
+    assert options.real is not None, "checked before"
+    train = Images.read(options.real)
+    return train, Images.read(options.holdout, train.domain) if options.holdout else None
+
+
+def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Model, data, budget and seed of a run, for headers and comparison tables."""
+    target = statement.get("target", {})
+    chosen = kept.get("chosen", {})
+    return {
+        "model": chosen.get("model", "unknown"),
+        "data": chosen.get("data", "unknown"),
+        "epsilon": target.get("epsilon"),
+        "delta": target.get("delta"),
+        "seed": kept.get("seed"),
+    }
+
+
+def synthetic_of(release: Path) -> Path:
+    """The file of synthetic rows or images that the run wrote."""
+    found = (release / f"synthetic{suffix}" for suffix in (Images.suffix, ".parquet"))
+    return next((path for path in found if path.exists()), release / f"synthetic{Table.suffix}")
+
+
+def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]:
+    """sha256 of the files of a run that its scores depend on; model.json holds those of the model's other files."""
+    files = files or [synthetic_of(release)]
+    return {path.name: digest(path) for path in (release / "model.json", *files)}
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(
+    files: list[Path], domain: Domain | ImageDomain, dialect: CsvDialect
+) -> tuple[pd.DataFrame, ...] | tuple[Images, ...]:
+    """Every file as a table or as images of its own; `DataError` for one without any."""
+    if isinstance(domain, Domain):
+        return _frames(files, domain, dialect)
+    found = tuple(Images.read(file, domain) for file in files)
+    for file, images in zip(files, found, strict=True):
+        if not len(images):
+            raise DataError(f"'{file}': holds no images")
+    return found
+
+
+def _frames(files: list[Path], domain: Domain, dialect: CsvDialect) -> tuple[pd.DataFrame, ...]:
+    """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
+    names = [column.name for column in domain.written]
+    frames = [tabular_files.read(file, dialect, names) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        tabular_files.match(
+            frame, domain.names, delimiter=dialect.delimiter, where=f"'{file}'", temporary=domain.set_aside
+        )
+        if not len(frame):
+            raise DataError(f"'{file}': a header but no rows")
+    return tuple(frame.loc[:, list(domain.names)] for frame in frames)
+
+
+def _usable(out: Path) -> Path:
+    """The folder to write into, checked before any work is done."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out}: is a file; name a folder")
+    return out

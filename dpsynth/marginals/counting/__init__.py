@@ -1,0 +1,1 @@
+"""Exact counts of many marginals at once: in memory, out of core, on many machines."""

@@ -1,0 +1,252 @@
+"""A fitted model, what was released and nothing else, and its saved form.
+
+A `Fitted` is public: it is made of a public configuration, tensors that came out of privacy mechanisms, the
+declared domain and the privacy statement.  It has no way to reach the data it was fitted to.  Sampling is
+post-processing and costs no budget, however many rows are drawn.
+
+`FittedTable` (fitted_table.py) draws rows of a table, `FittedImages` (fitted_images.py) images.
+
+The saved form of a fitted model: what may be shared, and nothing else.
+
+    model.json          format version, class of the model, its public configuration, domain, checksums
+    model.safetensors   the tensors
+    privacy.json        the privacy statement: what was promised, proven and spent
+
+No pickle is written or read, no data row and no exact count is kept.  Loading builds only `Fitted` classes that
+`registry.py` knows, so that a model file cannot name code of its own choice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.models.contract import registry
+from dpsynth.models.contract.memory_limit import limited
+from dpsynth.models.contract.model_files import (
+    LARGEST_TENSORS,
+    LARGEST_TEXT,
+    plain,
+    read_json,
+    read_tensors,
+    refuse_sizes,
+    sha256,
+    verify,
+)
+
+Sampled = TypeVar("Sampled", Table, Images)
+
+
+class Generators(NamedTuple):
+    """The random sources of one sample.  They are not private: samples may be repeated with their seed."""
+
+    torch: torch.Generator
+    numpy: np.random.Generator
+
+    @classmethod
+    def seeded(cls, seed: int | None) -> Generators:
+        """Generators that follow from `seed`; a fresh, unrepeatable pair for None."""
+        first, second = np.random.SeedSequence(seed).spawn(2)
+        source = torch.Generator().manual_seed(int(first.generate_state(1, np.uint64)[0]) >> 1)
+        return cls(source, np.random.default_rng(second))
+
+
+def below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+class Fitted(ABC, Generic[Sampled]):
+    """What every fitted model shares.  A method implements `config`, `tensors` and `restore`, and `_draw` of its kind.
+
+    domain: the complete public domain of the samples.
+    statement: the privacy statement (JSON-able): target, proven epsilon, delta, relation, charges, noise,
+    rows.
+    """
+
+    domain: Any  # Domain of a table, ImageDomain of images
+
+    def __init__(self, domain: Domain | ImageDomain, statement: Mapping[str, Any] | None = None):
+        self.domain = domain
+        self.statement: dict[str, Any] = dict(statement or {})
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows there were, as far as may be said: declared or counted with noise; else None."""
+        return self.statement.get("rows")
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The public configuration `restore` needs besides the tensors; JSON-able."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything learned, by name."""
+
+    @classmethod
+    @abstractmethod
+    def restore(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        domain: Any,
+        statement: Mapping[str, Any],
+    ) -> Self:
+        """The model that `config()` and `tensors()` describe."""
+
+    @abstractmethod
+    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Sampled:
+        """n rows under the conditions `where`, which are yet to be checked."""
+
+    def sample(self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None) -> Sampled:
+        """n synthetic rows or images, all inside the domain; `rows` of them when n is not given.
+
+        seed: the same seed gives the same rows; None gives fresh ones.
+        where: fixed values by column, for example {"sex": "Female"} (None as a value asks for a missing one), or
+        {"label": "3"} of images.
+        Raises `ConfigError` for an unknown column or a value outside the domain.
+        """
+        n = self.rows if n is None else n
+        if n is None:
+            raise ConfigError("n: this model knows no number of rows; say how many with n=10000")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+            raise ConfigError(f"seed={seed!r}: must be a whole number, 0 or more, or null")
+        return self._sample(n, Generators.seeded(seed), where or {})
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into the new folder `folder`: JSON and safetensors, no pickle, no data."""
+
+        save(self, folder)
+
+
+# -------------------- Artifact --------------------------------------------------------------
+
+FORMAT = 2
+MORE = 8  # bytes that a model may take for each byte of its tensors, beside what libraries need
+FILES = ("model.json", "model.safetensors", "privacy.json")
+
+
+def save(fitted: Fitted, folder: str | Path) -> None:
+    """Write `fitted` into the new folder `folder`, whole or not at all."""
+    with temporary_folder(folder) as temporary:
+        write(fitted, temporary)
+
+
+def write(fitted: Fitted, folder: Path) -> None:
+    """Write the three files of `fitted` into an existing folder."""
+    kind = type(fitted)
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
+    (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
+    (folder / "privacy.json").write_text(_json(fitted.statement))
+    model = {
+        "format": FORMAT,
+        "target": f"{kind.__module__}.{kind.__qualname__}",
+        "config": fitted.config(),
+        "domain": fitted.domain.to_dict(),
+        "sha256": {name: sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
+    }
+    (folder / "model.json").write_text(_json(model))
+
+
+def load(folder: str | Path) -> Fitted:
+    """The model saved in `folder`: a run folder or its `release/`.
+
+    Raises `ArtifactError` when it is missing, unfinished, damaged, of an unknown format, or names unknown classes. All
+    that can be told from the files is checked before anything is built. The model is built, and tried with one draw,
+    under a limit on memory.
+    """
+    release = find_release(folder)
+    path = plain(release, "model.json", LARGEST_TEXT)
+    model = read_json(path)
+    if missing := [key for key in ("format", "target", "config", "domain", "sha256") if key not in model]:
+        raise ArtifactError(f"{path}: not a readable model (without '{missing[0]}'); copy the whole folder again")
+    _check_format(model["format"], path)
+    verify(release, model["sha256"], {"model.safetensors": LARGEST_TENSORS, "privacy.json": LARGEST_TEXT})
+    kind = _class_of(model, path)
+    refuse_sizes(model["config"], path)
+    statement = read_json(release / "privacy.json", infinite=True)
+    tensors = read_tensors(release / "model.safetensors")
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    try:
+        with limited(MORE * size), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
+            fitted = kind.restore(model["config"], tensors, domain, statement)
+            fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
+    except Exception as error:  # whatever a file can make a class raise: it says nothing but that the file is wrong
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ArtifactError(f"{release}: not a readable model ({reason:.300}); copy or train it again") from error
+    return fitted
+
+
+def _check_format(version: Any, path: Path) -> None:
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ArtifactError(f"{path}: {version!r:.40} is no format of dpsynth; copy the whole folder again")
+    if version > FORMAT:
+        raise ArtifactError(f"{path}: written in format {version}, this dpsynth reads format {FORMAT}; upgrade dpsynth")
+    if version < FORMAT:
+        raise ArtifactError(
+            f"{path}: written by an older dpsynth in format {version}, this one reads format {FORMAT}; "
+            "use that version to generate, or train again"
+        )
+
+
+def find_release(folder: str | Path) -> Path:
+    """The `release/` of a run folder, or the folder itself when it is one.  `ArtifactError` otherwise."""
+    folder = Path(folder).expanduser()
+    for candidate in (folder, folder / "release"):
+        if (candidate / "model.json").is_file():
+            return candidate
+    if (folder / "private" / "config.yaml").exists():
+        raise ArtifactError(f"{folder}: this run is not finished; continue it with train.py run={folder} resume=true")
+    if not folder.exists():
+        raise ArtifactError(f"{folder}: no such folder; run= names the folder of a finished run")
+    raise ArtifactError(f"{folder}: holds no model.json, neither directly nor in release/; is it the folder of a run?")
+
+
+@contextmanager
+def temporary_folder(folder: str | Path) -> Iterator[Path]:
+    """A temporary sibling to write into; it becomes `folder` if the block ends well, else it vanishes."""
+    folder = Path(folder).expanduser()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtifactError(f"{folder}: exists already; choose another folder or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted]:
+    """The `Fitted` class that model.json names, once every class it names is known."""
+    try:
+        registry.refuse_unknown(model["config"], str(path))
+        return registry.class_of(model["target"], Fitted, str(path))
+    except ConfigError as error:
+        raise ArtifactError(str(error)) from None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,410 @@
+"""datalens: a generator trained on the noisy votes of teachers on disjoint shards (Wang et al. 2021, arXiv:2103.11109).
+
+The recipe of `datalens` and its plan: all that is known of a run before a private row is touched.
+
+Shards, rounds, queries and noise follow from public settings, the domain and the budget; `recipe.py` runs what is
+planned. The noise of the votes is solved from epsilon, or `sigma` is given and checked against the budget.
+
+datalens: a generator trained on the noisy votes of teachers on disjoint shards (Wang et al. 2021, arXiv:2103.11109).
+
+    1  a small fraction of the budget is spent on a histogram for each class: pixel values of images, or counts of rows
+    2  every round the generator shows B queries X = G(z, y); each teacher trains on its shard against them, and votes
+       for the direction in which it finds them more real (`models/datalens/teachers.py`)
+    3  the sum of the votes leaves once, with Gaussian noise (`privacy/mechanisms/votes.py`)
+    4  the generator follows: Adam on |T - G(z, y)|^2, where the targets T go where the votes say
+    5  a fraction is spent on how images scatter around the nearest query of their class
+    (`models/datalens/image_postprocessing.py`)
+    6  a fraction was spent on a linear classifier of classes (`models/shared/class_rejection.py`): images that it
+    counts to another class are
+       drawn again
+
+Guarantee: the ledger composes the histogram, the classifier's steps, the rounds and the scatter; nothing else reads the
+rows. Shards, rounds, queries and noise are public (`recipe.py`).
+
+Defaults differ from the source where its signal drowns at small epsilon. At noise multiplier z a sum of N votes of norm
+C has noise 2 C z in each of its numbers, whatever N; the signal is N C times how well teachers agree. So teachers start
+from the same weights and hold few rows each (they agree, and N is large), vote on low frequencies only (less noise in
+all), with plain clipped gradients (their sum is an average, not a majority), on queries that stay the same from round
+to round (so that momentum averages the noise). `configs/experiment/datalens_*.yaml` hold the published settings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dpsynth.data.image.domain import ImageDomain
+from dpsynth.data.image.images import Images
+from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.table import Table
+from dpsynth.errors import ConfigError
+from dpsynth.models.contract.preparation import UNKNOWN_ROWS
+from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, Synthesizer
+from dpsynth.models.datalens.fitted import FittedDataLensImages, FittedDataLensTable, Student
+from dpsynth.models.datalens.image_postprocessing import (
+    LowFrequencies,
+    PostProcessing,
+    Variation,
+    matching_curves,
+    offsets,
+    view_of,
+)
+from dpsynth.models.datalens.student import StudentTraining
+from dpsynth.models.datalens.teachers import IMAGES_AT_ONCE, Space, Stacked, TeacherEnsemble, TeacherTraining
+from dpsynth.models.shared.class_rejection import ClassifierTraining, RejectionClassifier
+from dpsynth.networks.discriminators import StackedConv, StackedMLP
+from dpsynth.networks.generators import Architecture
+from dpsynth.privacy.accounting.accounting import Charge
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.calibration import calibrate, fraction_noise
+from dpsynth.privacy.ledger import Ledger, Planned
+from dpsynth.privacy.mechanisms.class_statistics import ClassHistograms, ClassScatter
+from dpsynth.privacy.mechanisms.votes import REFUSED, Aggregate, Compress, Votes, rdp_2017
+from dpsynth.training import resolve_device, train
+from dpsynth.training.loop import ExponentialAverage
+
+VOTES, HISTOGRAMS, SCATTER = "votes", "class histograms", "class scatter"
+FEATURES = 12 * 64  # of an image that its classifier sees, about
+LARGEST = 50_000  # parameters of one teacher
+PIXEL_BINS = 32  # bins of the pixel values of images
+MOST_QUERIES = 24  # of a class, unless the recipe says how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLensPlan(MethodPlan):
+    """What is released, and the public numbers of a run.
+
+    frequencies: of the map that teachers of images see. published_epsilon: what DataLens would report, not the
+    guarantee.
+    """
+
+    histograms: ClassHistograms
+    classifier: ClassifierTraining | None
+    scatter: ClassScatter | None
+    votes: Votes
+    frequencies: int
+    teachers: int
+    teacher_parameters: int
+    queries: int
+    rounds: int
+    sigma: float
+    published_epsilon: float | None
+
+    @property
+    def charges(self) -> tuple[Planned, ...]:
+        classifier = (self.classifier.sgd,) if self.classifier else ()
+        return (self.histograms, *classifier, *((self.scatter,) if self.scatter else ()), self.votes)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        settings = super().settings
+        if self.published_epsilon is not None:  # nobody may take it for the guarantee
+            settings["epsilon as published (not the guarantee)"] = settings.pop("published_epsilon")
+        return settings
+
+
+MATCHED_IMAGES = 400  # images of a class from which its histogram-matching curve is made
+
+
+@dataclass(frozen=True)
+class DataLens(Synthesizer):
+    """The recipe; `configs/model/datalens.yaml` says what each field is. Defaults are one set for all data."""
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
+    learns_from: ClassVar[tuple[type[Any], ...]] = (Table, Images)
+
+    teachers: int | None = None
+    rows_per_teacher: int = 5
+    discriminator: Literal["mlp", "conv"] = "mlp"
+    hidden: int = 16
+    linear: bool = True
+    alike: bool = True
+    keep: bool = False
+    teacher_steps: int = 1
+    first_steps: int = 1
+    teacher_rate: float = 1e-2
+    teacher_epsilon: float = 1.0
+    teacher_batch: int = 6
+    focus: float = 0.24
+    teachers_per_chunk: int = 200
+    compress: Compress = "project"
+    frequencies: int | None = None
+    k: int = 200
+    levels: int = 4
+    bound: float = 1e-3
+    aggregate: Aggregate = "linear"
+    threshold: float = 0.5
+    sigma: float | None = None
+    accountant: Literal["gdp", "rdp_2017"] = "gdp"
+    rounds: int = 15
+    queries: int | None = None
+    fresh: bool = False
+    step_size: float = 1.2
+    momentum: float = 0.5
+    histogram_fraction: float = 0.02
+    scatter_fraction: float = 0.1
+    scatter_frequencies: int = 8
+    scatter_radius: float = 0.7
+    classifier_fraction: float = 0.2
+    classifier_steps: int = 100
+    classifier_rate: float = 0.3
+    classifier_clip: float = 0.5
+    tries: int = 4
+    generator: Architecture = "mlp"
+    size: int | None = None
+    bins: int = 16
+    latent: int = 32
+    width: int = 256
+    student_steps: int = 40
+    last_steps: int = 300
+    student_rate: float = 2e-3
+    averaging: float = 0.0
+    blend: float = 0.5
+    spread: float = 0.2
+    deformation: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.compress in REFUSED:
+            raise ConfigError(f"model.compress={self.compress}: refused, {REFUSED[self.compress]}")
+        for name in (
+            "rows_per_teacher", "hidden", "rounds", "latent", "width", "student_steps", "bins", "classifier_steps",
+            "tries",
+            "scatter_frequencies",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
+        for name in ("queries", "frequencies", "teachers"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1, or null")
+        if self.queries is None and self.sigma is not None:
+            raise ConfigError("model.sigma speaks of a number of queries: set model.queries too")
+        for name in (
+            "last_steps", "momentum", "averaging", "blend", "spread", "deformation", "classifier_fraction",
+            "scatter_fraction"
+        ):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must not be negative")
+        for name in ("step_size", "student_rate", "classifier_rate", "classifier_clip", "scatter_radius"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
+        if self.momentum >= 1 or self.averaging >= 1 or not 0 < self.histogram_fraction < 1:
+            raise ConfigError(
+                "model.momentum, model.averaging and model.histogram_fraction must be below 1, the last above 0"
+            )
+        if self.histogram_fraction + self.scatter_fraction + self.classifier_fraction >= 1:
+            raise ConfigError(
+                "model.histogram_fraction, model.scatter_fraction and model.classifier_fraction leave nothing for "
+                "the votes"
+            )
+        for name, kinds in (
+            ("discriminator", ("mlp", "conv")),
+            ("generator", ("mlp", "dcgan")),
+            ("accountant", ("gdp", "rdp_2017")),
+        ):
+            if getattr(self, name) not in kinds:
+                raise ConfigError(f"model.{name}={getattr(self, name)}: choose {' or '.join(kinds)}")
+        if self.discriminator == "conv" and self.compress == "project":
+            raise ConfigError("model.discriminator=conv sees pixels: take model.compress=clip, not project")
+        self._teacher_training(0, 1.0)
+
+    def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> DataLensPlan:
+        histograms = ClassHistograms(
+            name=HISTOGRAMS, neighbours=budget.neighbours, bins=1 if isinstance(domain, Domain) else PIXEL_BINS,
+            noise_multiplier=fraction_noise(budget, self.histogram_fraction),
+        )  # fmt: skip
+        classifier, scatter = self._classifier(domain, budget), self._scatter(domain, budget)
+        first = (histograms, *((classifier.sgd,) if classifier else ()), *((scatter,) if scatter else ()))
+
+        def votes(space: Space, queries: int, noise: float) -> Votes:
+            return Votes(
+                name=VOTES, neighbours=budget.neighbours, releases=self.rounds, noise_multiplier=noise,
+                teachers=teachers, queries=queries, width=space.width, compress=self.compress,
+                aggregate=self.aggregate, k=self.k, levels=self.levels, bound=self.bound, threshold=self.threshold,
+            )  # fmt: skip
+
+        teachers, coarse = self._teachers(domain.rows), self.space(domain, 1)
+        solved = calibrate(lambda z: (*before, *first, votes(coarse, 1, z)), budget)
+        each = self._each(teachers, coarse.classes, solved)
+        frequencies = self.frequencies or round(5.35 * each**0.25)
+        space = self.space(domain, frequencies)
+        queries = self.queries or each * space.classes
+        network = self.network(space)
+        if network.size > LARGEST:
+            raise ConfigError(f"a teacher has {network.size} parameters, more than {LARGEST}: lower model.hidden")
+        rule = votes(space, queries, solved)
+        if self.sigma is not None and budget.private:
+            rule = votes(space, queries, self.sigma / rule.sensitivity)
+        published = None
+        if self.accountant == "rdp_2017" and budget.private:
+            if self.compress not in ("topk_sign", "topk_stochastic"):
+                raise ConfigError("model.accountant=rdp_2017 knows model.compress=topk_sign and topk_stochastic only")
+            published = rdp_2017(self.rounds, queries, min(self.k, space.width), rule.deviation, budget.delta)
+        return DataLensPlan(
+            histograms=histograms, classifier=classifier, scatter=scatter, votes=rule, frequencies=frequencies,
+            teachers=teachers, teacher_parameters=network.size, queries=queries, rounds=self.rounds,
+            sigma=rule.deviation, published_epsilon=published,
+            memory_bytes=self._memory(space, rule, network, domain.rows or UNKNOWN_ROWS),
+        )  # fmt: skip
+
+    def space(self, domain: Domain | ImageDomain, frequencies: int) -> Space:
+        """What teachers see and the generator makes, from public facts."""
+        if isinstance(domain, Domain):
+            return Space.of_table(domain, self.bins)
+        return Space.of_images(domain, self.size, frequencies if self.compress == "project" else None)
+
+    def network(self, space: Space) -> Stacked:
+        """The teachers' public shape; convolutions are for images only."""
+        if self.discriminator == "conv" and len(space.shape) == 3:
+            return StackedConv((space.shape[0], space.shape[1], space.shape[2]), space.classes, self.hidden)
+        return StackedMLP(space.width, space.classes, self.hidden, self.linear)
+
+    def _classifier(self, domain: Domain | ImageDomain, budget: Budget) -> ClassifierTraining | None:
+        if isinstance(domain, Domain) or not domain.classes or not self.classifier_fraction:
+            return None
+        return ClassifierTraining.planned(
+            budget, self.classifier_fraction, self.classifier_steps, self.classifier_rate, self.classifier_clip
+        )
+
+    def _low(self, domain: ImageDomain) -> LowFrequencies:
+        """The public map in which images of a class scatter."""
+        return LowFrequencies(view_of(domain, self.size), self.scatter_frequencies)
+
+    def _scatter(self, domain: Domain | ImageDomain, budget: Budget) -> ClassScatter | None:
+        """Around queries that stay, of images."""
+        if isinstance(domain, Domain) or self.fresh or not self.scatter_fraction:
+            return None
+        low, classes = self._low(domain), max(1, len(domain.classes))
+        radius = self.scatter_radius * self.space(domain, 1).extent
+        return ClassScatter(
+            name=SCATTER, neighbours=budget.neighbours, classes=classes, width=low.width, radius=radius,
+            noise_multiplier=fraction_noise(budget, self.scatter_fraction),
+        )  # fmt: skip
+
+    def _teachers(self, rows: int | None) -> int:
+        """Public: as declared, or from the declared number of rows."""
+        return self.teachers or max(1, (rows or UNKNOWN_ROWS) // self.rows_per_teacher)
+
+    def _each(self, teachers: int, classes: int, noise: float) -> int:
+        """Queries of a class, by a public rule: the less noise against a class's votes, the finer one may ask."""
+        return max(1, min(MOST_QUERIES, round(0.6 * math.sqrt(teachers / classes / noise)))) if noise else MOST_QUERIES
+
+    def _teacher_training(self, seed: int, extent: float) -> TeacherTraining:
+        return TeacherTraining(
+            self.teacher_steps, self.first_steps, self.teacher_rate, self.teacher_batch, self.alike, self.keep,
+            self.teacher_epsilon, self.focus * extent, self.rounds, self.teachers_per_chunk, seed,
+        )  # fmt: skip
+
+    def _memory(self, space: Space, rule: Votes, network: Stacked, rows: int) -> int:
+        """Bytes at the peak: kept teachers, one chunk with its gradients and votes, the rows, the classifier's
+        features, and the generator."""
+        chunk = min(self.teachers_per_chunk, rule.teachers)
+        at_once = chunk * (16 * network.size + 16 * rule.queries * (rule.width + 4 * self.hidden))
+        kept = 12 * network.size * rule.teachers if self.keep else 0
+        flat = math.prod(space.shape)
+        return (
+            kept
+            + at_once
+            + rows * (2 * flat + 4 * (space.width if space.basis is not None else 0) + 4 * FEATURES)
+            + 16 * self.width * (flat + 2 * self.width)
+        )
+
+    def _fit(
+        self, rows: Table | Images, n: int, plan: DataLensPlan, ledger: Ledger, run: FitRun
+    ) -> FittedDataLensTable | FittedDataLensImages:
+        randomness = run.randomness
+        space, values = self.space(rows.domain, plan.frequencies), None
+        if isinstance(rows, Table):
+            vectors, labels = space.table_rows(rows, self.bins)
+        else:
+            values, labels = space.pixels(rows)
+            vectors = space.image_rows(values)
+        histograms = plan.histograms.measure(values, labels, space.classes, ledger)
+        classifier = None
+        if plan.classifier is not None and values is not None:
+            classifier = RejectionClassifier(values.shape[1:], space.classes)
+            units = (part.float() / 255 for part, _ in _blocks(values, labels))
+            plan.classifier.fit(classifier, units, torch.from_numpy(labels), n, ledger)
+        device, rule = resolve_device(run.settings.device), plan.votes
+        people = rows.people if isinstance(rows, Table) else None
+        shards = ledger.shards(rule.sharding, len(rows), people)
+        seed = int(torch.randint(1 << 40, (1,), generator=randomness.model("teachers")))
+        ensemble = TeacherEnsemble(
+            self.network(space), rule.teachers, self._teacher_training(seed, space.extent), device
+        )
+        data, classes = torch.from_numpy(vectors).to(device), torch.from_numpy(labels).to(device)
+
+        def ask(turn: int, x: Tensor, y: Tensor) -> Tensor:
+            """The released direction of a round: the only way from the rows to the student."""
+            noisy = rule.measure(turn, ensemble.ask(turn, shards, data, classes, x, y, rule), ledger)
+            return (rule.aggregated(noisy) / rule.unit).float().to(device)
+
+        scatter = plan.scatter
+        student = self._student(
+            space, rule.queries, scatter is not None, randomness.model("generator"), randomness.model("codes")
+        )
+        student_training = StudentTraining(
+            student, space.seen, space.back, ask, self.rounds, rule.queries, self.student_steps, self.fresh,
+            self.step_size * space.extent, self.momentum, space.extent, randomness.model("queries"), device,
+        )  # fmt: skip
+        average = ExponentialAverage(student.network, self.averaging) if self.averaging else None
+        train(
+            student.network,
+            student_training.step,
+            torch.optim.Adam(student.network.parameters(), lr=self.student_rate, betas=(0.5, 0.999)),
+            lambda t: min(1.0, 2 * (student_training.steps + self.last_steps - t) / (self.last_steps + 1)),
+            student_training.steps + self.last_steps,
+            average,
+            settings=run.settings,
+            generators={"queries": student_training.generator},
+            more={"teachers": ensemble, "student_training": student_training, "ledger": ledger},
+            checkpoint=run.checkpoint,
+            progress=run.progress,
+            title="student",
+        )
+        if average is not None:
+            average.apply()
+        student.network.to("cpu")
+        if isinstance(rows, Table):
+            fractions = torch.from_numpy(histograms[:, 0]).clamp_min(0.5)
+            return FittedDataLensTable(rows.domain, student, self.bins, fractions / fractions.sum())
+        variation = None
+        if scatter is not None and values is not None:
+            away, low = self._offsets(values, labels, student, rows.domain), self._low(rows.domain)
+            variation = Variation.of(scatter.measure(away, ledger), low)
+        post_processing = PostProcessing(self.spread, self.deformation, variation)
+        drawn = torch.arange(space.classes).repeat_interleave(MATCHED_IMAGES)
+        generator = randomness.model("histogram matching")
+        varied = post_processing.varied(student.draw(drawn, generator), drawn, generator)
+        curves = matching_curves(varied, drawn, torch.from_numpy(histograms))
+        return FittedDataLensImages(rows.domain, student, post_processing, curves, classifier, self.tries)
+
+    def _offsets(
+        self, values: NDArray[np.uint8], labels: NDArray[np.int64], student: Student, domain: ImageDomain
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """How far images lie from the student's output for the nearest of its own codes, in low frequencies."""
+        low = self._low(domain)
+        seen = ((low.seen(pixels), codes) for pixels, codes in _blocks(values, labels))
+        return offsets(seen, student.centres().flatten(1) @ low.basis().T, student.classes, low.reach)
+
+    def _student(
+        self, space: Space, queries: int, scattered: bool, weights: torch.Generator, codes: torch.Generator
+    ) -> Student:
+        shape = {
+            "architecture": self.generator, "latent": self.latent, "classes": space.classes, "width": self.width,
+            "shape": list(space.shape), "heads": list(space.heads), "blend": 0.0 if scattered else self.blend,
+        }  # fmt: skip
+        count = 0 if self.fresh else queries
+        drawn = torch.randn(count, self.latent, generator=codes)
+        return Student.made(shape, drawn, torch.arange(count) % space.classes, weights)
+
+
+def _blocks(values: NDArray[np.uint8], labels: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of images, as bytes, and their classes."""
+    yield from zip(*(torch.from_numpy(array).split(IMAGES_AT_ONCE) for array in (values, labels)), strict=True)

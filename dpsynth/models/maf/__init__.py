@@ -1,0 +1,5 @@
+"""maf: a masked autoregressive flow over the whole mixed table (`recipe.py`, `marginal_fit.py`, `fitted.py`)."""
+
+from dpsynth.models.maf.recipe import MAF
+
+__all__ = ["MAF"]

@@ -1,0 +1,158 @@
+"""Codes that are counted as one, and how they part again when rows are drawn.
+
+Domain compression is decided from noisy counts or the domain, never from true counts, so it is public. Two uses:
+- *bins*: fine public bins of a number become the bins that a mechanism has estimated privately
+(`privacy/mechanisms/discretizer.py`);
+- *rare codes*: codes whose noisy count does not stand out of the noise say nothing by themselves and cost cells in
+  every marginal (McKenna, Miklau and Sheldon 2021, arXiv 2108.04978, section 3.2, for columns without an order). Here
+  neighbouring bins of a number are joined until they stand out; categories, point masses and missing that do not are
+  put into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dpsynth.data.table.codec import Codec
+
+STANDS_OUT = 3.0  # standard deviations of the noise really added
+
+
+@dataclass(frozen=True)
+class DomainCompression:
+    """For every column: maps[j] (codes,) the merged code of each code, every merged code in use; shares[j] (codes,) the
+    part of its merged code's rows that a code gets, adding up to one within each."""
+
+    maps: tuple[np.ndarray, ...]
+    fractions: tuple[np.ndarray, ...]
+
+    @classmethod
+    def none(cls, sizes: Sequence[int]) -> DomainCompression:
+        """Every code for itself."""
+        return cls(tuple(np.arange(size) for size in sizes), tuple(np.ones(size) for size in sizes))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Merged codes of each column."""
+        return tuple(int(m.max()) + 1 for m in self.maps)
+
+    @property
+    def members(self) -> tuple[np.ndarray, ...]:
+        """(merged codes,) for every column: how many codes went into each."""
+        return tuple(np.bincount(m) for m in self.maps)
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Merged codes (rows, columns) of codes (rows, columns), column-major, as narrow as they can be."""
+        dtype = np.uint8 if max(self.sizes) <= 256 else np.uint16
+        merged = np.empty(codes.shape, dtype=dtype, order="F")
+        for j, m in enumerate(self.maps):
+            merged[:, j] = m.astype(dtype)[codes[:, j]]
+        return merged
+
+    def then(self, further: DomainCompression) -> DomainCompression:
+        """Domain compression merged codes again; `further` speaks of the codes that come out of this one."""
+        pairs = list(zip(self.maps, self.fractions, further.maps, further.fractions, strict=True))
+        return DomainCompression(tuple(g[m] for m, _, g, _ in pairs), tuple(s * t[m] for m, s, _, t in pairs))
+
+    def parted(self, codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Codes (rows, columns) int64 for merged codes (rows, columns), each drawn by the fractions."""
+        parted = np.empty(codes.shape, dtype=np.int64)
+        for j, (m, fraction) in enumerate(zip(self.maps, self.fractions, strict=True)):
+            order = np.argsort(m, kind="stable")
+            ends = fraction[order].cumsum()  # the members of merged code k fill the interval [k, k + 1)
+            drawn = np.searchsorted(ends, codes[:, j] + generator.random(len(codes)), side="right")
+            starts = np.searchsorted(m[order], codes[:, j])
+            drawn = np.clip(drawn, starts, starts + np.bincount(m)[codes[:, j]] - 1)  # rounding of the sums
+            parted[:, j] = order[drawn]
+        return parted
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """For saving: only columns in which codes were merged or moved (one rare code alone becomes the last one)."""
+        merged = [j for j, m in enumerate(self.maps) if not np.array_equal(m, np.arange(len(m)))]
+        maps = {f"compression.{j}.map": torch.from_numpy(self.maps[j].astype(np.int64)) for j in merged}
+        return maps | {
+            f"compression.{j}.fractions": torch.from_numpy(self.fractions[j].astype(np.float64)) for j in merged
+        }
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, torch.Tensor], sizes: Sequence[int]) -> DomainCompression:
+        """The inverse of `tensors`, for columns with `sizes` codes."""
+        maps, fractions = (list(parts) for parts in (cls.none(sizes).maps, cls.none(sizes).fractions))
+        for j in range(len(sizes)):
+            if f"compression.{j}.map" in tensors:
+                maps[j] = tensors[f"compression.{j}.map"].numpy()
+                fractions[j] = tensors[f"compression.{j}.fractions"].numpy()
+        return cls(tuple(maps), tuple(fractions))
+
+
+def bins_compression(
+    codec: Codec, cuts: dict[int, np.ndarray], noisy: dict[int, tuple[np.ndarray, float]]
+) -> DomainCompression:
+    """Value bins of column j joined between cuts[j]; noisy[j]: (counts of its value bins, their noise), if estimated
+    privately."""
+    maps, fractions = [], []
+    for j, column in enumerate(codec.columns):
+        m = np.arange(column.size)
+        if j in cuts:
+            bins = len(cuts[j]) - 1
+            joined = np.searchsorted(cuts[j], np.arange(column.value_bins), side="right") - 1
+            m = np.concatenate([joined, np.arange(bins, bins + column.size - column.value_bins)])
+        counts, sigma = noisy.get(j, (np.ones(column.value_bins), 0.0))
+        counts = np.concatenate([counts, np.ones(column.size - column.value_bins)])
+        maps.append(m)
+        fractions.append(_fractions(m, counts, sigma))
+    return DomainCompression(tuple(maps), tuple(fractions))
+
+
+def rare_compression(
+    codec: Codec, current: DomainCompression, noisy: Sequence[np.ndarray], sigma: float, most: int
+) -> DomainCompression:
+    """Joins what does not stand out in noisy one-way counts of merged codes; at most `most` codes remain in a column.
+
+    sigma: standard deviation of the noise of each count. Speaks of the codes that come out of `current`.
+    """
+    maps = []
+    for j, counts in enumerate(noisy):
+        column = codec.columns[j]
+        ordered = int(current.maps[j][: column.value_bins].max()) + 1 if column.on_axis else 0
+        runs = _runs(counts[:ordered], sigma)
+        rest = counts[ordered:]
+        rare = rest < max(STANDS_OUT * sigma, 0.5)
+        if len(rest) > most:
+            rare[np.argsort(-rest, kind="stable")[most - 1 :]] = True
+        first = int(runs.max()) + 1 if ordered else 0
+        singles = np.where(rare, first + int((~rare).sum()), first + np.cumsum(~rare) - 1)
+        maps.append(np.concatenate([runs, singles]).astype(np.int64))
+    return DomainCompression(tuple(maps), tuple(_fractions(m, c, sigma) for m, c in zip(maps, noisy, strict=True)))
+
+
+def _runs(counts: np.ndarray, sigma: float) -> np.ndarray:
+    """Group numbers of neighbours: a group ends when its sum stands out; a weak last one joins the one before."""
+    groups, group, total, length = [], 0, 0.0, 0
+    for count in counts:
+        groups.append(group)
+        total, length = total + count, length + 1
+        if total >= max(STANDS_OUT * sigma * length**0.5, 0.5):
+            group, total, length = group + 1, 0.0, 0
+    runs = np.array(groups, dtype=np.int64)
+    return np.minimum(runs, max(group - 1, 0)) if length else runs
+
+
+def _fractions(m: np.ndarray, noisy: np.ndarray, sigma: float) -> np.ndarray:
+    """How the rows of a merged code are spread over its members: evenly, but for what the counts say above the noise.
+
+    The counts are shrunk towards their mean by the part of their variance that the noise explains (James and Stein
+    1961); nothing is left where they are noise, as for the many empty codes of a wide column.
+    """
+    sizes = np.bincount(m)
+    mean = np.bincount(m, noisy) / sizes
+    spread = noisy - mean[m]
+    variance = np.bincount(m, spread**2) / np.maximum(sizes - 1, 1)
+    kept = np.maximum(variance - sigma**2, 0.0) / np.maximum(variance, 1e-300)
+    counts = np.maximum(np.maximum(mean, 0.0)[m] + kept[m] * spread, 0.0)
+    totals = np.bincount(m, counts)[m]
+    return np.where(totals > 0, counts / np.where(totals > 0, totals, 1.0), 1.0 / sizes[m])

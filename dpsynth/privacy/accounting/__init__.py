@@ -1,0 +1,1 @@
+"""Budgets, events, and the accountants that prove what a run costs."""

@@ -1,0 +1,1 @@
+"""Secret randomness, and the noise that is drawn from it."""

@@ -1,0 +1,1 @@
+"""One run: its options, the data they declare, and its folder."""

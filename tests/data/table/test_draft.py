@@ -1,0 +1,196 @@
+"""Drafts mark every guess, round outward, and can be used once checked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number, Table
+from dpsynth.data.columns import Identifier
+from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_sniffer import ignorable, sniff
+from dpsynth.data.table.draft import draft, outward
+
+
+@pytest.fixture
+def file(tmp_path):
+    n = 200
+    frame = pd.DataFrame(
+        {
+            "age": 17 + np.arange(n) % 74,
+            "gain": np.where(np.arange(n) % 2, 0, 3 + np.arange(n)),
+            "code": np.arange(n) % 3,
+            "price": [f"{i % 77 / 100:.2f}" for i in range(n)],
+            "when": pd.date_range("2020-02-03", periods=n).strftime("%Y-%m-%d"),
+            "at": pd.date_range("2020-02-03 01:00", periods=n, freq="h").strftime("%Y-%m-%d %H:%M:%S"),
+            "flag": np.where(np.arange(n) % 2, "true", "false"),
+            "word": np.where(np.arange(n) % 5, "yes", ""),
+            "name": [f"person {i}" for i in range(n)],
+            "nothing": "",
+        }
+    )
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    return tmp_path / "people.csv"
+
+
+def test_every_guess_is_marked(file):
+    lines = draft(file).splitlines()
+    entries = [line for line in lines if line.startswith("  ")]
+    assert len(entries) == 10
+    assert all("# guess: " in line and "check that it is public" in line for line in entries)
+    assert "NOT PUBLIC" in lines[0]
+
+
+def test_the_draft_is_a_schema_that_fits(file):
+    domain = Domain.from_yaml(draft(file))
+    assert domain["age"] == Integer("age", 10, 90)
+    assert domain["gain"] == Integer("gain", 0, 250, point_masses=(0,))
+    assert domain["code"] == Category("code", ("0", "1", "2"))
+    assert domain["price"] == Number("price", 0.0, 0.8, decimals=2)
+    assert isinstance(domain["when"], Date)
+    assert isinstance(domain["at"], Datetime)
+    assert isinstance(domain["flag"], Boolean)
+    assert domain["word"] == Category("word", ("yes",), missing=True)
+    assert domain.identifiers == ((8, Identifier("name", "{n}")),)
+    assert [column.name for column in domain.undeclared] == ["nothing"]
+    assert Table.read(file, domain).invalid == {}
+
+
+@given(low=st.floats(allow_nan=False, allow_infinity=False), high=st.floats(allow_nan=False, allow_infinity=False))
+@example(low=1.6e308, high=1.6e308)
+@example(low=-1.7e308, high=-1.7e308)
+@example(low=5e-324, high=5e-324)
+@example(low=-3.5e-211, high=9.9e237)
+@example(low=0.0, high=0.30000000000000004)
+def test_outward_encloses_any_floats(low, high):
+    low, high = min(low, high), max(low, high)
+    a, b = outward(low, high)
+    assert -np.inf < a <= low
+    assert high <= b < np.inf
+    assert a < b
+
+
+@given(low=st.floats(-1e9, 1e9), width=st.floats(0, 1e9))
+def test_outward_encloses(low, width):
+    a, b = outward(low, low + width)
+    slack = 1e-9 * max(1.0, abs(low), abs(width))
+    assert a <= low + slack
+    assert b >= low + width - slack
+    assert a < b
+
+
+N = 40
+
+
+def drafted(path, text, encoding="utf-8"):
+    """(domain of the draft, table read by it, draft) of a file of this text."""
+    path.write_bytes(text.encode(encoding))
+    found = draft(path)
+    domain = Domain.from_yaml(found)
+    return domain, Table.read(path, domain, **ignorable(path, sniff(path)).options), found
+
+
+def lines(values, name="x"):
+    return "\n".join([name, *(f'"{value}"' for value in values)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "spec"),
+    [
+        (["02139", "19104"] * N, "kind: category, categories: [02139, '19104']"),
+        (["3E5", "4E7"] * N, "kind: category, categories: [3E5, 4E7]"),
+        ([f"0{k}" for k in range(10, 10 + N)], "kind: identifier"),
+        ([2**60 + k for k in range(N)], "kind: identifier"),
+        (range(7, 7 + N), "kind: identifier"),
+        ([f"a{k}@example.org" for k in range(N)], "kind: identifier"),
+        ([*(str(k % 30 + 0.5) for k in range(N)), "N/A", "N/A"], "'?', N/A]"),
+        ([f"{k % 28 + 1:02}/03/2021" for k in range(N)], "format: '%d/%m/%Y'"),
+        ([f"202306{k % 28 + 1:02}" for k in range(N)], "'2023-12-31'], format: '%Y%m%d'"),
+        ([f"2021-01-{k % 28 + 1:02}T00:00:00+02:00" for k in range(N)], "kind: date"),
+        (["0987-01-01", "1003-05-05"] * N, "bounds: ['0987-01-01', '1003-12-31']"),
+        (["2020-01-01", "2021-05-05", "9999-12-31"] * N, "'9999-12-31'], missing: true"),
+        (["1.5", "inf", "2.25"] * N, "infinite values, which are moved to the bounds"),
+        ([f"{k % 30},5" for k in range(N)], "decimals: 1, decimal: ','"),
+        ([f"${k % 30},100.50" for k in range(1, N)], "decimals: 2, thousands: ',', symbols: [$]"),
+        ([10**13 * k % 97 for k in range(N)], "kind: category"),
+        ([3 * 10**14 * (k % 17) for k in range(N)], "kind: number"),
+    ],
+)  # fmt: skip
+def test_a_column_is_declared_without_loss(tmp_path, values, spec):
+    _, table, found = drafted(tmp_path / "a.csv", lines(values).replace("x\n", "x,y\n", 1).replace('"\n', '",1\n'))
+    assert spec.removesuffix(", missing: true") in found
+    assert "guess: " in found
+    assert set(table.invalid) <= ({"x"} if "inf" in values else set())
+
+
+@pytest.mark.parametrize(
+    "name", ["x\ny", "null", "yes", "a: b", "# no", "{q}", "- z", "\u2028", "'", '"', "😀", "1", "&a"]
+)
+def test_any_name_and_any_category_can_be_drafted(tmp_path, name):
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = "".join(f"{quoted},{k % 9}\n" for k in range(N))
+    domain, table, _ = drafted(tmp_path / "a.csv", f"{quoted},n\n{rows}")
+    column = name.strip() or "column 1"
+    if column in domain.names and name not in ("null", "1"):
+        assert set(table.frame[column]) == {name.strip()}
+
+
+def test_columns_without_a_name_are_left_out_and_named(tmp_path):
+    _, table, found = drafted(tmp_path / "a.csv", ",age,\n" + "".join(f"{k},{20 + k % 5},\n" for k in range(N)))
+    assert "# Read the file with: data.ignore='[column 1]'" in found
+    assert table.domain.names == ("age",)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "described"),
+    [
+        ("a;b\n1,5;x\n2,5;y\n", "utf-8", "data.delimiter=\"';'\""),
+        ("a\tb\n1\tx\n", "utf-16", "data.delimiter=tab data.encoding=utf-16"),
+        ("a,b\né,x\n", "cp1252", "data.encoding=cp1252"),
+        ("Report\n\na,b\n1,x\n2,y\n", "utf-8", "data.skip_rows=1"),
+        ("1,x\n2,y\n", "utf-8", "data.header=false"),
+        ("sep=;\na;b\n1;x\n", "utf-8", "data.delimiter=\"';'\""),
+        ("# made by hand\na,b\n1,x\n2,y\n", "utf-8", "data.comment="),
+    ],
+)
+def test_the_dialect_of_a_file_is_proposed(tmp_path, text, encoding, described):
+    _, table, found = drafted(tmp_path / "a.csv", text, encoding)
+    assert f"# Read the file with: {described}" in found
+    assert len(table.domain) == 2
+
+
+VALUES = st.one_of(
+    st.lists(st.integers(-(10**6), 10**6).map(str), min_size=1, max_size=30),
+    st.lists(st.integers().map(str), min_size=1, max_size=30),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False).map(repr), min_size=1, max_size=30),
+    st.lists(st.dates().map(str), min_size=1, max_size=30),
+    st.lists(st.datetimes().map(lambda instant: str(instant.replace(microsecond=0))), min_size=1, max_size=30),
+    st.lists(st.dates().map(lambda day: day.strftime("%d.%m.") + f"{day.year:04}"), min_size=1, max_size=30),
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=6), min_size=1, max_size=30),
+    st.lists(st.sampled_from(["1", "2.50", "", "N/A", "-3"]), min_size=1, max_size=30),
+    st.lists(st.sampled_from(["True", "false", "?"]), min_size=1, max_size=30),
+    st.lists(st.integers(0, 10**6).map(lambda n: f"{n:,}.50"), min_size=1, max_size=30),
+)
+
+
+@given(first=VALUES, second=VALUES)
+@example(first=["0"], second=["1.6e+308"])
+@example(first=["0", "0"], second=["1", "N/A"])
+@example(first=["0"], second=["0:0"])
+@settings(max_examples=80, deadline=None)
+def test_every_draft_loads_and_reads_its_file_and_what_it_writes(tmp_path_factory, first, second):
+    folder = tmp_path_factory.mktemp("draft")
+    n = min(len(first), len(second))
+    rows = [
+        "first,second",
+        *('"' + a.replace('"', '""') + '","' + b.replace('"', '""') + '"' for a, b in zip(first, second, strict=False)),
+    ]
+    (folder / "a.csv").write_text("\n".join(rows) + "\n", encoding="utf-8", newline="")
+    dialect = CsvDialect()  # these files are plain; what they look like is another test
+    domain = Domain.from_yaml(draft(folder / "a.csv", dialect))
+    table = Table.read(folder / "a.csv", domain)
+    assert len(table) == n
+    assert table.invalid == {}, (first, second)
+    again = Table.read(table.to_csv(folder / "b.csv"), domain)
+    pd.testing.assert_frame_equal(again.frame, table.frame)
