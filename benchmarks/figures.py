@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from dpsynth.data.selection import Selection
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
+from dpsynth.figures.histograms import pages
 from dpsynth.metrics.framework.comparison import Comparison, Counts
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.metrics.framework.sample import Sample
@@ -63,9 +64,10 @@ def draw(run: Path, out: Path) -> None:
         Sample(holdout.frame, fitted.domain),
         Sample(fitted.sample(len(train), seed=1).frame, train.domain),
     )
-    across = 4 if len(fitted.domain) <= 24 else 8
-    grid = histograms(real.frame, synthetic.frame, fitted.domain, across=across, most=72)
-    write(out, data, "histograms", grid, "Each column by itself, real rows against synthetic ones.")
+    for page in range(1, pages(fitted.domain) + 1):
+        grid = histograms(real.frame, synthetic.frame, fitted.domain, page=page)
+        name = "histograms" if page == 1 else f"histograms-{page}"
+        write(out, data, name, grid, "Each column by itself, real rows against synthetic ones.")
     maps = dependence(real, synthetic)
     caption = "Dependence of every two columns: real rows, synthetic rows, the difference."
     write(out, data, "dependence", maps, caption, FINE if len(fitted.domain) > 40 else DPI)
