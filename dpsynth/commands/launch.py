@@ -22,6 +22,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dpsynth.commands.config_files import config_folder
 from dpsynth.errors import DpsynthError
 from dpsynth.runs.command_line import quoted
 from dpsynth.runs.folder_lock import FolderLock
@@ -30,13 +31,6 @@ from dpsynth.training import stoppable
 SCRATCH = "dpsynth-scratch-"
 STALE = 60.0  # seconds after which a scratch folder that nobody has locked belongs to nobody
 MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
-
-
-def config_folder() -> Path:
-    """The folder of the YAML files: packaged in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    packaged = package / "configs"
-    return packaged if packaged.is_dir() else package.parent / "configs"
 
 
 def launch(name: str, command: Callable[[DictConfig], None]) -> None:
