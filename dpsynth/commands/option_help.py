@@ -45,7 +45,7 @@ def print_help(command: str, program: str, arguments: Sequence[str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         from dpsynth.commands.launch import report_mistake
 
-        report_mistake(error)
+        report_mistake(error, command)
         sys.exit(2)
     header = str(config.hydra.help.header)
     choices = {group: config.hydra.runtime.choices[group] for group in _groups(command)}
