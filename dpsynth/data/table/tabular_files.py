@@ -144,6 +144,11 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
 
 
+def from_arrow(table: pa.Table) -> pd.DataFrame:
+    """The columns of an Arrow table as they are stored: whole numbers stay so beside missing values."""
+    return table.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
+
+
 def match(
     frame: pd.DataFrame,
     names: Sequence[str],
