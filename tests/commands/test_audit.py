@@ -192,7 +192,7 @@ class SplitByPosition:
         whole = FileFit(self.recipe, self.plan, self.domain, None)
         rows = whole.rows({**data, "holdout": 0}, SELECTION)
         kept = np.random.default_rng(0).random(len(rows)) >= 0.2
-        return self.recipe.fit(rows._take(np.flatnonzero(kept)), self.plan, randomness)
+        return self.recipe.fit(rows.take(np.flatnonzero(kept)), self.plan, randomness)
 
 
 def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):
