@@ -2,7 +2,7 @@
 
 import sys
 
-from dpsynth.commands.launch import MISTAKES, ending, report_mistake
+from dpsynth.commands.launch import MISTAKES, ending, report_mistake, speak_any_locale
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -20,6 +20,7 @@ Add --help to a command to see its options."""
 
 
 def main() -> None:
+    speak_any_locale()
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)

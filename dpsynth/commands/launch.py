@@ -44,6 +44,7 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
+    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
@@ -63,6 +64,13 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
         sys.argv = arguments
     if mistaken:
         sys.exit(2)
+
+
+def speak_any_locale() -> None:
+    """Let the terminal escape the signs that its locale does not have, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # replaced by something else, or closed
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 @contextmanager

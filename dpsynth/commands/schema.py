@@ -10,7 +10,7 @@ from dpsynth.data.database import draft as database_draft
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.csv_sniffer import sniff
 from dpsynth.data.table.draft import draft
-from dpsynth.data.table.tabular_files import find, kind_of, write_whole
+from dpsynth.data.table.tabular_files import find, kind_of, write_text
 from dpsynth.errors import ConfigError
 
 
@@ -43,7 +43,7 @@ def schema(arguments: Sequence[str]) -> None:
     if options.out is None:
         print(text, end="")
         return
-    write_whole(options.out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(options.out, text)
     print(f"{options.out}: check every line marked 'guess', then use it with data.schema={options.out}")
 
 

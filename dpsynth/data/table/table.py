@@ -177,7 +177,10 @@ class Table:
             texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
-            path, lambda temporary: texts.to_csv(temporary, index=False, na_rep="", compression=compression)
+            path,
+            lambda temporary: texts.to_csv(
+                temporary, index=False, na_rep="", compression=compression, lineterminator="\n", encoding="utf-8"
+            ),
         )
 
     def to_parquet(self, path: str | Path) -> Path:

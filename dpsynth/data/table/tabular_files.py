@@ -225,3 +225,8 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return target
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """A text file in UTF-8 with line feeds, whatever the locale and the system; whole or not at all."""
+    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
