@@ -32,7 +32,7 @@ def main() -> None:
                 package = "reproductions" if command == "datalens-flags" else "commands"
             getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
         except MISTAKES as error:
-            report_mistake(error)
+            report_mistake(error, command)
             sys.exit(2)
     elif command in ("train", "generate", "evaluate", "audit"):
         from importlib import import_module

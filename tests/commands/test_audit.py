@@ -26,6 +26,9 @@ from dpsynth.runs.options import AuditOptions, typed
 from dpsynth.runs.run_folder import free_name
 
 NUMPY = "model.engine=numpy"  # compiles nothing
+TINY_MERF = MERF(bins=4).replace(
+    embedding={"frequencies": 20}, generator={"hidden": 4}, training={"steps": 1, "batch_size": 4}
+)
 QUICK = ("processes=1", "progress=quiet", "seed=1", "runs=80")
 CSV = {
     "name": "csv", "path": None, "schema": None, "holdout": 0.2, "n_train": None, "person": None,
@@ -149,9 +152,8 @@ def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
 
     exact = MeanEmbedding.exact
     monkeypatch.setattr(MeanEmbedding, "exact", lambda *given: 3 * exact(*given))
-    merf = MERF(frequencies=20, steps=1, batch=4, hidden=4, bins=4)
     [finding] = auditor("privacy.epsilon=8", "runs=100", "attacks=[white_box]").in_memory(
-        "merf", merf, Chain().domain, "toy"
+        "merf", TINY_MERF, Chain().domain, "toy"
     )
     assert finding.refuted
 
@@ -166,11 +168,11 @@ def test_a_claim_of_sampled_batches_is_no_gaussian_claim():
     from dpsynth.models.dpvi.recipe import DPVI
 
     domain = replace(Chain().domain, rows=100)
-    recipe = DPVI(steps=4, batch_size=10, components=2, bins=4)
+    recipe = DPVI(components=2, bins=4).replace(inference={"steps": 4, "batch_size": 10})
     claim = Claim.of(recipe.plan(domain, Budget(1.0, 1e-5)))
     assert claim.secret_batches
     assert claim.mu is None
-    whole = Claim.of(recipe.replace(batch_size=100).plan(domain, Budget(1.0, 1e-5)))
+    whole = Claim.of(recipe.replace(inference={"batch_size": 100}).plan(domain, Budget(1.0, 1e-5)))
     assert not whole.secret_batches
     assert whole.mu == pytest.approx(0.268, abs=2e-3)
 
@@ -247,7 +249,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
 def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
-    recipe = MERF(frequencies=20, steps=1, batch=4, hidden=4) if data is FOLDER else Independent(engine="numpy")
+    recipe = TINY_MERF.replace(bins=32) if data is FOLDER else Independent(engine="numpy")
     [finding] = auditor("runs=80", "rows=40", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
     assert finding.audited_epsilon < 1
 
