@@ -14,14 +14,17 @@ from typing import Any, Literal
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
-# The verdict rests on these: combinations of columns, and prediction of the label, in that order; the class of images.
+# The verdict rests on these, in that order: combinations of columns in equal-width bins and in cells of equal mass,
+# single numeric columns, and prediction of the label; the class of images.
 HEADLINES = (
-    *("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
+    *("tv_3way", "tv_2way", "tv_3way_equal_mass", "tv_2way_equal_mass", "ks"),
+    *("boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
     *("image_accuracy", "image_logistic"),
 )
 # A comparison of runs shows these, as far as they were computed.
 COLUMNS = (
-    *("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
+    *("tv_1way", "tv_2way", "tv_3way", "tv_2way_equal_mass", "ks"),
+    *("c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
     *("image_accuracy", "image_logistic", "image_frechet", "image_kernel", "image_c2st_auc", "image_coverage"),
 )
 
@@ -63,9 +66,10 @@ CLOSE, USEFUL = 0.95, 0.8  # fractions of the way from uniform rows to a real sa
 TWO_SAMPLE = ("c2st_auc", "image_c2st_auc")
 NAMED = 6  # scores named in one sentence
 RULE = (
-    "How the headline is found: the main scores are those of combinations of two and three columns and of "
-    "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
-    "table is like a real sample, unless a classifier tells it from real rows. "
+    "How the headline is found: the main scores are those of combinations of two and three columns, with numbers in "
+    "equal-width bins and in cells that hold equally many real rows, the Kolmogorov-Smirnov statistic of numeric "
+    "columns, and predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, "
+    "the table is like a real sample, unless a classifier tells it from real rows. "
     "If one is worse than that of independent columns, the table loses to them. "
     f"Otherwise the weakest decides: close from {CLOSE:.0%} of the way between rows drawn uniformly over the "
     f"domain and a real sample, useful from {USEFUL:.0%}, else far. Independent columns are the real columns, each "
@@ -144,7 +148,9 @@ def like_real(scores: Sequence[Score]) -> tuple[int, int]:
 
 
 def _grade(main: Sequence[Score]) -> Grade:
-    fractions = [fraction for score in main if (fraction := score.closeness("uniform")) is not None]
+    # where uniform rows are like a real sample the way between the two is made of chance
+    telling = [score for score in main if "uniform" in score.baselines and not _harmless(score, "uniform")]
+    fractions = [fraction for score in telling if (fraction := score.closeness("uniform")) is not None]
     if main and all(score.like_real for score in main):
         return "real"
     if losses(main):
@@ -178,6 +184,12 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
                 f"average{_beside(score, 'a real sample of the same size has')}."
             )
             break
+    single = named.get("ks")
+    if single is not None:
+        yield (
+            f"Fractions of rows below a value of a numeric or date column are off by up to {number(single.value)}, "
+            f"mean over these columns{_beside(single, 'a real sample of the same size has')}."
+        )
     for score in headline_scores(scores):
         if score.group == "utility":
             measure = {"auc": "AUC", "r2": "R2"}.get(score.name.rpartition("_")[2], score.name)
