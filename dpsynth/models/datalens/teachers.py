@@ -21,6 +21,7 @@ Sizes are public: `batch` rows for each teacher, padded and masked. Chunks bound
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,6 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.row_maps import ExactProduct
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ConfigError
 from dpsynth.models.datalens.image_postprocessing import view_of
 from dpsynth.models.shared.row_vectors import VectorView
 from dpsynth.privacy.distributed import together
@@ -161,18 +161,6 @@ class TeacherTraining:
     per_chunk: int = 1000
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("teacher_steps", self.steps),
-            ("first_steps", self.first_steps),
-            ("teacher_batch", self.batch),
-            ("teachers_per_chunk", self.per_chunk),
-        ):
-            if value < 1:
-                raise ConfigError(f"model.{name}={value}: must be at least 1")
-        if not (self.rate > 0 and self.epsilon > 0 and self.focus >= 0):
-            raise ConfigError("model.teacher_rate and model.teacher_epsilon must be above 0, model.focus not below")
-
     def width(self, turn: int) -> float:
         """w of round `turn`."""
         return self.focus * (1.0 + 3.0 * max(0.0, 1.0 - 2.0 * turn / self.rounds))
@@ -282,11 +270,9 @@ class TeacherEnsemble:
 
     def _generator(self, name: str, turn: int, first: int) -> torch.Generator:
         """Public randomness that depends on what it is for, never on how often it was asked."""
-        words = [self.teacher_training.seed, len(name), turn, first]
-        mixed = 0
-        for word in words:
-            mixed = (mixed * 6364136223846793005 + word + 1442695040888963407) % (1 << 63)
-        return torch.Generator().manual_seed(mixed)
+        text = f"{self.teacher_training.seed} {name} {turn} {first}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and moments of kept teachers: private, for checkpoints."""

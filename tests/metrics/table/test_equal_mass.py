@@ -88,7 +88,7 @@ def test_values_evened_out_within_wide_bins_are_seen():
     for name in ("income", "debt"):
         there = smeared[name].notna()
         bins = np.floor(smeared.loc[there, name].clip(lower=0) / width)
-        smeared.loc[there, name] = np.minimum((bins + generator.random(there.sum())) * width, 1_000_000).round()
+        smeared.loc[there, name] = np.minimum((bins + generator.random(len(bins))) * width, 1_000_000).round()
     wide = [scores(real, frame, family=Marginals({1: None, 2: None})) for frame in (fresh, smeared)]
     assert wide[1]["tv_2way"] < 1.5 * wide[0]["tv_2way"] + 0.02
     equal = [scores(real, frame) for frame in (fresh, smeared)]
