@@ -60,7 +60,7 @@ def test_the_choices_of_a_method_have_the_bounds_of_their_scores(neighbours):
 
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
-def test_pe_buys_the_fractions_of_its_classes(neighbours):
+def test_pe_estimates_the_fractions_of_its_classes(neighbours):
     recipe = PE(proposal_model=None, label_prior="private", phases=[{"iterations": 1}], population=8, variants=10)
     assert any(each.name == CLASSES for each in recipe.plan(example_rows(20).domain, dpsynth.Budget(1.0, 1e-5)).charges)
     check_replay(recipe, example_rows(20), dpsynth.Budget(100.0, 1e-5, neighbours))

@@ -275,7 +275,7 @@ METHODS = (
         "pe: exact fractions of the classes", "B13 B38", "dpsynth/models/pe/recipe.py",
         "counts = nearest_counts(plan.classes.measure(exact, ledger)[0], rows)",
         "counts = [nearest_counts(plan.classes.measure(exact, ledger)[0], rows), exact[0] + 0.5][1]",
-        guard("models/test_replayed_choices.py", "test_pe_buys_the_fractions_of_its_classes"),
+        guard("models/test_replayed_choices.py", "test_pe_estimates_the_fractions_of_its_classes"),
     ),
     Mutant(
         "pe: members are as many as the exact rows allow", "B15", "dpsynth/models/pe/recipe.py",

@@ -35,6 +35,14 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name.isidentifier()}))
 
 
+def shipped(data: type) -> list[str]:
+    """What `model=` calls the methods of this package that learn from `data`, such as `Table`; sorted."""
+    methods = importlib.import_module("dpsynth.models")
+    kinds = [getattr(methods, name) for name in methods.__all__]
+    found = [kind for kind in kinds if data in getattr(kind, "learns_from", ()) and not inspect.isabstract(kind)]
+    return sorted({"maf" if kind.__name__ == "PixelMAF" else kind.__name__.lower() for kind in found})
+
+
 def refuse_unknown(config: Any, where: str) -> None:
     """Refuse a configuration that names a class from elsewhere, at any depth, by name alone.
 

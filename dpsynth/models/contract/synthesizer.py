@@ -25,6 +25,7 @@ from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract.fitted import Fitted, Generators
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.preparation import BudgetFractions, Preparation, stand_in
+from dpsynth.models.contract.registry import shipped
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
@@ -188,8 +189,9 @@ class Synthesizer(ABC):
         if not isinstance(table, self.learns_from):
             known = " or ".join(KINDS[kind] for kind in self.learns_from)
             given = KINDS.get(type(table), type(table).__name__)
-            hint = "model=aim or mst" if isinstance(table, EncodedFiles) else "another model"
-            raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}; take {hint}")
+            others = shipped(type(table))
+            hint = f"; these do: model={' | '.join(others)}" if others else ""
+            raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}{hint}")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
         elif isinstance(budget_or_plan, SynthesisPlan):

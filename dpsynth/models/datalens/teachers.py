@@ -21,6 +21,7 @@ Sizes are public: `batch` rows for each teacher, padded and masked. Chunks bound
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -282,11 +283,9 @@ class TeacherEnsemble:
 
     def _generator(self, name: str, turn: int, first: int) -> torch.Generator:
         """Public randomness that depends on what it is for, never on how often it was asked."""
-        words = [self.teacher_training.seed, len(name), turn, first]
-        mixed = 0
-        for word in words:
-            mixed = (mixed * 6364136223846793005 + word + 1442695040888963407) % (1 << 63)
-        return torch.Generator().manual_seed(mixed)
+        text = f"{self.teacher_training.seed} {name} {turn} {first}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and moments of kept teachers: private, for checkpoints."""

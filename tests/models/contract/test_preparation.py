@@ -62,7 +62,7 @@ def test_the_stand_in_is_complete_and_as_large_as_it_can_get():
 
 
 @pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
-def test_a_fit_buys_what_is_open_within_the_budget(example, table, neighbours):
+def test_a_fit_estimates_what_is_open_within_the_budget(example, table, neighbours):
     budget = dpsynth.Budget(3.0, 1e-5, neighbours)
     fitted = example.Example().fit(table, budget)
     assert fitted.statement["proven"]["epsilon"] <= 3

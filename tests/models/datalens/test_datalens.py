@@ -63,7 +63,7 @@ def test_it_learns_a_known_truth_without_noise(changes):
     assert right[1] > right[0] + 60
 
 
-def test_the_judge_knows_classes_and_lets_its_own_through():
+def test_the_classifier_knows_classes_and_keeps_its_own():
     data = halves()
     fitted = TINY.replace(rounds=1, spread=0.6, classifier_steps=40).fit(data, dpsynth.Budget(math.inf, 1e-5))
     assert isinstance(fitted, FittedDataLensImages)
@@ -83,7 +83,7 @@ def test_the_judge_knows_classes_and_lets_its_own_through():
     assert kept > free + 0.03
 
 
-def test_without_classes_or_a_fraction_there_is_no_judge():
+def test_without_classes_or_a_fraction_there_is_no_classifier():
     with_classifier = [charge.name for charge in TINY.plan(MNIST, ONE).charges]
     without = [charge.name for charge in TINY.replace(classifier_fraction=0.0).plan(MNIST, ONE).charges]
     assert set(with_classifier) - set(without) == {"class-rejection classifier gradients"}

@@ -71,7 +71,7 @@ def test_samples_follow_the_density():
     assert 0.5 * np.abs(np.bincount(codes, minlength=64) / 20_000 - distribution).sum() < 0.04
 
 
-def test_the_judge_refuses_draws_of_other_classes():
+def test_the_classifier_refuses_draws_of_other_classes():
     images = sources.load("digits", Selection(bytes(32))).train
     model = fitted(replace(SMALL, steps=1, classifier_steps=60, temperature=1.0), images)
     kept = model.sample(300, seed=0)
@@ -88,7 +88,7 @@ def test_the_judge_refuses_draws_of_other_classes():
     assert float((classifier.classes_of(units).numpy() == images.labels).mean()) > 0.7
 
 
-def test_a_judge_without_images_prefers_no_class():
+def test_a_classifier_without_images_prefers_no_class():
     classifier = RejectionClassifier((1, 8, 8), 3)
     losses = classifier(torch.randn(4, classifier.linear.in_features), torch.tensor([0, 1, 2, 0]))
     torch.testing.assert_close(losses, torch.full((4,), math.log(3)))
