@@ -47,7 +47,6 @@ from dpsynth.privacy.mechanisms.discretizer import ColumnCounts, Discretizer, pl
 from dpsynth.training.device import processor_threads
 
 Clique = tuple[int, ...]
-ENCODED_AT_ONCE = 250_000  # rows
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,6 @@ class EncodedRows:
     engine: Engine
     known: tuple[Measurement, ...] = ()
 
-    @classmethod
-    def of(cls, codec: Codec, rows: Table | EncodedFiles, engine: Engine) -> EncodedRows:
-        """A table in memory is encoded here; files were encoded before, and are not read yet."""
-        codes = rows if isinstance(rows, EncodedFiles) else encoded(codec, rows)
-        return cls(codec, codes, DomainCompression.none(codec.sizes), engine)
-
     @property
     def sizes(self) -> tuple[int, ...]:
         return self.compression.sizes
@@ -124,15 +117,6 @@ class EncodedRows:
         """Exact int64 counts of each clique, axes in the order of its columns. Private: for mechanisms only."""
         counted = self.engine.count(self.codes, self.sizes, list(cliques))
         return [counted[clique] for clique in cliques]
-
-
-def encoded(codec: Codec, table: Table) -> np.ndarray:
-    """(rows, columns) codes, column-major, made in chunks so that memory stays near that of the codes."""
-    codes = np.empty((len(table), len(codec.sizes)), dtype=codec.dtype, order="F")
-    for start in range(0, len(table), ENCODED_AT_ONCE):
-        stop = start + ENCODED_AT_ONCE
-        codes[start:stop] = codec.encode(table.frame.iloc[start:stop]).codes
-    return codes
 
 
 def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
@@ -254,7 +238,7 @@ def discretized(
             continue
         exact = codes.exact(j, column, engine)
         tree = discretizer.measure(grid(column), exact, rows, ledger)
-        cells[j] = value_cells(tree, origin(column), rows, most)
+        cells[j] = value_cells(tree, origin(column), rows, most, exact.cuts)
         codes.cut(j, column, cells[j].cuts)
     codec = Codec(table.domain, 1, {public.columns[j].name: found.cuts for j, found in cells.items()})
     fine = EncodedRows(codec, codes.all(), DomainCompression.none(codec.sizes), engine)

@@ -42,7 +42,7 @@ LEVELS = 4  # of splits, below the grid
 GRID = 0.4  # of a column's budget, for the grid
 LEVEL = 0.5  # of what is left of it, for a level; the last takes all
 STANDS_OUT = 4.0  # standard deviations of the coming level's noise that a cell must hold to be split
-MOST_LEAVES = 256  # a cell with less than this part of the rows is not split
+FINEST = 256  # a cell with less than this part of the rows is not split
 MOST_SPLITS = 64  # cells of a column that are split at once
 FEWEST_PARTS, MOST_PARTS = 8, 64  # of a cell
 
@@ -100,7 +100,7 @@ class Discretizer:
     def measure(self, grid: Places, exact: ColumnCounts, rows: int, ledger: Ledger) -> Tree:
         """The tree of one column. grid: its public edges. rows: the declared or noisy number of rows."""
         left = self.budget.total / self.columns * (1 - 1e-9)
-        grid = _allowed(grid, exact.cuts)
+        grid = allowed(grid, exact.cuts)
         widest = int(np.diff(grid).max())
         cost = left * GRID if widest > 1 else left
         nodes = _Nodes()
@@ -115,7 +115,8 @@ class Discretizer:
                 break
             cost = left if level == LEVELS else left * LEVEL
             sigma = self.budget.counts_sigma(cost)
-            parts = nodes.split(first, max(STANDS_OUT * sigma, rows / MOST_LEAVES), sigma, exact.cuts)
+            least, part = max(STANDS_OUT * sigma, rows / FINEST), max(sigma, rows / FINEST / 4)
+            parts = nodes.split(first, least, part, exact.cuts)
             opened = bool(parts)
             if not opened:
                 break
@@ -169,18 +170,21 @@ class _Nodes:
         self.counts[first] = (self.counts[first] * weight + counts * other) / (weight + other)
         self.variance[first] = 1 / (weight + other)
 
-    def split(self, first: int, least: float, sigma: float, cuts: Places | None) -> list[tuple[int, Places]]:
-        """(cell, edges of its parts) of the cells from `first` on that hold at least `least` rows."""
+    def split(self, first: int, least: float, part: float, cuts: Places | None) -> list[tuple[int, Places]]:
+        """(cell, edges of its parts) of the cells from `first` on that hold at least `least` rows.
+
+        part: rows that a part should hold.
+        """
         here = np.arange(first, self.size)
         here = here[(self.counts[here] >= least) & (self.high[here] - self.low[here] > 1)]
         largest = here[np.argsort(-self.counts[here], kind="stable")[:MOST_SPLITS]]
         found = []
         for node in np.sort(largest).tolist():
             width = int(self.high[node] - self.low[node])
-            wanted = 2 ** round(math.log2(max(1.0, self.counts[node] / max(sigma, 0.5))))
+            wanted = 2 ** round(math.log2(max(1.0, self.counts[node] / max(part, 0.5))))
             parts = min(width, max(FEWEST_PARTS, min(wanted, MOST_PARTS)))
             edges = self.low[node] + np.array([width * k // parts for k in range(parts + 1)], dtype=np.int64)
-            edges = _allowed(edges, cuts)
+            edges = allowed(edges, cuts)
             if len(edges) > 2:
                 found.append((node, edges))
         return found
@@ -208,7 +212,7 @@ class _Nodes:
         return Tree(edges, counts[at], np.sqrt(self.variance[at]), others, others_sigma)
 
 
-def _allowed(edges: Places, cuts: Places | None) -> Places:
+def allowed(edges: Places, cuts: Places | None) -> Places:
     """The edges, or the nearest of `cuts` to each."""
     if cuts is None:
         return edges
