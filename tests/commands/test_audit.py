@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 
 from dpsynth.commands import audited_mechanisms as mechanisms
 from dpsynth.commands.audited_methods import Auditor, recipe_for
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.commands.neighbour_files import FileFit, NeighbourFiles
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.toy import Chain
