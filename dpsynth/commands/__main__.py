@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from dpsynth.commands.entry import COMMANDS, start
+from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -21,6 +21,7 @@ Add --help to a command to see its options."""
 
 
 def main() -> None:
+    speak_any_locale()
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)

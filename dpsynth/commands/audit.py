@@ -142,7 +142,7 @@ def write(findings: list[Finding], path: Path) -> None:
     """The findings as JSON."""
     text = json.dumps({"findings": [finding.to_dict() for finding in findings]}, indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tabular_files.write_whole(path, lambda temporary: temporary.write_text(text + "\n"))
+    tabular_files.write_text(path, text + "\n")
 
 
 def _short(value: float | None) -> str:
