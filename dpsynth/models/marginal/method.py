@@ -127,7 +127,7 @@ def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
 
 # -------------------- Marginal method -------------------------------------------------------
 
-COUNTING = ("engine", "threads", "address")
+COUNTING: Mapping[str, Any] = {"engine": "numba", "threads": None, "address": None}
 MOST_CELLS = 40  # coarse cells of a number, however little the noise
 FEWEST_CELLS = 4
 ROWS_A_CELL = 2.0  # of a pair of numbers, on average: at least so many times the noise of its counts
@@ -157,7 +157,7 @@ class MarginalMethod(Synthesizer):
 
     cells: int | None = None
     summary_fraction: float = 0.1
-    counting: Mapping[str, Any] = field(default_factory=dict)
+    counting: Mapping[str, Any] = field(default_factory=lambda: dict(COUNTING))
 
     def __post_init__(self) -> None:
         _ = self.engine  # refuses what is not known
