@@ -17,11 +17,13 @@ def test_there_are_three():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_committed_as_it_ran(path):
+def test_a_notebook_is_committed_as_it_ran_or_without_outputs(path):
     """Outputs belong to the cells in their order, none is an error, and none names a folder of somebody's machine."""
     import nbformat
 
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    if not any(cell.outputs or cell.execution_count for cell in cells):
+        return  # stripped
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
