@@ -22,6 +22,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dpsynth.commands.config_files import config_folder
+from dpsynth.commands.entry import speak_any_locale
 from dpsynth.errors import DpsynthError
 from dpsynth.runs.command_line import as_called, quoted
 from dpsynth.runs.folder_lock import FolderLock
@@ -30,13 +32,6 @@ from dpsynth.training import stoppable
 SCRATCH = "dpsynth-scratch-"
 STALE = 60.0  # seconds after which a scratch folder that nobody has locked belongs to nobody
 MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
-
-
-def config_folder() -> Path:
-    """The folder of the YAML files: packaged in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    packaged = package / "configs"
-    return packaged if packaged.is_dir() else package.parent / "configs"
 
 
 def launch(name: str, command: Callable[[DictConfig], None]) -> None:
@@ -64,13 +59,6 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
         sys.argv = arguments
     if mistaken:
         sys.exit(2)
-
-
-def speak_any_locale() -> None:
-    """Let the terminal escape the signs that its locale does not have, instead of ending the command."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # replaced by something else, or closed
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -15,14 +15,17 @@ from typing import Any, Literal
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
-# The verdict rests on these: combinations of columns, and prediction of the label, in that order; the class of images.
+# The verdict rests on these, in that order: combinations of columns in equal-width bins and in cells of equal mass,
+# single numeric columns, and prediction of the label; the class of images.
 HEADLINES = (
-    *("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
+    *("tv_3way", "tv_2way", "tv_3way_equal_mass", "tv_2way_equal_mass", "ks"),
+    *("boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
     *("image_accuracy", "image_logistic"),
 )
 # A comparison of runs shows these, as far as they were computed.
 COLUMNS = (
-    *("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
+    *("tv_1way", "tv_2way", "tv_3way", "tv_2way_equal_mass", "ks"),
+    *("c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
     *("image_accuracy", "image_logistic", "image_frechet", "image_kernel", "image_c2st_auc", "image_coverage"),
 )
 
@@ -65,10 +68,11 @@ TWO_SAMPLE = ("c2st_auc", "image_c2st_auc")
 APART = 0.9  # AUC from which a classifier tells rows apart whatever the band of real samples says
 NAMED = 6  # scores named in one sentence
 RULE = (
-    "How the headline is found: the main scores are those of combinations of two and three columns and of "
-    "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
-    f"table is like a real sample, unless a classifier tells it from real rows (its AUC is beyond the band, or {APART} "
-    "and more) or some of its rows break the schema. A score counts only where it can tell: outside the "
+    "How the headline is found: the main scores are those of combinations of two and three columns, with numbers in "
+    "equal-width bins and in cells that hold equally many real rows, the Kolmogorov-Smirnov statistic of numeric "
+    "columns, and predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, "
+    "the table is like a real sample, unless a classifier tells it from real rows (its AUC is beyond the band, or "
+    f"{APART} and more) or some of its rows break the schema. A score counts only where it can tell: outside the "
     f"band, or if the band ends within {1 - USEFUL:.0%} of the way to rows drawn uniformly. Where none can, there are "
     "too few rows for a verdict, and the number that would do is estimated from the width of the bands, which shrink "
     "with the square root of the rows. If one is worse than that of independent columns, the table loses to them. "
@@ -209,7 +213,9 @@ def like_real(scores: Sequence[Score]) -> tuple[int, int]:
 
 
 def _grade(main: Sequence[Score]) -> Grade:
-    fractions = [fraction for score in main if (fraction := score.closeness("uniform")) is not None]
+    # where uniform rows are like a real sample the way between the two is made of chance
+    telling = [score for score in main if "uniform" in score.baselines and not _harmless(score, "uniform")]
+    fractions = [fraction for score in telling if (fraction := score.closeness("uniform")) is not None]
     if main and all(score.like_real for score in main):
         return "real"
     if losses(main):
@@ -243,6 +249,12 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
                 f"average{_beside(score, 'a real sample of the same size has')}."
             )
             break
+    single = named.get("ks")
+    if single is not None:
+        yield (
+            f"Fractions of rows below a value of a numeric or date column are off by up to {number(single.value)}, "
+            f"mean over these columns{_beside(single, 'a real sample of the same size has')}."
+        )
     for score in headline_scores(scores):
         if score.group == "utility":
             measure = {"auc": "AUC", "r2": "R2"}.get(score.name.rpartition("_")[2], score.name)

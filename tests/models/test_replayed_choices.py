@@ -31,7 +31,7 @@ def square(n: int, same: int, domain: Domain = SQUARE) -> Table:
 
 CHAINED = [
     AIM(workload=2, rounds=3, round_iterations=5, iterations=5),
-    MST(bins=4),
+    MST(cells=4),
     PrivBayes(estimator="ancestral"),
 ]
 
@@ -71,7 +71,7 @@ def test_pe_estimates_the_fractions_of_its_classes(neighbours):
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_named_marginals_are_seen_through_their_release_alone(neighbours):
-    recipe = NAPSU(marginals=[["kind", "label"], ["member"]], draws=2, iterations=10, bins=4)
+    recipe = NAPSU(marginals=[["kind", "label"], ["member"]], draws=2, iterations=10, cells=4)
     check_replay(recipe, example_rows(20), dpsynth.Budget(100.0, 1e-5, neighbours))
 
 

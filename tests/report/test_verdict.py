@@ -28,6 +28,23 @@ def test_other_scores_do_not_decide(score, area):
     assert verdict([score(value=0.03), area(0.93), other], STATEMENT).grade == "real"
 
 
+def test_a_score_that_uniform_rows_pass_is_no_measure_of_the_way(score, area):
+    """Numbers that are uniform in truth: from uniform rows to a real sample there is no way to go part of."""
+    flat = score("ks", 0.05, baselines={"uniform": 0.035, "independent": 0.03})
+    assert verdict([score(value=0.05), area(0.93), flat], STATEMENT).grade == "close"
+    assert verdict([flat], STATEMENT).grade == "unknown"
+
+
+@pytest.mark.parametrize("name", ["tv_2way_equal_mass", "tv_3way_equal_mass", "ks"])
+def test_heavy_tails_decide_too(score, area, name):
+    assert verdict([score(value=0.03), area(0.93), score(name, 0.5)], STATEMENT).grade in ("far", "loses")
+
+
+def test_single_numbers_are_spoken_of(score):
+    text = " ".join(verdict([score(), score("ks", 0.0123, group="columns")], STATEMENT).sentences)
+    assert "up to 0.0123" in text
+
+
 def test_scores_in_the_band_are_counted_among_those_with_a_band(score, area):
     scores = [score(value=0.03), area(0.6), Score.absent("missing_gap", "lower", "no column may be missing")]
     scores += [

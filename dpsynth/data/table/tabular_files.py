@@ -155,6 +155,11 @@ def stored_types(file: Path) -> dict[str, pa.DataType]:
     return {str(field.name): field.type for field in schema}
 
 
+def from_arrow(table: pa.Table) -> pd.DataFrame:
+    """The columns of an Arrow table as they are stored: whole numbers stay so beside missing values."""
+    return table.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
+
+
 def match(
     frame: pd.DataFrame,
     names: Sequence[str],

@@ -207,7 +207,7 @@ def test_a_seed_is_a_name_or_a_recipe_of_tables():
     assert proposal_recipe(None) is None
     for name, kind in PROPOSAL_MODELS.items():
         assert isinstance(proposal_recipe(name), kind)
-    own = MST(bins=8)
+    own = MST(cells=8)
     assert proposal_recipe(own) is own
     for wrong in ("merf2", 3, {"bins": 3}):
         with pytest.raises(ConfigError, match=r"model\.proposal\.model"):
