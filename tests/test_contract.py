@@ -48,7 +48,7 @@ SMALL = {
     },
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
     "dpvi": {"components": 3, "bins": 8, "inference": {"steps": 4, "batch_size": 40}},
-    "napsu": {"draws": 2, "iterations": 10, "bins": 8},
+    "napsu": {"draws": 2, "iterations": 10, "cells": 8},
     "pe": {
         "evolution": {
             "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],
