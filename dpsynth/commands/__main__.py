@@ -1,4 +1,4 @@
-"""The `dpsynth` command: schema, encode, audit and datalens-flags, and the three scripts under one name."""
+"""The `dpsynth` command: schema, encode, account, audit and datalens-flags, and the three scripts under one name."""
 
 import sys
 
@@ -8,6 +8,7 @@ USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   encode FILES OUT schema=   a table of any size as one file of codes
+  account FILE               what all runs on one data set have cost together, and what is left
   datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
@@ -22,7 +23,7 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in ("schema", "encode", "datalens-flags"):
+    elif command in ("schema", "encode", "account", "datalens-flags"):
         from importlib import import_module
 
         try:
@@ -31,7 +32,7 @@ def main() -> None:
                 package = "reproductions" if command == "datalens-flags" else "commands"
             getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
         except MISTAKES as error:
-            report_mistake(error)
+            report_mistake(error, command)
             sys.exit(2)
     elif command in ("train", "generate", "evaluate", "audit"):
         from importlib import import_module
@@ -40,8 +41,8 @@ def main() -> None:
         import_module(f"dpsynth.commands.{command}").main()
     else:
         print(
-            f"error: no command {command!r}; there are schema, encode, datalens-flags, train, generate, evaluate and "
-            "audit",
+            f"error: no command {command!r}; there are schema, encode, account, datalens-flags, train, generate, "
+            "evaluate and audit",
             file=sys.stderr,
         )
         sys.exit(2)

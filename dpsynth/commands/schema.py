@@ -24,7 +24,9 @@ def schema(arguments: Sequence[str]) -> None:
     parser.add_argument("--delimiter", help="of CSV files; this and the next ones are looked for when left out")
     parser.add_argument("--encoding", help="of CSV files, for example cp1252")
     parser.add_argument("--quote", help="quotation mark of CSV files, or '' for none")
-    parser.add_argument("--no-header", dest="header", action="store_false", default=None, help="no header line")
+    parser.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, default=None, help="whether the first line names the columns"
+    )
     parser.add_argument("--comment", help="lines that begin with it are left out")
     parser.add_argument("--skip-rows", type=int, help="lines before the header to leave out")
     parser.add_argument("--ignore", nargs="*", help="columns of the file to leave out")

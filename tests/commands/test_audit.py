@@ -26,6 +26,9 @@ from dpsynth.runs.options import AuditOptions, typed
 from dpsynth.runs.run_folder import free_name
 
 NUMPY = "model.counting.engine=numpy"  # compiles nothing
+TINY_MERF = MERF(bins=4).replace(
+    embedding={"frequencies": 20}, generator={"hidden": 4}, training={"steps": 1, "batch_size": 4}
+)
 QUICK = ("processes=1", "progress=quiet", "seed=1", "runs=80")
 CSV = {
     "name": "csv", "path": None, "schema": None, "holdout": 0.2, "n_train": None, "person": None,
@@ -96,7 +99,7 @@ def test_settings_are_lowered_unless_the_user_says_otherwise():
     assert recipe_for(options.model, "maf", "table", options).steps == 4
     assert recipe_for(options.model, "maf", "table", options, frozenset({"steps"})).steps == 7
     assert recipe_for(options.model, "maf", "table", replace(options, small=False)).steps == 7
-    assert recipe_for(options.model, "maf", "image", options).images.width == 8
+    assert recipe_for(options.model, "maf", "image", options).images.network.width == 8
 
 
 @pytest.mark.parametrize("modality", ["table", "image"])
@@ -129,7 +132,7 @@ def test_all_is_said_in_three_ways(monkeypatch):
 
 def test_a_method_comes_near_its_claim_and_not_beyond(auditor):
     [finding] = auditor("privacy.epsilon=8", "runs=600", "attacks=[white_box]").in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert 0.6 * 8 < finding.audited_epsilon <= 8
     assert finding.detail["view"] == "fixed"
@@ -139,7 +142,7 @@ def test_half_the_noise_is_caught(auditor, monkeypatch):
     honest = integer_noise.sample_rounded_gaussian
     monkeypatch.setattr(integer_noise, "sample_rounded_gaussian", lambda stream, sigma, n: honest(stream, sigma / 2, n))
     [finding] = auditor("privacy.epsilon=8", "runs=200", "attacks=[white_box]").in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert finding.refuted
 
@@ -149,9 +152,8 @@ def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
 
     exact = MeanEmbedding.exact
     monkeypatch.setattr(MeanEmbedding, "exact", lambda *given: 3 * exact(*given))
-    merf = MERF(frequencies=20, steps=1, batch=4, hidden=4, bins=4)
     [finding] = auditor("privacy.epsilon=8", "runs=100", "attacks=[white_box]").in_memory(
-        "merf", merf, Chain().domain, "toy"
+        "merf", TINY_MERF, Chain().domain, "toy"
     )
     assert finding.refuted
 
@@ -159,7 +161,7 @@ def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
 def test_the_relation_of_the_budget_is_audited(auditor):
     words = ("privacy.neighbours=replace_one", "privacy.epsilon=8", "runs=400", "attacks=[white_box]")
     [finding] = auditor(*words).in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert 0.5 * 8 < finding.audited_epsilon <= 8
 
@@ -168,11 +170,11 @@ def test_a_claim_of_sampled_batches_is_no_gaussian_claim():
     from dpsynth.models.dpvi.recipe import DPVI
 
     domain = replace(Chain().domain, rows=100)
-    recipe = DPVI(steps=4, batch_size=10, components=2, bins=4)
+    recipe = DPVI(components=2, bins=4).replace(inference={"steps": 4, "batch_size": 10})
     claim = Claim.of(recipe.plan(domain, Budget(1.0, 1e-5)))
     assert claim.secret_batches
     assert claim.mu is None
-    whole = Claim.of(recipe.replace(batch_size=100).plan(domain, Budget(1.0, 1e-5)))
+    whole = Claim.of(recipe.replace(inference={"batch_size": 100}).plan(domain, Budget(1.0, 1e-5)))
     assert not whole.secret_batches
     assert whole.mu == pytest.approx(0.268, abs=2e-3)
 
@@ -201,9 +203,9 @@ def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):
 
 def test_a_split_by_public_position_is_caught(tmp_path, auditor):
     files = written(tmp_path, CSV, 400)
-    plan = Independent(counting={"engine": "numpy"}).plan(files.domain, Budget(1.0, 1e-5))
+    plan = Independent().replace(counting={"engine": "numpy"}).plan(files.domain, Budget(1.0, 1e-5))
     attack = WhiteBox.prepared(
-        SplitByPosition(Independent(counting={"engine": "numpy"}), plan, files.domain), files.options, seed=0
+        SplitByPosition(Independent().replace(counting={"engine": "numpy"}), plan, files.domain), files.options, seed=0
     )
     assert auditor("runs=80").attacked("independent", "csv", attack, Claim.of(plan)).refuted
 
@@ -243,7 +245,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
         "  born: {kind: date, bounds: [1990-01-01, 2000-01-01]}\n  code: {kind: category, categories: private}\n"
     )
     files = written(tmp_path, {**CSV, "schema": str(schema), "holdout": 0}, 30)
-    rows = FileFit(Independent(counting={"engine": "numpy"}), None, files.domain, None).rows(
+    rows = FileFit(Independent().replace(counting={"engine": "numpy"}), None, files.domain, None).rows(
         files.options[1], SELECTION
     )
     assert len(rows) == 31
@@ -253,11 +255,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
 def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
-    recipe = (
-        MERF(frequencies=20, steps=1, batch=4, hidden=4)
-        if data is FOLDER
-        else Independent(counting={"engine": "numpy"})
-    )
+    recipe = TINY_MERF.replace(bins=32) if data is FOLDER else Independent().replace(counting={"engine": "numpy"})
     [finding] = auditor("runs=80", "rows=40", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
     assert finding.audited_epsilon < 1
 

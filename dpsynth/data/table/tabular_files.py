@@ -144,6 +144,17 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
 
 
+def stored_types(file: Path) -> dict[str, pa.DataType]:
+    """Column -> type of a Parquet file; nothing for a CSV file, in which all is text."""
+    if kind_of(file) != "parquet":
+        return {}
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"'{file}' cannot be read as Parquet: {' '.join(str(error).split())}") from None
+    return {str(field.name): field.type for field in schema}
+
+
 def match(
     frame: pd.DataFrame,
     names: Sequence[str],
