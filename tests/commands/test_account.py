@@ -16,7 +16,7 @@ from dpsynth.privacy import Budget, RandomGenerators
 from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.account import Account
 
-FAST = ("model=independent", "model.engine=numpy", "data=toy", "data.rows=300", "trainer.progress=quiet")
+FAST = ("model=independent", "model.counting.engine=numpy", "data=toy", "data.rows=300", "trainer.progress=quiet")
 CHARGED = (*FAST, "privacy.epsilon=1", "privacy.delta=1e-6", "privacy.account=people.account")
 # A fit that is charged and waits before anything of the method is released.
 WAITING = """
