@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.data.sources import SOURCES
 from dpsynth.evaluation.suite import Settings
 from dpsynth.models.contract.option_groups import groups_of

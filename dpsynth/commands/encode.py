@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from dpsynth.data.table.csv_files import CsvDialect
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import encode_files
 
@@ -64,9 +64,7 @@ def encode(arguments: Sequence[str]) -> None:
     )
     lines = [line for column in intake.values() if (line := column.line())]
     report = [*lines, f"{len(encoded):,} rows of {len(encoded.sizes)} columns"]
-    beside = write_whole(
-        f"{out}.txt", lambda temporary: temporary.write_text("\n".join(report) + "\n", encoding="utf-8")
-    )
+    beside = write_text(f"{out}.txt", "\n".join(report) + "\n")
     if options.get("private_console") == "true":
         print("\n".join(report))
     print(f"{out}: {len(encoded.sizes)} columns; private, as the rows are, and so is {beside}, which counts them")

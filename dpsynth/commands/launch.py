@@ -22,6 +22,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dpsynth.commands.config_files import config_folder
+from dpsynth.commands.entry import speak_any_locale
 from dpsynth.errors import DpsynthError
 from dpsynth.runs.command_line import as_called, quoted
 from dpsynth.runs.folder_lock import FolderLock
@@ -32,18 +34,12 @@ STALE = 60.0  # seconds after which a scratch folder that nobody has locked belo
 MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
 
 
-def config_folder() -> Path:
-    """The folder of the YAML files: packaged in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    packaged = package / "configs"
-    return packaged if packaged.is_dir() else package.parent / "configs"
-
-
 def launch(name: str, command: Callable[[DictConfig], None]) -> None:
     """Compose `configs/<name>.yaml` with the overrides of the command line, run `command` on it, and exit.
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
+    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,9 @@ def data_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(text: str, key: str) -> Any:
+    if not text.startswith("@"):  # names are UTF-8, also where the locale took the command line for ASCII
+        with suppress(UnicodeError):  # a name that was typed in Python
+            text = text.encode("ascii", "surrogateescape").decode("utf-8")
     if text.startswith("@"):
         try:
             text = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")

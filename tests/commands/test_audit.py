@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 
 from dpsynth.commands import audited_mechanisms as mechanisms
 from dpsynth.commands.audited_methods import Auditor, recipe_for
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.commands.neighbour_files import FileFit, NeighbourFiles
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.toy import Chain
@@ -194,7 +194,7 @@ class SplitByPosition:
         whole = FileFit(self.recipe, self.plan, self.domain, None)
         rows = whole.rows({**data, "holdout": 0}, SELECTION)
         kept = np.random.default_rng(0).random(len(rows)) >= 0.2
-        return self.recipe.fit(rows._take(np.flatnonzero(kept)), self.plan, randomness)
+        return self.recipe.fit(rows.take(np.flatnonzero(kept)), self.plan, randomness)
 
 
 def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):

@@ -69,7 +69,7 @@ def draft(path: str | Path | Iterable[str | Path], dialect: CsvDialect | None = 
         raise DataError(f"'{first}': no column has a name; name them in the header, or set data.header=false")
     name = Path(path).name if isinstance(path, (str, Path)) else "several files"
     lines = [_HEADER.format(name=name.replace("\n", " ")) + notes + "columns:"]
-    guesses = {column: _guess(series_of(frame, column)) for column in frame.columns}
+    guesses = {column: guess(series_of(frame, column)) for column in frame.columns}
     if all(spec["kind"] == "identifier" for spec, _ in guesses.values()):  # then nothing would be left to learn
         guesses = {
             column: ({"kind": "category", "categories": PRIVATE}, notes) for column, (_, notes) in guesses.items()
@@ -78,7 +78,7 @@ def draft(path: str | Path | Iterable[str | Path], dialect: CsvDialect | None = 
     for column, (spec, remarks) in guesses.items():
         if column in stored:
             _typed(str(column), spec, remarks, stored[column])
-        lines.append(f"{_entry(str(column), spec)}  # guess: {'; '.join(remarks)}; check that it is public")
+        lines.append(f"{entry(str(column), spec)}  # guess: {'; '.join(remarks)}; check that it is public")
     lines += [
         "# constraints: ['start <= end']   rules between columns that always hold",
         "# rows: 10000                     a public rough number of rows",
@@ -117,7 +117,8 @@ def _printable(text: str) -> str:
     return ascii(text[:40]) if not text.isprintable() else repr(text[:40])
 
 
-def _entry(name: str, spec: dict[str, Any]) -> str:
+def entry(name: str, spec: dict[str, Any]) -> str:
+    """A line under `columns:`."""
     return dump_yaml({"columns": {name: spec}}).split("\n")[1]
 
 
@@ -133,7 +134,8 @@ def _on_command_line(value: Any) -> str:
     )
 
 
-def _guess(series: pd.Series) -> Guess:
+def guess(series: pd.Series) -> Guess:
+    """(the entry of a column under `columns:`, remarks on it), read from its raw values."""
     none = blank(series, np.ones(len(series), dtype=bool), MISSING_VALUES)
     known = series.loc[~none].reset_index(drop=True)
     if len(known) and isinstance(known.iloc[0], dt.time):

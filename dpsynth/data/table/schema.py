@@ -60,8 +60,11 @@ class _Texts(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str, where: str = "schema") -> dict[str, Any]:
-    """The plain mapping of a schema text; `SchemaError` with the line when it is no YAML mapping."""
+def parse_yaml(text: str, where: str = "schema", needs: str = "columns:") -> dict[str, Any]:
+    """The plain mapping of a schema text; `SchemaError` with the line when it is no YAML mapping.
+
+    needs: the key it must have, for messages.
+    """
     try:
         content = yaml.load(text, Loader=_Texts)
     except SchemaError as error:
@@ -72,7 +75,7 @@ def parse_yaml(text: str, where: str = "schema") -> dict[str, Any]:
         problem = getattr(error, "problem", None) or "cannot be read"
         raise SchemaError(f"{where}{line}: not valid YAML: {problem}") from None
     if not isinstance(content, dict):
-        raise SchemaError(f"{where}: expected a mapping with 'columns:', got {type(content).__name__}")
+        raise SchemaError(f"{where}: expected a mapping with '{needs}', got {type(content).__name__}")
     return content
 
 
@@ -214,16 +217,17 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
+def flow(value: Any) -> str:
+    """A value as YAML in one line, quoted so that any reader understands the same."""
+    if _UNPRINTABLE.search(json.dumps(value, ensure_ascii=False, default=str).replace("\\n", "\x00")):
+        quoted = json.dumps(value, ensure_ascii=False, default=str)  # one line, which YAML reads alike
+        return _UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", quoted)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...").strip()
+
+
 def dump_yaml(content: Mapping[str, Any]) -> str:
     """Schema text with one line per column, quoted so that any YAML reader understands the same."""
-
-    def flow(value: Any) -> str:
-        if _UNPRINTABLE.search(json.dumps(value, ensure_ascii=False, default=str).replace("\\n", "\x00")):
-            quoted = json.dumps(value, ensure_ascii=False, default=str)  # one line, which YAML reads alike
-            return _UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", quoted)
-        text = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
-        return text.removesuffix("\n").removesuffix("\n...").strip()
-
     columns: Mapping[str, Any] = content["columns"]
     lines = ["columns:", *(f"  {flow(name)}: {flow(spec)}" for name, spec in columns.items())]
     lines += [f"{key}: {flow(value)}" for key, value in content.items() if key != "columns"]

@@ -177,7 +177,10 @@ class Table:
             texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
-            path, lambda temporary: texts.to_csv(temporary, index=False, na_rep="", compression=compression)
+            path,
+            lambda temporary: texts.to_csv(
+                temporary, index=False, na_rep="", compression=compression, lineterminator="\n", encoding="utf-8"
+            ),
         )
 
     def to_parquet(self, path: str | Path) -> Path:
@@ -202,7 +205,7 @@ class Table:
 
     def head(self, rows: int) -> Table:
         """The first rows."""
-        return self._take(np.arange(min(rows, len(self))))
+        return self.take(np.arange(min(rows, len(self))))
 
     def subset(self, rows: int, key: bytes, neighbours: Neighbours = "add_remove") -> Table:
         """About so many rows, or exactly so many, in their old order. The guarantee then covers a part of the rows.
@@ -270,13 +273,13 @@ class Table:
         for column in domain:
             word = words["categories" if isinstance(column, Category) else "numbers"]
             frame[column.name], _ = column.parse(series_of(self.frame, column.name), word, domain.missing_values)
-        table = self._take(np.arange(len(self)))
+        table = self.take(np.arange(len(self)))
         table.domain, table.frame = domain, pd.DataFrame(frame)
         return table
 
     def select(self, names: Iterable[str]) -> Table:
         """The same rows with some of the columns, in the order given."""
-        table = self._take(np.arange(len(self)))
+        table = self.take(np.arange(len(self)))
         table.domain = self.domain.select(names)
         table.frame = table.frame.loc[:, list(table.domain.names)]
         return table
@@ -294,7 +297,7 @@ class Table:
 
     def _covered(self, kept: np.ndarray, described: str) -> Table:
         """The rows where `kept`, and a clause on them for the statement."""
-        table = self._take(np.flatnonzero(kept))
+        table = self.take(np.flatnonzero(kept))
         table.coverage = (*self.coverage, described)
         return table
 
@@ -311,7 +314,8 @@ class Table:
         result[alone] = selection.chosen(purpose, contents[alone], probability)
         return result
 
-    def _take(self, rows: np.ndarray) -> Table:
+    def take(self, rows: np.ndarray) -> Table:
+        """The rows at some positions, in that order."""
         table = object.__new__(Table)
         table.domain, table.intake, table.nameless = self.domain, dict(self.intake), self.nameless
         table.frame = self.frame.iloc[rows].reset_index(drop=True)

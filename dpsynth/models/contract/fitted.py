@@ -156,7 +156,7 @@ def write(fitted: Fitted, folder: Path) -> None:
     kind = type(fitted)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
-    (folder / "privacy.json").write_text(_json(fitted.statement))
+    (folder / "privacy.json").write_text(_json(fitted.statement), encoding="utf-8", newline="\n")
     model = {
         "format": FORMAT,
         "target": f"{kind.__module__}.{kind.__qualname__}",
@@ -164,7 +164,7 @@ def write(fitted: Fitted, folder: Path) -> None:
         "domain": fitted.domain.to_dict(),
         "sha256": {name: sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
     }
-    (folder / "model.json").write_text(_json(model))
+    (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
 
 def load(folder: str | Path) -> Fitted:
