@@ -38,7 +38,6 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
-    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
