@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dpsynth.commands.config_files import config_folder
 from dpsynth.errors import DpsynthError
-from dpsynth.runs.command_line import as_called, quoted, speak_any_locale
+from dpsynth.runs.command_line import as_called, quoted
 from dpsynth.runs.folder_lock import FolderLock
 from dpsynth.training import stoppable
 
