@@ -124,9 +124,12 @@ class FittedFlow(FittedTable):
 
     def log_density(self, table: Table) -> np.ndarray:
         """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
-        codes, units = self._encoded(table)
+        encoded = self.codec.encode(table.frame)
+        assert encoded.units is not None
+        codes = torch.from_numpy(encoded.codes.astype(np.int64))
+        warped, log_slopes = self._warped(encoded.codes, encoded.units)
         with torch.no_grad():
-            return self.flow.log_density(codes, units).numpy()
+            return self.flow.log_density(codes, torch.from_numpy(warped).float()).numpy() + log_slopes.sum(1)
 
     def base(self, table: Table, seed: int = 0) -> np.ndarray:
         """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true.
@@ -140,16 +143,33 @@ class FittedFlow(FittedTable):
         ends = [column.cell_ends(c, u) for column, c, u in zip(self.codec.columns, *rows, strict=True)]
         levels: list[np.ndarray] = []
         for side in (0, 1):
-            units = torch.from_numpy(np.column_stack([pair[side] for pair in ends])).float()
+            units = self._warped(encoded.codes, np.column_stack([pair[side] for pair in ends]))[0]
+            units = torch.from_numpy(units).float()
             levels.append(special.ndtr(self.flow.base(codes, units, torch.Generator().manual_seed(seed)).numpy()))
         below, above = levels
         within = np.random.default_rng(seed).random(below.shape)
         return special.ndtri(below + within * (above - below))
 
-    def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
-        encoded = self.codec.encode(table.frame)
-        assert encoded.units is not None
-        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
+    def _warped(self, codes: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((rows, columns) positions, (rows, columns) log slopes) on an axis on which the rows of a cell lie evenly.
+
+        That is how the flow has them; other transforms than the piecewise linear one see the axis as it is.
+        """
+        warped, log_slopes = units.copy(), np.zeros(units.shape)
+        if self.shape.transform != "piecewise_linear":
+            return warped, log_slopes
+        for j, (coarse, fine) in enumerate(zip(self.codec.columns, self.fine.columns, strict=True)):
+            if not coarse.on_axis:
+                continue
+            cells = self.compression.maps[j][: fine.value_bins]
+            widths = np.diff(coarse.edges)[cells] * self.compression.fractions[j][: fine.value_bins]
+            places = np.append(0.0, widths.cumsum())
+            value = codes[:, j] < coarse.value_bins
+            inside = np.clip(np.searchsorted(fine.edges, units[value, j], side="right") - 1, 0, fine.value_bins - 1)
+            slopes = widths / np.diff(fine.edges)
+            log_slopes[value, j] = np.log(np.maximum(slopes[inside], 1e-12))
+            warped[value, j] = np.interp(units[value, j], fine.edges, places)
+        return np.clip(warped, 0.0, 1.0), log_slopes
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = {self.domain.position(name): self.codec.encode_value(name, value) for name, value in where.items()}
