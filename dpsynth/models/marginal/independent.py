@@ -50,4 +50,6 @@ class Independent(MarginalMethod):
         sigma = plan.one_way.sigma
         measured = [measurement(column, counts, sigma) for column, counts in zip(columns, noisy, strict=True)]
         model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        fitted = FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        fitted.measured = rows.tables(columns, noisy, sigma)
+        return fitted
