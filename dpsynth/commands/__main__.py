@@ -12,36 +12,50 @@ USAGE = """usage: dpsynth COMMAND ...
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
+  describe RUN --steward ... write title, steward, licence, use into the documents of a release
+  sign RUN --key FILE        sign a release as its steward
+  verify RUN                 check a release: checksums, signature, epsilon by other accountants
+  marginals RUN              the noisy counts a model was fitted to, with intervals
   audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
 
 train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
 Add --help to a command to see its options."""
+
+# Commands that read their own words, and the modules that hold them.
+WORDS = {
+    "schema": "commands.schema",
+    "encode": "commands.encode",
+    "datalens-flags": "reproductions.datalens_flags",
+    "describe": "commands.release_documents",
+    "sign": "commands.release_documents",
+    "verify": "commands.release_documents",
+    "marginals": "commands.release_documents",
+}
+SCRIPTS = ("train", "generate", "evaluate", "audit")
 
 
 def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in ("schema", "encode", "datalens-flags"):
+    elif command in WORDS:
         from importlib import import_module
 
         try:
             with ending():
-                name = command.replace("-", "_")
-                package = "reproductions" if command == "datalens-flags" else "commands"
-            getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
+                function = getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))
+            function(arguments)
         except MISTAKES as error:
             report_mistake(error)
             sys.exit(2)
-    elif command in ("train", "generate", "evaluate", "audit"):
+    elif command in SCRIPTS:
         from importlib import import_module
 
         sys.argv = [f"dpsynth {command}", *arguments]
         import_module(f"dpsynth.commands.{command}").main()
     else:
         print(
-            f"error: no command {command!r}; there are schema, encode, datalens-flags, train, generate, evaluate and "
-            "audit",
+            f"error: no command {command!r}; there are {', '.join((*WORDS, *SCRIPTS))}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -26,11 +26,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.parquet as pq
 from scipy.stats import norm
 
@@ -38,6 +39,7 @@ from dpsynth.data.columns import Category
 from dpsynth.data.table.codec import Codec, ColumnCodes
 from dpsynth.errors import ArtifactError, ConfigError
 
+pc: Any = pyarrow.compute  # its functions are made when it is imported, and unknown to type checkers
 Value = str | None  # None: a missing value
 Cell = tuple[Value, ...]  # values that are counted as one
 ROUNDING = 1 / 12  # variance that rounding to whole numbers adds
@@ -183,7 +185,9 @@ def write(tables: Sequence[NoisyTable], path: Path) -> None:
             n = table.counts.size
             columns = {
                 "table": np.full(n, number, dtype=np.int32),
-                "columns": pa.array([list(table.columns)], type=_SCHEMA.field("columns").type).take(pa.array(np.zeros(n, dtype=np.int64))),
+                "columns": pa.array([list(table.columns)], type=_SCHEMA.field("columns").type).take(
+                    pa.array(np.zeros(n, dtype=np.int64))
+                ),
                 "cell": _cells_written(table),
                 "count": table.counts.ravel(),
                 "sigma": np.broadcast_to(table.sigma, table.counts.shape).ravel(),

@@ -111,17 +111,15 @@ class ColumnCodes:
             edges = numeric_column.start + self._from_axis(self.edges)
             low, high = edges[:-1], edges[1:]
         else:
-            low, high = (
-                numeric_column.value(self._to_ticks(cells)) for cells in (self._cuts[:-1], self._cuts[1:] - 1)
-            )
-        return self._texts(low), self._texts(high)
+            low, high = (numeric_column.value(self._to_ticks(cells)) for cells in (self._cuts[:-1], self._cuts[1:] - 1))
+        return self.texts(low), self.texts(high)
 
     @cached_property
     def point_mass_texts(self) -> tuple[str, ...]:
         """The declared point masses, as texts of a CSV file."""
-        return self._texts(np.array(self._numeric_column.point_mass_values)) if self._numeric_column else ()
+        return self.texts(np.array(self._numeric_column.point_mass_values)) if self._numeric_column else ()
 
-    def _texts(self, values: np.ndarray) -> tuple[str, ...]:
+    def texts(self, values: np.ndarray) -> tuple[str, ...]:
         """Values on the axis as texts of a CSV file."""
         written = self.column.write(values, np.zeros(len(values), dtype=bool))
         return tuple(str(value) for value in self.column.text(written))
