@@ -1,4 +1,4 @@
-"""The `dpsynth` command: schema, encode, audit and datalens-flags, and the three scripts under one name."""
+"""The `dpsynth` command: all commands, and the three scripts, under one name."""
 
 import sys
 
@@ -8,6 +8,7 @@ USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   encode FILES OUT schema=   a table of any size as one file of codes
+  account FILE               what all runs on one data set have cost together, and what is left
   datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
@@ -25,6 +26,7 @@ Add --help to a command to see its options."""
 WORDS = {
     "schema": "commands.schema",
     "encode": "commands.encode",
+    "account": "commands.account",
     "datalens-flags": "reproductions.datalens_flags",
     "describe": "commands.release_documents",
     "sign": "commands.release_documents",

@@ -29,6 +29,7 @@ from dpsynth.commands.launch import config_folder, launch
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table import tabular_files
+from dpsynth.errors import ConfigError
 from dpsynth.evaluation.evaluation import following
 from dpsynth.privacy.audit import Finding, Workers
 from dpsynth.privacy.distributed import leading
@@ -54,6 +55,8 @@ def main() -> None:
 def run_audit(config: DictConfig) -> None:
     begun, console = time.monotonic(), Console(quiet=not leading())
     options = typed(AuditOptions, config)
+    if options.privacy.account is not None:
+        raise ConfigError("privacy.account: an audit runs on made-up data and charges no account; leave it out")
     logging.disable(logging.WARNING)  # remarks on small settings, thousands of times
     findings: list[Finding] = []
     with Workers.started(options.processes) as workers, tempfile.TemporaryDirectory(prefix="dpsynth-audit-") as folder:
@@ -76,7 +79,7 @@ def one_method(auditor: Auditor, options: AuditOptions, folder: Path) -> Iterato
     choices = HydraConfig.get().runtime.choices
     name, data = choices["model"], choices["data"]
     overrides = (word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task)
-    chosen = frozenset(key.split(".")[1] for key in overrides if key.startswith("model."))
+    chosen = frozenset(key.removeprefix("model.") for key in overrides if key.startswith("model."))
     modality = "image" if data == "image_folder" else "table"
     if not from_files(options.data):
         domain = declared_domain(options.data)

@@ -28,6 +28,8 @@ from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.privacy.accounted_run import AccountedRun
+from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.distributed import joined, leading, shared_key, together
 from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
@@ -65,6 +67,9 @@ def train(config: DictConfig) -> None:
         data, columns = data_options(options.data), texts(options.columns, "columns")
         recipe, domain, budget, plan = planned(options, data, columns)
         print_plan(plan, domain, console)
+        account = account_of(options, wanted)
+        if account is not None:  # what the file holds is public, so a refusal is too
+            account.check(plan, Checkpoint(run.checkpoint).fingerprint() if run else None)
         if options.privacy.dry_run:
             return
         refuse_beyond_memory(plan, options.trainer)
@@ -83,7 +88,7 @@ def train(config: DictConfig) -> None:
             plan = recipe.plan_for(rows, budget, options.privacy.fractions())
         randomness = RandomGenerators(options.seed, options.privacy.noise)  # type: ignore[arg-type]
         if not leading():  # helps to fit, and writes nothing
-            recipe.fit(rows, plan, randomness, settings=options.trainer)
+            recipe.fit(rows, plan, randomness, settings=options.trainer)  # the leader charges the account
             return
         if run is None or lock is None:
 
@@ -105,7 +110,7 @@ def train(config: DictConfig) -> None:
             # The model is fitted; only privacy mechanisms look at the data.
             trainer = options.trainer
             progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
-            fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer)
+            fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
             # Everything that may be shared appears at once.
             synthetic = fitted.sample(options.n, seed=options.seed)
@@ -143,6 +148,16 @@ def planned(
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:
         raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
+
+
+def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:
+    """The account that the run is charged to, under the names of the method and the run's folder."""
+    if options.privacy.account is None:
+        return None
+    if options.privacy.noise != "secure":
+        raise ConfigError("privacy.account counts private runs: leave it out, or set privacy.noise=secure")
+    method = str(options.model["_target_"]).rpartition(".")[2]
+    return AccountedRun(Account(Path(options.privacy.account)), f"{method}, {wanted.name}")
 
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:

@@ -14,6 +14,7 @@ from dpsynth.data.table.table import Table
 from dpsynth.data.table.tabular_files import write_whole
 from dpsynth.evaluation.inputs import EvaluationInputs
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, score_overview
+from dpsynth.figures.histograms import pages
 from dpsynth.figures.style import render
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.metrics.framework.sample import Sample
@@ -22,6 +23,7 @@ from dpsynth.models.contract.fitted import Fitted
 
 KINDS = ("all", "diagnostics", "none")
 LOOKED_AT = 2000  # images among which a few of each class are found
+MOST_PAGES = 10  # of histograms
 DPI = 120  # PNG, because a scatter plot as SVG would be many megabytes
 
 
@@ -48,20 +50,34 @@ def pictures(inputs: EvaluationInputs, shown: pd.DataFrame | Images, scores: Seq
 
     shown: the draw that is to be seen.
     """
+    title = _title(inputs, len(shown))
     if scores:
-        yield Picture("scores", OVERVIEW, score_overview(scores))
+        yield Picture("scores", OVERVIEW, score_overview(scores, title))
     if isinstance(shown, Images):
         assert isinstance(inputs.real, Images), "of one kind with what is evaluated"
         yield Picture("images", IMAGES, _beside(ImageSample.of(inputs.real), ImageSample.of(shown)))
     elif isinstance(inputs.real, Table) and isinstance(inputs.domain, Domain):
-        yield from _of_tables(inputs.real, shown, inputs.domain, inputs.fitted)
+        yield from _of_tables(inputs.real, shown, inputs.domain, inputs.fitted, title)
 
 
-def _of_tables(real_rows: Table, shown: pd.DataFrame, domain: Domain, fitted: Fitted | None) -> Iterator[Picture]:
+def _title(inputs: EvaluationInputs, rows: int) -> str:
+    """What is compared: method, data, epsilon and the number of synthetic rows, as far as they are known."""
+    names = [str(inputs.names[key]) for key in ("model", "data") if inputs.names.get(key)]
+    if inputs.names.get("epsilon") is not None:
+        names.append(f"epsilon {inputs.names['epsilon']}")
+    return ", ".join([*names, f"{rows:,} synthetic {'images' if isinstance(inputs.real, Images) else 'rows'}"])
+
+
+def _of_tables(
+    real_rows: Table, shown: pd.DataFrame, domain: Domain, fitted: Fitted | None, title: str
+) -> Iterator[Picture]:
     real, evaluated = Sample(real_rows.frame, domain), Sample(shown, domain)
-    yield Picture("histograms", HISTOGRAMS, histograms(real.frame, evaluated.frame, domain))
+    for page in range(1, min(pages(domain), MOST_PAGES) + 1):
+        name = "histograms" if page == 1 else f"histograms-{page}"
+        figure = histograms(real.frame, evaluated.frame, domain, title=title, page=page)
+        yield Picture(name, HISTOGRAMS + _page_of(page, pages(domain)), figure)
     if len(domain) > 1:
-        yield Picture("dependence", DEPENDENCE, dependence(real, evaluated))
+        yield Picture("dependence", DEPENDENCE, dependence(real, evaluated, title))
     pictured, made = image_sample(real), image_sample(evaluated)
     if pictured is not None and made is not None:
         yield Picture("images", IMAGES, _beside(pictured, made))
@@ -70,6 +86,14 @@ def _of_tables(real_rows: Table, shown: pd.DataFrame, domain: Domain, fitted: Fi
         found = diagnostics(base(real_rows), domain.names)
         for number, (caption, figure) in enumerate(found.items(), start=1):
             yield Picture(f"flow-{number}", caption, figure)
+
+
+def _page_of(page: int, of: int) -> str:
+    """For captions: which page, and that the last ones of very wide tables are left out."""
+    if of == 1:
+        return ""
+    last = f"; {of - MOST_PAGES} more are not drawn" if page == MOST_PAGES < of else ""
+    return f" Page {page} of {of}{last}."
 
 
 def _beside(real: ImageSample, evaluated: ImageSample) -> Figure:

@@ -19,16 +19,16 @@ from dpsynth.metrics.framework.sample import Sample
 from dpsynth.metrics.table.association import association_matrix
 
 MOST = 64  # columns shown
-LEAST_REACH = 0.1  # of the scale of differences, so that tiny ones look tiny
+REACH = 0.5  # of the scale of differences, the same for all pictures, so that they can be compared
 UNKNOWN = "#e6e6e6"
 
 
-def dependence(real: Sample, synthetic: Sample) -> Figure:
-    """Three maps of all pairs of columns: real, synthetic, and synthetic minus real."""
-    return dependence_maps(association_matrix(real), association_matrix(synthetic), real.domain.names)
+def dependence(real: Sample, synthetic: Sample, title: str = "") -> Figure:
+    """Three maps of all pairs of columns: real, synthetic, and synthetic minus real. title: what is compared."""
+    return dependence_maps(association_matrix(real), association_matrix(synthetic), real.domain.names, title)
 
 
-def dependence_maps(real: np.ndarray, synthetic: np.ndarray, names: Sequence[str]) -> Figure:
+def dependence_maps(real: np.ndarray, synthetic: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
     """The same from two matrices, float (D, D) in [0, 1]; NaN, shown grey, where a pair has no measure.
 
     Of more than `MOST` columns those with the largest gaps are shown; mean and largest gap are of all pairs.
@@ -42,21 +42,22 @@ def dependence_maps(real: np.ndarray, synthetic: np.ndarray, names: Sequence[str
     labels = [short(names[j], 18) for j in shown]
     for matrix in (real, synthetic, gap):
         np.fill_diagonal(matrix, np.nan)  # a column with itself says nothing
-    reach = max(LEAST_REACH, float(known.max(initial=0.0)))
     side = min(5.2, max(2.8, 0.16 * len(shown)))
     with figure_style():
-        picture = figure(3 * side + 2.6, side + 1.2)
+        picture = figure(3 * side + 2.6, side + (1.8 if title else 1.3))
         picture.set_layout_engine("compressed")
         panels = picture.subplots(1, 3)
         _draw(panels[0], real[np.ix_(shown, shown)], labels, "Real", AMOUNT, (0.0, 1.0), rows_named=True)
         left = _draw(panels[1], synthetic[np.ix_(shown, shown)], labels, "Synthetic", AMOUNT, (0.0, 1.0))
-        right = _draw(panels[2], gap[np.ix_(shown, shown)], labels, "Difference", SIGNED, (-reach, reach))
+        right = _draw(panels[2], gap[np.ix_(shown, shown)], labels, "Difference", SIGNED, (-REACH, REACH))
         bar = picture.colorbar(left, ax=panels[:2], shrink=0.8, pad=0.01, aspect=30, ticks=[0, 0.25, 0.5, 0.75, 1])
         bar.set_label("strength of dependence (0 none, 1 full)")
-        bar = picture.colorbar(right, ax=panels[2], shrink=0.8, pad=0.01, aspect=30)
+        bar = picture.colorbar(right, ax=panels[2], shrink=0.8, pad=0.01, aspect=30, extend="both")
         bar.set_label("synthetic minus real (red: too strong)")
         if len(known):
             note(panels[2], f"gap: mean {known.mean():.3f}, largest {known.max():.3f}")
+        if title:
+            picture.suptitle(title, x=0.005, y=0.99, va="top", ha="left", fontsize=8, color=INK)
         if len(shown) < len(names):
             note(panels[0], f"the {len(shown)} of {len(names)} columns with the largest gaps")
     return picture

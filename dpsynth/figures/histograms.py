@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 
 from dpsynth.data.columns import Category, Date, Datetime, Integer, NumericColumn
 from dpsynth.data.table.domain import Domain
-from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, figure, figure_style, note, short
+from dpsynth.figures.style import FAINT, INK, REAL, SYNTHETIC, entitle, figure, figure_style, note, short
 from dpsynth.metrics.framework.encoding import numbers, positions
 from dpsynth.metrics.framework.sample import Sample
 from dpsynth.metrics.table.marginals import Workload, total_variations
@@ -84,6 +84,7 @@ def compact(value: float) -> str:
 # -------------------- Histograms ------------------------------------------------------------
 
 BINS = 40  # of a column with more distinct values than this
+PANELS = 24  # of a page
 MOST_BARS = 10  # categories shown by name in a panel
 FLATTENED = 10.0  # highest over 90th-percentile occupied cell, beyond which a panel turns to a log axis
 
@@ -94,15 +95,21 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def histograms(
-    real: pd.DataFrame, synthetic: pd.DataFrame, domain: Domain, *, across: int = 4, most: int = 60
+    real: pd.DataFrame, synthetic: pd.DataFrame, domain: Domain, *, across: int = 4, title: str = "", page: int = 1
 ) -> Figure:
-    """A grid of panels, `across` per row, one for each of the first `most` columns of the domain.
+    """A grid of panels, `across` per row, one for each column of a page of the domain; see `pages`.
 
     Beside a column's name stands the total variation of its 1-way marginal (32 bins): 0 equal, 1 disjoint.
+
+    Args:
+        real, synthetic: rows of `domain`.
+        title: what is compared; a line above everything.
+        page: from 1 on; each shows `PANELS` columns, the last one what is left.
     """
     one, two = Sample(real, domain), Sample(synthetic, domain)
     distances = total_variations(one.codes, two.codes, one.sizes, Workload.draw(len(one.sizes), 1))
-    columns = domain.columns[:most]
+    first = (page - 1) * PANELS
+    columns, distances = domain.columns[first : first + PANELS], distances[first : first + PANELS]
     across = min(across, len(columns))
     down = math.ceil(len(columns) / across)
     with figure_style():
@@ -118,20 +125,22 @@ def histograms(
                 logarithmic = _draw_bins(axes, column, real, synthetic)
             axes.set_title(short(column.name, 24))
             note(axes, ("log, " if logarithmic else "") + f"TV {distance:.3f}")
-        left_out = len(domain.columns) - len(columns)
-        title = "fraction of rows in each cell"
-        if left_out:
-            title += f" (the first {most} columns; {left_out} more are not shown)"
+        words = "fraction of rows in each cell"
+        if pages(domain) > 1:
+            words += f"; columns {first + 1} to {first + len(columns)} of {len(domain.columns)}"
         outline: dict[str, Any] = {"facecolor": "none", "edgecolor": SYNTHETIC, "linewidth": 1.2}
         handles = [
             Patch(color=REAL, label=f"real, {len(real):,} rows"),
             Patch(**outline, label=f"synthetic, {len(synthetic):,} rows"),
         ]
         place: dict[str, Any] = {"loc": "outside upper left", "ncols": 2, "alignment": "left"}
-        legend = picture.legend(handles=handles, title=title, **place)
-        legend.get_title().set_fontsize(8)
-        legend.get_title().set_color(INK)
+        entitle(picture.legend(handles=handles, **place), title, words)
     return picture
+
+
+def pages(domain: Domain) -> int:
+    """How many pages of `PANELS` panels the columns of a domain take."""
+    return max(1, math.ceil(len(domain.columns) / PANELS))
 
 
 @dataclass(frozen=True)

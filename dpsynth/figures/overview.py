@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dpsynth.figures.style import ACCENT, FAINT, INK, REAL, SYNTHETIC, figure, figure_style, short
+from dpsynth.figures.style import ACCENT, FAINT, INK, REAL, SYNTHETIC, entitle, figure, figure_style, short
 from dpsynth.metrics.framework.metric import Score
 
 BASELINES = ("uniform", "independent")  # the first that a score allows is its 0
@@ -28,8 +28,8 @@ FAR = 100.0  # band widths, likewise
 LINE = 0.2  # inches
 
 
-def score_overview(scores: Sequence[Score]) -> Figure:
-    """The page; scores that were not computed are counted below it."""
+def score_overview(scores: Sequence[Score], title: str = "") -> Figure:
+    """The page; scores that were not computed are counted below it. title: what is compared."""
     present = [score for score in scores if score.value is not None]
     placed = [score for score in present if _start(score) is not None]
     others = [score for score in present if _start(score) is None and score.real_baseline is not None]
@@ -45,7 +45,7 @@ def score_overview(scores: Sequence[Score]) -> Figure:
         for axes, (rows, draw) in zip(grid, panels, strict=False):
             draw(axes, rows)
             axes.set_ylim(len(_lines(rows)) - 0.4, -0.7)
-        _legend(picture, present, len(scores) - len(present), bare)
+        _legend(picture, title, present, len(scores) - len(present), bare)
     return picture
 
 
@@ -188,19 +188,17 @@ def _figure(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"
 
 
-def _legend(picture: Figure, present: Sequence[Score], absent: int, bare: int) -> None:
+def _legend(picture: Figure, title: str, present: Sequence[Score], absent: int, bare: int) -> None:
     evaluated = [score.like_real for score in present if score.like_real is not None]
     alike = sum(evaluated)
     looks: dict[str, dict[str, Any]] = {
         f"like a real sample: {alike}": {"marker": "o", "color": SYNTHETIC},
-        f"told from one: {len(evaluated) - alike}": {"marker": "D", "color": ACCENT},
+        f"unlike one: {len(evaluated) - alike}": {"marker": "D", "color": ACCENT},
         "independent columns": {"marker": "|", "color": INK, "markersize": 8},
     }
     handles: list[Line2D | Patch] = [Line2D([], [], linestyle="", label=label, **look) for label, look in looks.items()]
     handles.insert(2, Patch(color=REAL, label="confidence band: where 95 % of real samples fall"))
-    title = f"{len(evaluated)} scores with a real sample to compare with"
+    words = f"{len(evaluated)} scores with a real sample to compare with"
     notes = [f"not applicable: {absent}"] * bool(absent) + [f"without such a sample, not shown: {bare}"] * bool(bare)
-    title += "".join(f"; {words}" for words in notes)
-    legend = picture.legend(handles=handles, title=title, loc="outside upper left", ncols=2, alignment="left")
-    legend.get_title().set_fontsize(8)
-    legend.get_title().set_color(FAINT)
+    words += "".join(f"; {note}" for note in notes)
+    entitle(picture.legend(handles=handles, loc="outside upper left", ncols=2, alignment="left"), title, words)

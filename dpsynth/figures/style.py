@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 REAL = "#b9bec5"  # light grey, always a filled area behind
 SYNTHETIC = "#0072b2"  # blue of the Okabe-Ito palette, always in front
@@ -52,6 +53,7 @@ _RC: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # names of columns and categories are text, whatever they hold
     "svg.hashsalt": "dpsynth",  # the same picture gives the same bytes
 }
 
@@ -66,6 +68,15 @@ def figure_style() -> Iterator[None]:
 def figure(width: float, height: float) -> Figure:
     """An empty figure of `width` x `height` inches; call it, and draw on it, inside `figure_style()`."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def entitle(legend: Legend, title: str, words: str) -> None:
+    """What a figure compares, and below it how to read it, above the entries of its legend."""
+    legend.set_title(f"{title}\n{words}" if title else words)
+    text = legend.get_title()
+    text.set_fontsize(8)
+    text.set_color(INK)
+    text.set_linespacing(1.5)
 
 
 def note(axes: Axes, text: str) -> None:

@@ -8,6 +8,8 @@ ledger = Ledger(plan, RandomGenerators(seed=0))           # secure noise by defa
 gradient = sgd.gradient(0, engine, data, ledger, divisor=batches.expected(10_000))
 """
 
+from dpsynth.privacy.accounted_run import AccountedRun
+from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.accounting import Proven, prove
 from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
@@ -24,6 +26,8 @@ from dpsynth.privacy.noise.random import RandomGenerators, SeededGenerators, fre
 
 __all__ = [
     "DPSGD",
+    "Account",
+    "AccountedRun",
     "AdaptiveBudget",
     "Budget",
     "CountMechanism",

@@ -39,6 +39,7 @@ class PrivacyOptions:
     neighbours: str = "add_remove"
     noise: str = "secure"
     dry_run: bool = False
+    account: str | None = None
     discovery_fraction: float = 0.1
     count_fraction: float = 0.01
 

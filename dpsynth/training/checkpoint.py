@@ -167,6 +167,12 @@ class Checkpoint:
                 )
         return RandomGenerators(kept["seed"], privacy=PrivacyGenerator.from_state(kept["privacy"]))
 
+    def fingerprint(self) -> str | None:
+        """That of the privacy key kept here; None when no run has begun."""
+        if not self.exists:
+            return None
+        return PrivacyGenerator.from_state(read_state(self._generators_file)["privacy"]).fingerprint
+
     def save(
         self,
         step: int,

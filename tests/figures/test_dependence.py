@@ -4,7 +4,7 @@ import pytest
 
 from dpsynth.data.sources.toy import Mixed
 from dpsynth.data.table.domain import Domain
-from dpsynth.figures.dependence import LEAST_REACH, dependence, dependence_maps
+from dpsynth.figures.dependence import REACH, dependence, dependence_maps
 from dpsynth.figures.style import render
 from dpsynth.metrics.framework.sample import Sample
 
@@ -36,12 +36,12 @@ def test_the_note_tells_mean_and_largest_gap_of_all_pairs():
     synthetic[0, 1] = synthetic[1, 0] = 0.6
     picture = dependence_maps(real, synthetic, list("abcd"))
     assert picture.axes[2].get_title(loc="right") == "gap: mean 0.100, largest 0.600"
-    assert images(picture)[2].get_clim() == (-0.6, 0.6)
+    assert images(picture)[2].get_clim() == (-REACH, REACH)
 
 
 def test_equal_tables_look_equal():
     picture = dependence_maps(np.eye(3), np.eye(3), list("abc"))
-    assert images(picture)[2].get_clim() == (-LEAST_REACH, LEAST_REACH)
+    assert images(picture)[2].get_clim() == (-REACH, REACH)
 
 
 def test_wide_tables_show_the_columns_with_the_largest_gaps():

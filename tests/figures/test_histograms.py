@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from dpsynth.data.table.domain import Domain
-from dpsynth.figures.histograms import _Cells, histograms
+from dpsynth.figures.dependence import dependence_maps
+from dpsynth.figures.histograms import _Cells, histograms, pages
 from dpsynth.figures.style import render
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -98,12 +99,17 @@ def test_edge_tables_are_drawn(domain, damage):
     assert render(histograms(frame, rows(60, 1), domain)).startswith(b"<?xml")
 
 
-def test_wide_tables_are_cut_and_say_so():
-    domain = Domain.from_dict({"columns": {f"c{i}": {"kind": "boolean"} for i in range(9)}})
-    frame = pd.DataFrame({f"c{i}": [True, False] for i in range(9)})
-    picture = histograms(frame, frame, domain, most=5)
-    assert len(panels(picture)) == 5
-    assert "4 more" in picture.legends[0].get_title().get_text()
+def test_wide_tables_take_several_pages():
+    domain = Domain.from_dict({"columns": {f"c{i}": {"kind": "boolean"} for i in range(30)}})
+    frame = pd.DataFrame({f"c{i}": [True, False] for i in range(30)})
+    assert pages(domain) == 2
+    first, second = (histograms(frame, frame, domain, title="mst $a_$", page=page) for page in (1, 2))
+    assert [len(panels(picture)) for picture in (first, second)] == [24, 6]
+    names = [axes.get_title("left") for picture in (first, second) for axes in panels(picture)]
+    assert names == [f"c{i}" for i in range(30)]
+    assert second.legends[0].get_title().get_text().startswith("mst")
+    assert "columns 25 to 30 of 30" in second.legends[0].get_title().get_text()
+    assert render(second).startswith(b"<?xml")
 
 
 def test_columns_of_one_value_and_of_thousands_are_drawn():
@@ -115,3 +121,13 @@ def test_columns_of_one_value_and_of_thousands_are_drawn():
     assert len(labels) == 10
     assert labels[-1] == "4991 others"
     assert render(picture).startswith(b"<?xml")
+
+
+def test_names_are_never_read_as_formulas():
+    """A lone dollar sign, or what would be a broken formula, is drawn as it stands."""
+    column = {"kind": "category", "categories": ["$a_$", "$", "\\frac{"]}
+    domain = Domain.from_dict({"columns": {"$x_$": column, "$y^$": {"kind": "integer", "bounds": [0, 9]}}})
+    frame = pd.DataFrame({"$x_$": ["$a_$", "$", "\\frac{"], "$y^$": [1, 2, 3]})
+    assert render(histograms(frame, frame, domain, title="$b_$")).startswith(b"<?xml")
+    maps = dependence_maps(np.eye(2), np.eye(2), ["$x_$", "\\frac{"], "$b_$")
+    assert render(maps).startswith(b"<?xml")

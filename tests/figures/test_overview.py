@@ -76,7 +76,7 @@ def test_the_legend_counts():
     legend = score_overview(scores).legends[0]
     texts = [text.get_text() for text in legend.get_texts()]
     assert "like a real sample: 1" in texts
-    assert "told from one: 1" in texts
+    assert "unlike one: 1" in texts
     assert "2 scores" in legend.get_title().get_text()
     assert "not applicable: 1" in legend.get_title().get_text()
 

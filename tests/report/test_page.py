@@ -128,16 +128,30 @@ def test_a_page_of_nothing_is_still_a_page():
 
 
 def test_text_can_be_read(page):
-    """WCAG AA: contrast of at least 4.5 between every text colour and the white page."""
+    """WCAG AA: contrast of at least 4.5 between every text colour and the page, white or dark."""
     style = page().split("<style>")[1].split("</style>")[0]
-    for colour in set(re.findall(r"[ {;]color: (#\w{6})", style)):
-        assert contrast(colour) >= 4.5, colour
+    [dark] = re.findall(r"@media screen and \(prefers-color-scheme: dark\) \{.*?\n  \}", style, re.DOTALL)
+    [page_colour] = re.findall(r"body \{[^}]*background: (#\w{6})", dark)
+    for part, background in ((style.replace(dark, ""), "#ffffff"), (dark, page_colour)):
+        rules = re.findall(r"\{([^{}]*)\}", part)
+        colours = {
+            c for rule in rules if "background: #" not in rule for c in re.findall(r"(?:^|[ ;])color: (#\w{6})", rule)
+        }
+        assert colours
+        for colour in colours:
+            assert contrast(colour, background) >= 4.5, colour
 
 
-def contrast(colour):
+def contrast(one, two):
+    """Of two colours #rrggbb, by WCAG 2.1."""
+    darker, lighter = sorted(luminance(colour) for colour in (one, two))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_written_whole_or_not_at_all(tmp_path, score, statement):

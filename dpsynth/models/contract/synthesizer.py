@@ -24,8 +24,10 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract.fitted import Fitted, Generators
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
+from dpsynth.models.contract.option_groups import changed
 from dpsynth.models.contract.preparation import BudgetFractions, Preparation, stand_in
 from dpsynth.models.contract.registry import shipped
+from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
@@ -180,11 +182,13 @@ class Synthesizer(ABC):
         progress: Listener | None = None,
         checkpoint: Checkpoint | None = None,
         settings: TrainerSettings | None = None,
+        account: AccountedRun | None = None,
     ) -> Fitted:
         """A new fitted model; the recipe itself is left as it was, and each call spends its own budget.
 
         randomness: random generators, by default seed 0 with secure privacy noise. checkpoint: keeps the
-        state of a long fit, and goes on from it when it holds one of the same plan and data.
+        state of a long fit, and goes on from it when it holds one of the same plan and data. account: of the data set,
+        to which the plan is charged before any noise is drawn.
         """
         if not isinstance(table, self.learns_from):
             known = " or ".join(KINDS[kind] for kind in self.learns_from)
@@ -208,10 +212,18 @@ class Synthesizer(ABC):
         check_unit(table, plan.budget)
         refuse_beyond_memory(plan, settings or TrainerSettings())
         randomness = randomness or RandomGenerators()
+        new = checkpoint is not None and not checkpoint.exists
         if checkpoint is not None:
             content = table.frame if isinstance(table, Table) else table.content_hash
             randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, content)
         randomness = shared(randomness)  # of several processes, the leader's
+        if account is not None:
+            try:
+                account.charge(plan, randomness)
+            except Exception:
+                if checkpoint is not None and new:
+                    checkpoint.delete()
+                raise
         ledger = Ledger(plan, randomness)
         complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
         run = FitRun(randomness.seeded, settings or TrainerSettings(), progress, checkpoint)
@@ -231,8 +243,9 @@ class Synthesizer(ABC):
         return self._fit(table, rows, plan, ledger, run)
 
     def replace(self, **changes: Any) -> "Synthesizer":
-        """The same recipe with other fields."""
-        return replace(self, **changes)
+        """The same recipe with other options; a mapping changes only the options of a group that it names, as in
+        `recipe.replace(rounds=20, student={"steps": 10})`."""
+        return changed(self, changes)
 
 
 def _planned(values: Any) -> Iterator[Planned]:

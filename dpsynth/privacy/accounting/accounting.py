@@ -77,8 +77,8 @@ class StatedCharge:
 
 
 TOLERANCE = 1e-9  # how far a proven epsilon may stand above its target, for float error alone
-_SMALLEST_PLD_DELTA = 1e-10
-_LARGEST_PLD_EPSILON = 300.0
+SMALLEST_PLD_DELTA = 1e-10
+LARGEST_PLD_EPSILON = 300.0
 _GRID_POINTS = 1 << 18
 
 _RELATIONS: dict[Neighbours, NeighboringRelation] = {
@@ -145,25 +145,25 @@ def _epsilons(parts: Leaves, delta: float, neighbours: Neighbours) -> tuple[tupl
     if not parts:
         return (("analytic Gaussian", 0.0),)
     for leaf, _ in parts:
-        _check(leaf, neighbours)
+        check_event(leaf, neighbours)
     if any(_noiseless(leaf) for leaf, _ in parts):
         return (("none", math.inf),)
     if len(parts) == 1 and isinstance(parts[0][0], GaussianDpEvent):
         return (("analytic Gaussian", _gaussian_epsilon(parts[0][0].noise_multiplier, delta)),)
-    relation = _RELATIONS[neighbours]
     bounds: list[tuple[str, float]] = []
-    rdp = _rdp_epsilon(parts, delta, relation)
+    rdp = rdp_epsilon(parts, delta, neighbours)
     if rdp is not None:
         bounds.append(("RDP", rdp))
     # The guess sets the spacing of the grid; a cost beyond all reason is not worth a large one.
-    if rdp is not None and rdp <= _LARGEST_PLD_EPSILON and delta >= _SMALLEST_PLD_DELTA:
+    if rdp is not None and rdp <= LARGEST_PLD_EPSILON and delta >= SMALLEST_PLD_DELTA:
         tight = _pld_epsilon(parts, delta, neighbours, rdp)
         if tight is not None:
             bounds.append(("PLD", tight))
     return tuple(bounds)
 
 
-def _check(leaf: DpEvent, neighbours: Neighbours) -> None:
+def check_event(leaf: DpEvent, neighbours: Neighbours) -> None:
+    """Raise `BudgetError` for a part (`events.leaves`) that has no proof under the relation."""
     sampled = isinstance(leaf, PoissonSampledDpEvent | SampledWithoutReplacementDpEvent)
     if sampled and sampling(leaf) is None:
         raise BudgetError(f"no proof is known for a sampled event that is not Gaussian: {leaf}")
@@ -197,9 +197,9 @@ def _gaussian_epsilon(noise: float, delta: float) -> float:
     return root * (1 + 1e-12) + 1e-13
 
 
-def _rdp_epsilon(parts: Leaves, delta: float, relation: NeighboringRelation) -> float | None:
+def rdp_epsilon(parts: Leaves, delta: float, neighbours: Neighbours) -> float | None:
     """The RDP bound, or None for an event without an RDP formula."""
-    accountant = RdpAccountant(list(_orders(parts)), relation)
+    accountant = RdpAccountant(list(_orders(parts)), _RELATIONS[neighbours])
     with _quiet():
         for leaf, count in parts:
             if isinstance(leaf, DiscreteLaplaceDpEvent):
@@ -224,6 +224,15 @@ def _orders(parts: Leaves) -> Sequence[float]:
 
 def _pld_epsilon(parts: Leaves, delta: float, neighbours: Neighbours, guess: float) -> float | None:
     """The PLD bound, or None when some event has no loss distribution."""
+    total = composed_losses(parts, neighbours, guess)
+    return None if total is None else float(total.get_epsilon_for_delta(delta))
+
+
+def composed_losses(parts: Leaves, neighbours: Neighbours, guess: float) -> LossDistribution | None:
+    """The pessimistic loss distribution of all parts together, or None when some part has none.
+
+    guess: about the epsilon that it will give; it sets the spacing of the grid.
+    """
     scales = [loss_scale(leaf) for leaf, _ in parts]
     if any(scale is None for scale in scales):
         return None
@@ -239,8 +248,7 @@ def _pld_epsilon(parts: Leaves, delta: float, neighbours: Neighbours, guess: flo
             return None
         many = single.self_compose(count) if count > 1 else single
         total = many if total is None else total.compose(many)
-    assert total is not None
-    return float(total.get_epsilon_for_delta(delta))
+    return total
 
 
 @contextmanager

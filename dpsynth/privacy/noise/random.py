@@ -114,6 +114,13 @@ class PrivacyGenerator:
     def _owners(self, sharding: Sharding, name: str, count: int) -> NDArray[np.int64]:
         return sharding.owners(self.keystream(name, 0, "rows"), count)
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the key, by which an account knows a run that is resumed. The key has 256 secret bits, so it
+        cannot be found from the digest.
+        """
+        return _digest("fingerprint", self._key.hex()).hex()
+
     def state(self) -> dict[str, Any]:
         """What a PRIVATE checkpoint needs to go on with the same noise. Never part of a release."""
         return {"key": self._key.hex(), "secure": self.secure}
