@@ -1,8 +1,9 @@
 """The `dpsynth` command: all commands, and the three scripts, under one name."""
 
 import sys
+from importlib import import_module
 
-from dpsynth.commands.launch import MISTAKES, ending, report_mistake
+from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -33,31 +34,29 @@ WORDS = {
     "verify": "commands.release_documents",
     "marginals": "commands.release_documents",
 }
-SCRIPTS = ("train", "generate", "evaluate", "audit")
 
 
 def main() -> None:
+    speak_any_locale()
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
     elif command in WORDS:
-        from importlib import import_module
+        from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
         try:
             with ending():
                 function = getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))
             function(arguments)
         except MISTAKES as error:
-            report_mistake(error)
+            report_mistake(error, command)
             sys.exit(2)
-    elif command in SCRIPTS:
-        from importlib import import_module
-
+    elif command in COMMANDS:
         sys.argv = [f"dpsynth {command}", *arguments]
-        import_module(f"dpsynth.commands.{command}").main()
+        start(command, sys.argv[0])
     else:
         print(
-            f"error: no command {command!r}; there are {', '.join((*WORDS, *SCRIPTS))}",
+            f"error: no command {command!r}; there are {', '.join((*WORDS, *COMMANDS))}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -21,8 +21,8 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError
-from dpsynth.evaluation.evaluation import write_text
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
@@ -96,7 +96,7 @@ def train(config: DictConfig) -> None:
                 kept_options.write(new, kept, names)
                 new.keep_key(selection.key)
                 write_text(new.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-                (new.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
+                write_text(new.private / "data.txt", "".join(f"{line}\n" for line in files))
 
             run, lock = RunFolder.claim(wanted, fill)
             open_ones.callback(lock.release)

@@ -162,7 +162,7 @@ def write(fitted: Fitted, folder: Path) -> None:
     kind = type(fitted)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
-    (folder / "privacy.json").write_text(_json(fitted.statement))
+    (folder / "privacy.json").write_text(_json(fitted.statement), encoding="utf-8", newline="\n")
     if fitted.measured:
         noisy_tables.write(fitted.measured, folder / MARGINALS)
     summed = ("model.safetensors", "privacy.json", *((MARGINALS,) if fitted.measured else ()))
@@ -173,7 +173,7 @@ def write(fitted: Fitted, folder: Path) -> None:
         "domain": fitted.domain.to_dict(),
         "sha256": {name: sha256(folder / name) for name in summed},
     }
-    (folder / "model.json").write_text(_json(model))
+    (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
 
 def load(folder: str | Path) -> Fitted:

@@ -125,7 +125,7 @@ class AIM(MarginalMethod):
             rounds = _Rounds(self, plan, rows, ledger, measured, model)
             model = rounds.all()
             tables = (*tables, *rounds.tables)
-        fitted = FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        fitted = FittedGraph(rows.codec, rows.compression, model)
         fitted.measured = tables
         return fitted
 

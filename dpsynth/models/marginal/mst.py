@@ -150,7 +150,7 @@ class MST(MarginalMethod):
     def _learn(self, rows: EncodedRows, total: int, plan: TreePlan, ledger: Ledger, run: FitRun) -> FittedGraph:
         rows, measured, tables = plan.measure(rows, ledger, run)
         model = GraphicalModel.fit(rows.sizes, measured)
-        fitted = FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        fitted = FittedGraph(rows.codec, rows.compression, model)
         fitted.measured = tables
         return fitted
 

@@ -72,19 +72,18 @@ class FittedNetwork(FittedTable):
 
     def __init__(
         self,
-        domain: Domain,
-        bins: int,
+        codec: Codec,
         compression: DomainCompression,
         nodes: Sequence[Node],
         statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
-        self.codec, self.compression, self.nodes = Codec(domain, bins), compression, tuple(nodes)
+        super().__init__(codec.domain, statement)
+        self.codec, self.compression, self.nodes = codec, compression, tuple(nodes)
         self.taxonomy_levels = TaxonomyLevels(self.codec, compression)
 
     def config(self) -> dict[str, Any]:
         network = [[node.column, [list(column_level) for column_level in node.parents]] for node in self.nodes]
-        return {"bins": self.codec.bins, "network": network}
+        return {"cuts": self.codec.cuts, "network": network}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         distributions = {f"distribution.{k}": torch.from_numpy(node.distribution) for k, node in enumerate(self.nodes)}
@@ -98,7 +97,8 @@ class FittedNetwork(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        compression = DomainCompression.restore(tensors, Codec(domain, config["bins"]).sizes)
+        codec = Codec(domain, 1, config["cuts"])
+        compression = DomainCompression.restore(tensors, codec.sizes)
         nodes = [
             Node(
                 column,
@@ -107,7 +107,7 @@ class FittedNetwork(FittedTable):
             )
             for k, (column, parents) in enumerate(config["network"])
         ]
-        return cls(domain, config["bins"], compression, nodes, statement)
+        return cls(codec, compression, nodes, statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = compressed_conditions(self.codec, self.compression, where)
@@ -238,12 +238,11 @@ class PrivBayes(MarginalMethod):
         seen = _Seen(rows, TaxonomyLevels(rows.codec, rows.compression, coarsen=self.estimator == "ancestral"))
         families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), plan, ledger, run)
         noisy = plan.tables.measure(seen.counts(families), ledger)
-        domain, bins = rows.codec.domain, rows.codec.bins
         measured = [_measured(family, table, sigma) for family, table in zip(families, noisy, strict=True)]
         tables = tuple(seen.table(family, table, sigma) for family, table in zip(families, noisy, strict=True))
         fitted: Fitted
         if self.estimator == "pgm":
-            fitted = FittedGraph(domain, bins, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+            fitted = FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, [*rows.known, *measured]))
             fitted.measured = tables
             return fitted
         counted = noisy_total(measured)
@@ -251,7 +250,7 @@ class PrivBayes(MarginalMethod):
             Node(family.column, family.parents, _distribution(table.reshape(len(table), -1), counted, sigma))
             for family, table in zip(families, noisy, strict=True)
         ]
-        fitted = FittedNetwork(domain, bins, rows.compression, nodes)
+        fitted = FittedNetwork(rows.codec, rows.compression, nodes)
         fitted.measured = tables
         return fitted
 
