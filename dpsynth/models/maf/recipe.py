@@ -30,6 +30,7 @@ from dpsynth.data.table.codec import Codec, Encoded
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.noisy_tables import noisy_tables
 from dpsynth.models.contract.fitted import Fitted
 from dpsynth.models.contract.option_groups import at_least, between
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
@@ -175,11 +176,11 @@ class MAF(Synthesizer):
         weights = [self.label_weight if name == label else 1.0 for name in table.domain.names]
         flow = self.shape.flow(codec, weights, run.randomness.model("initial weights"))
 
-        ones, twos, coarsening = [], [], self._coarsening(codec)
+        counted, ones, twos, coarsening = [], [], [], self._coarsening(codec)
         if plan.one_way:
             columns = [(j,) for j in range(len(codec.sizes))]
-            ones = plan.one_way.measure(exact_counts(encoded.codes, columns, codec.sizes), ledger)
-            ones = [_combined(each, plan.one_way.sigma, cells.get(j)) for j, each in enumerate(ones)]
+            counted = plan.one_way.measure(exact_counts(encoded.codes, columns, codec.sizes), ledger)
+            ones = [_combined(each, plan.one_way.sigma, cells.get(j)) for j, each in enumerate(counted)]
             flow.set_marginals({j: _fraction(counts, plan.one_way.sigma) for j, counts in enumerate(ones)})
         if plan.two_way:
             # A domain whose bounds or categories were estimated may have more pairs than the plan could know of.
@@ -200,7 +201,13 @@ class MAF(Synthesizer):
                 run.randomness.model("marginal fit"),
             )
             self._agree(flow, target, run)
-        return FittedFlow(codec, fine, cells_compression(fine, cells), self.shape, flow)
+        fitted = FittedFlow(codec, fine, cells_compression(fine, cells), self.shape, flow)
+        if plan.one_way:
+            singles = [(j,) for j in range(len(counted))]
+            fitted.measured += noisy_tables(codec, [None] * len(counted), singles, counted, plan.one_way.sigma)
+        if plan.two_way:
+            fitted.measured += noisy_tables(codec, coarsening.maps, coarsening.pairs, twos, plan.two_way.sigma)
+        return fitted
 
     def _agree(self, flow: TabularFlow, target: MarginalFit, run: FitRun) -> None:
         """Post-processing: the flow meets the noisy marginals; see `marginal_fit.py`."""
