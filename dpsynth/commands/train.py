@@ -20,10 +20,13 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.written_rows import write_rows
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.evaluation.evaluation import write_text
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
+from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
@@ -110,18 +113,16 @@ def train(config: DictConfig) -> None:
             fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
             # Everything that may be shared appears at once.
-            synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
                 artifact.write(fitted, folder)
-                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
-                synthetic.write(folder / f"synthetic{suffix}")
+                n, unit = write_synthetic(fitted, options, folder)
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
 
     print_statement(fitted.statement, console)
     console.print(
-        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be shared: {run.release}\n"
+        f"{n} synthetic {unit}, the model and the statement may be shared: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
         markup=False,
@@ -145,6 +146,18 @@ def planned(
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:
         raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
+
+
+def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tuple[int, str]:
+    """Write the rows of a release; their number, and what they are."""
+    n = fitted.checked_rows(options.n, options.seed)
+    if isinstance(fitted, FittedTable):
+        blocks = (block.frame for block in fitted.blocks(n, options.seed))
+        write_rows(folder / f"synthetic.{options.out_format}", blocks, fitted.domain)
+        return n, Table.unit
+    images = fitted.sample(n, options.seed)
+    images.write(folder / f"synthetic{images.suffix}")
+    return n, images.unit
 
 
 def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:

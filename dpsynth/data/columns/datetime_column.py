@@ -159,6 +159,8 @@ def _one_in_format(text: str | None, form: str, clock: str) -> float:
 
 def written(seconds: np.ndarray, form: str | None, days: bool, clock: str = "UTC") -> np.ndarray:
     """(n,) texts of seconds since 1970 by the clock, in the format; None: ISO 8601, of the day alone where `days`."""
+    if not len(seconds):
+        return np.array([], dtype=object)
     if form in EPOCHS:
         instants = pd.Series(seconds.astype(np.int64).astype("datetime64[s]"))
         if clock not in ("UTC", WRITTEN):

@@ -14,16 +14,15 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy, Reading
+from dpsynth.data.columns import POLICIES, Category, Column, Policy, Reading
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, taken_in
+from dpsynth.data.table.written_rows import with_identifiers, write_csv, write_parquet, write_rows
 from dpsynth.errors import ConfigError, DataError
 
 Policies = Policy | Mapping[str, Policy]
@@ -152,39 +151,20 @@ class Table:
 
         escape: of CSV, make cells harmless that a spreadsheet would take for formulas; see `spreadsheet_text`.
         """
-        kind = tabular_files.kind_of(Path(path))
-        if kind is None:
-            raise ConfigError(f"'{path}': end the name with .csv or .parquet")
-        return self.to_parquet(path) if kind == "parquet" else self.to_csv(path, escape)
+        return write_rows(path, [self.frame], self.domain, escape)
 
     def to_csv(self, path: str | Path, escape: bool = False) -> Path:
         """UTF-8 CSV with a header; dates in the declared format. escape: as of `write`."""
-        frame = self.written
-        texts = pd.DataFrame({c.name: c.text(series_of(frame, c.name)) for c in self.domain.written})
-        if escape:
-            texts = texts.apply(lambda column: column.map(tabular_files.spreadsheet_text))
-            texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
-        compression: Any = "gzip" if str(path).endswith(".gz") else None
-        return tabular_files.write_whole(
-            path, lambda temporary: texts.to_csv(temporary, index=False, na_rep="", compression=compression)
-        )
+        return write_csv(path, [self.frame], self.domain, escape)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
-        table = pa.Table.from_pandas(self.written, preserve_index=False)
-        for position, column in enumerate(self.domain.written):
-            if isinstance(column, Date):
-                table = table.set_column(position, column.name, table.column(position).cast(pa.date32()))
-        return tabular_files.write_whole(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+        return write_parquet(path, [self.frame], self.domain)
 
     @property
     def written(self) -> pd.DataFrame:
         """The rows as they are written: with fresh identifiers, where the schema has some."""
-        if not self.domain.identifiers:
-            return self.frame
-        fresh = {column.name: column.fresh(len(self)) for _, column in self.domain.identifiers}
-        names = [column.name for column in self.domain.written]
-        return pd.DataFrame({name: fresh[name] if name in fresh else self.frame[name] for name in names})
+        return next(with_identifiers([self.frame], self.domain))
 
     def head(self, rows: int) -> Table:
         """The first rows."""

@@ -61,9 +61,10 @@ class Generators(NamedTuple):
     numpy: np.random.Generator
 
     @classmethod
-    def seeded(cls, seed: int | None) -> Generators:
-        """Generators that follow from `seed`; a fresh, unrepeatable pair for None."""
-        first, second = np.random.SeedSequence(seed).spawn(2)
+    def seeded(cls, seed: int | None, block: int = 0) -> Generators:
+        """Generators that follow from `seed` and the number of a block of rows; unrepeatable ones for None."""
+        of_block = np.random.SeedSequence(seed, spawn_key=(2, block) if block else ())
+        first, second = of_block.spawn(2)
         source = torch.Generator().manual_seed(int(first.generate_state(1, np.uint64)[0]) >> 1)
         return cls(source, np.random.default_rng(second))
 
@@ -112,8 +113,8 @@ class Fitted(ABC, Generic[Sampled]):
         """The model that `config()` and `tensors()` describe."""
 
     @abstractmethod
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Sampled:
-        """n rows under the conditions `where`, which are yet to be checked."""
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Sampled:
+        """n rows under the conditions `where`, which are yet to be checked, from `Generators.seeded(seed)`."""
 
     def sample(self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None) -> Sampled:
         """n synthetic rows or images, all inside the domain; `rows` of them when n is not given.
@@ -123,6 +124,10 @@ class Fitted(ABC, Generic[Sampled]):
         {"label": "3"} of images.
         Raises `ConfigError` for an unknown column or a value outside the domain.
         """
+        return self._sample(self.checked_rows(n, seed), seed, where or {})
+
+    def checked_rows(self, n: int | None, seed: int | None = None) -> int:
+        """The number of rows that `sample` gives; `ConfigError` for one, or a seed, that cannot be."""
         n = self.rows if n is None else n
         if n is None:
             raise ConfigError("n: this model knows no number of rows; say how many with n=10000")
@@ -130,7 +135,7 @@ class Fitted(ABC, Generic[Sampled]):
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise ConfigError(f"seed={seed!r}: must be a whole number, 0 or more, or null")
-        return self._sample(n, Generators.seeded(seed), where or {})
+        return n
 
     def save(self, folder: str | Path) -> None:
         """Write the model into the new folder `folder`: JSON and safetensors, no pickle, no data."""

@@ -12,9 +12,10 @@ which carry what is not known about the distribution from set to set: what Rubin
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns import Category, Column, NumericColumn
@@ -25,6 +26,8 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import Fitted, Generators
 
 LEGAL_ROUNDS = 20
+MOST_ROWS, FEWEST_ROWS = 2**18, 2**14  # of a block
+CELLS = 2**24  # of a block, about
 
 
 class FittedTable(Fitted[Table]):
@@ -40,8 +43,32 @@ class FittedTable(Fitted[Table]):
         business either. Raises `ConfigError` when a condition is too rare for it.
         """
 
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
-        given = self._legal(where)
+    @property
+    def block_rows(self) -> int:
+        """Rows that are drawn at a time: 262,144, fewer of tables with more than 64 columns."""
+        return min(MOST_ROWS, max(FEWEST_ROWS, CELLS // len(self.domain.columns)))
+
+    def blocks(
+        self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None
+    ) -> Iterator[Table]:
+        """The rows of `sample` in blocks of `block_rows`, at least one, so that any number of rows can be written.
+
+        Each block is drawn for itself, with generators that follow from the seed and its number. Arguments and
+        errors are those of `sample`; all but a condition that is too rare are raised at once.
+        """
+        n, given = self.checked_rows(n, seed), self._legal(where or {})
+        entropy: Any = np.random.SeedSequence(seed).entropy  # fresh where there is no seed
+        return (
+            self._block(min(self.block_rows, n - start), Generators.seeded(entropy, number), given)
+            for number, start in enumerate(range(0, max(n, 1), self.block_rows))
+        )
+
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Table:
+        found = [table.frame for table in self.blocks(n, seed, where)]
+        return Table(found[0] if len(found) == 1 else pd.concat(found, ignore_index=True), self.domain)
+
+    def _block(self, n: int, generators: Generators, given: Mapping[str, Any]) -> Table:
+        """n rows under conditions that were checked."""
         return Table(self._within_constraints(self._draw(n, generators, given), generators, given), self.domain)
 
     def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
