@@ -9,21 +9,29 @@
     python train.py -m model=maf data=adult privacy.epsilon=0.3,3,10
     python benchmarks/figures.py --tradeoff outputs/adult-1 outputs/maf-adult*
 
+    python train.py model=aim data=adult privacy.epsilon=1
+    python benchmarks/figures.py --overview age,occupation,hours-per-week,income outputs/aim-adult
+
 For each run: histograms, dependence maps, the flow's base coordinates of all holdout rows, images where rows are
-images, and the overview of scores where evaluate.py has left them. --tradeoff scores the runs and
-draws them over epsilon. All these data are public, which is why pictures of real rows may be shown.
+images, and the overview of scores where evaluate.py has left them. --tradeoff scores the runs and draws them over
+epsilon. --overview draws the picture of the README: some columns, and the dependence of all. All these data are public,
+which is why pictures of real rows may be shown.
 """
 
 import argparse
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
+from dpsynth.data import Domain
 from dpsynth.data.selection import Selection
 from dpsynth.figures import dependence, diagnostics, histograms, image_comparison, save, score_overview, tradeoff
 from dpsynth.figures.histograms import pages
+from dpsynth.figures.style import render
 from dpsynth.metrics.framework.comparison import Comparison, Counts
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.metrics.framework.sample import Sample
@@ -46,12 +54,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--tradeoff", action="store_true", help="one picture of all runs over epsilon")
+    parser.add_argument("--overview", type=lambda text: text.split(","), metavar="COLUMNS", help="one picture of a run")
     parser.add_argument("--out", type=Path, default=Path("figs"))
     wanted = parser.parse_args()
     if wanted.tradeoff:
         table = pd.DataFrame([record for run in wanted.runs for record in scored(run)])
         print(table.pivot_table("value", "epsilon", "score").round(4).to_string())
         write(wanted.out, table["data"].iloc[0], "tradeoff", tradeoff(table), "Scores of several runs over epsilon.")
+    elif wanted.overview:
+        for run in wanted.runs:
+            overview(run, wanted.overview, wanted.out)
     else:
         for run in wanted.runs:
             draw(run, wanted.out)
@@ -84,6 +96,24 @@ def draw(run: Path, out: Path) -> None:
         records = json.loads(scores.read_text())["scores"]
         page = score_overview([Score.from_dict(record) for record in records])
         write(out, data, "scores", page, "All scores, between rows made without data and a real sample.")
+
+
+def overview(run: Path, columns: list[str], out: Path) -> None:
+    """The histograms of a few columns above the dependence of all."""
+    data, train, holdout, fitted = pieces(run)
+    made = fitted.sample(len(train), seed=1).frame
+    some = Domain(tuple(fitted.domain[name] for name in columns))
+    grid = histograms(holdout.frame[columns], made[columns], some, across=len(columns))
+    maps = dependence(Sample(holdout.frame, fitted.domain), Sample(made, train.domain))
+    parts = [Image.open(BytesIO(render(picture, "png", DPI))).convert("RGB") for picture in (grid, maps)]
+    width = max(part.width for part in parts)
+    parts = [part.resize((width, part.height * width // part.width), Image.Resampling.LANCZOS) for part in parts]
+    page = Image.new("RGB", (width, sum(part.height for part in parts)), "white")
+    page.paste(parts[0], (0, 0))
+    page.paste(parts[1], (0, parts[0].height))
+    file = out / f"{data}_overview.png"
+    page.save(file)
+    print(f"{file} ({file.stat().st_size // 1000} kB)", flush=True)
 
 
 def scored(run: Path) -> list[dict]:

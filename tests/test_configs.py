@@ -3,7 +3,7 @@
 import ast
 import inspect
 import json
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import hydra
@@ -14,7 +14,10 @@ from omegaconf import OmegaConf
 from dpsynth.commands.launch import config_folder
 from dpsynth.data.sources import SOURCES
 from dpsynth.evaluation.suite import Settings
+from dpsynth.models.contract.option_groups import groups_of
+from dpsynth.models.contract.registry import build
 from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.models.datalens.options import PublishedVariant
 from dpsynth.runs.data_options import declared_domain
 from dpsynth.runs.options import AuditOptions, EvaluateOptions, GenerateOptions, PrivacyOptions, TrainOptions, typed
 from dpsynth.training import TrainerSettings
@@ -78,9 +81,9 @@ def test_every_choice_of_a_group_composes(group):
         typed(TrainOptions, composed("train", f"{group}={name}"))
 
 
-@pytest.mark.parametrize("experiment", names("experiment"))
-def test_every_experiment_composes(experiment):
-    options = typed(TrainOptions, composed("train", f"experiment={experiment}"))
+@pytest.mark.parametrize("reproduction", names("reproduction"))
+def test_every_reproduction_composes(reproduction):
+    options = typed(TrainOptions, composed("train", f"reproduction={reproduction}"))
     options.recipe()
 
 
@@ -110,31 +113,34 @@ def test_the_keys_of_a_file_are_the_fields_of_its_record_and_all_are_read(path, 
 
 @pytest.mark.parametrize("model", names("model"))
 def test_the_keys_of_a_model_are_fields_of_its_recipe_and_all_are_read(model):
-    content = OmegaConf.load(CONFIGS / "model" / f"{model}.yaml")
-    _same_keys(OmegaConf.to_container(content))
+    content = OmegaConf.to_container(OmegaConf.load(CONFIGS / "model" / f"{model}.yaml"))
+    _same_keys(hydra.utils.get_class(content["_target_"]), content)
 
 
-def _same_keys(content: dict) -> None:
-    """Also of recipes within the recipe."""
-    kind = hydra.utils.get_class(content["_target_"])
+def _same_keys(kind: type, content: dict) -> None:
+    """Also of groups of options within the recipe. A group that is null is left to those who ask for it."""
     known = {field.name for field in fields(kind)}
     assert set(content) - {"_target_"} == known, "show every field in the config, with its default"
     assert known <= READ, f"never read: {sorted(known - READ)}"
-    assert {key: value for key, value in content.items() if isinstance(value, dict)}.keys() == _nested(kind)
-    for value in content.values():
-        if isinstance(value, dict):
-            _same_keys(value)
+    for name, group in groups_of(kind).items():
+        if content[name] is not None:
+            _same_keys(group, content[name])
 
 
-def _nested(kind: type) -> set[str]:
-    """Fields whose default is a recipe of its own."""
-    return {f.name for f in fields(kind) if f.default_factory is not MISSING and is_dataclass(f.default_factory)}
+@pytest.mark.parametrize("model", ["datalens"])
+def test_a_model_shows_at_most_twelve_options_and_groups(model):
+    assert len(set(OmegaConf.load(CONFIGS / "model" / f"{model}.yaml")) - {"_target_"}) <= 12
+
+
+def test_the_published_variant_of_datalens_shows_every_choice():
+    published = composed("train", "reproduction=datalens").model.published
+    assert set(published) == {field.name for field in fields(PublishedVariant)}
 
 
 @pytest.mark.parametrize("model", names("model"))
 def test_the_values_of_a_model_are_the_defaults_of_its_recipe(model):
     content = OmegaConf.to_container(OmegaConf.load(CONFIGS / "model" / f"{model}.yaml"))
-    configured = hydra.utils.instantiate(content, _convert_="all")
+    configured = build(content, Synthesizer, "model")
     assert json.dumps(asdict(configured)) == json.dumps(asdict(hydra.utils.get_class(content["_target_"])()))
 
 

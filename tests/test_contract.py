@@ -6,6 +6,7 @@ runs as its config says.
 
 import json
 import math
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
@@ -19,7 +20,9 @@ from omegaconf import OmegaConf
 import dpsynth
 from dpsynth.data import Category, Domain, Integer, Number
 from dpsynth.data.table.table import Table
+from dpsynth.models.contract.registry import build
 from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.models.datalens.options import OWN_CHOICES
 from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.testing import check_noise, check_replay, example_rows
@@ -36,8 +39,8 @@ SMALL = {
         "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
     },
     "datalens": {
-        "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
-        "width": 16, "hidden": 8, "bins": 4, "keep": True,
+        "rounds": 2, "queries": 6, "bins": 4, "teacher": {"count": 6, "at_once": 4, "hidden": 8},
+        "student": {"steps": 2, "last_steps": 2, "width": 16}, "published": asdict(replace(OWN_CHOICES, keep=True)),
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16, "bins": 8},
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
@@ -57,8 +60,8 @@ REPLAYED = [("add_remove", 60), ("add_remove", None), ("replace_one", "all")]
 
 
 def recipe_of(model: str) -> Synthesizer:
-    config = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{model}.yaml"))
-    return hydra.utils.instantiate({**config, **SMALL.get(model, {})}, _convert_="all")
+    config = OmegaConf.merge(OmegaConf.load(CONFIGS / f"{model}.yaml"), SMALL.get(model, {}))
+    return build(OmegaConf.to_container(config), Synthesizer, "model")
 
 
 def budget_of(neighbours: str = "add_remove", epsilon: float = 1.0) -> dpsynth.Budget:

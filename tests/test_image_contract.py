@@ -5,7 +5,7 @@ The counterpart of test_contract.py.  `SMALL` lowers public settings that only c
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
@@ -18,7 +18,9 @@ from omegaconf import OmegaConf
 import dpsynth
 from dpsynth.data import ImageDomain, Images
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.registry import build
 from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.models.datalens.options import OWN_CHOICES
 from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.testing import check_noise, check_replay, example_images
@@ -26,10 +28,13 @@ from dpsynth.training import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 SMALL: dict[str, dict] = {
-    "maf": {"images": {"steps": 3, "batch_size": 40, "width": 8, "classifier_steps": 5}},
+    "maf": {
+        "images": {"training": {"steps": 3, "batch_size": 40}, "network": {"width": 8}, "classifier": {"steps": 5}},
+    },
     "datalens": {
-        "teachers": 6, "teachers_per_chunk": 4, "rounds": 2, "queries": 6, "student_steps": 2, "last_steps": 2,
-        "width": 16, "hidden": 8, "frequencies": 4, "keep": True, "classifier_steps": 5,
+        "rounds": 2, "queries": 6, "teacher": {"count": 6, "at_once": 4, "hidden": 8}, "votes": {"frequencies": 4},
+        "student": {"steps": 2, "last_steps": 2, "width": 16}, "classifier": {"steps": 5},
+        "published": asdict(replace(OWN_CHOICES, keep=True)),
     },
     "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
     "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},
@@ -43,7 +48,7 @@ DOMAIN = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=200)
 
 def recipe_of(model: str) -> Synthesizer:
     config = OmegaConf.merge(OmegaConf.load(CONFIGS / f"{model}.yaml"), SMALL.get(model, {}))
-    return hydra.utils.instantiate(OmegaConf.to_container(config), _convert_="all")
+    return build(OmegaConf.to_container(config), Synthesizer, "model")
 
 
 def modalities(path: Path) -> frozenset[str]:

@@ -94,6 +94,16 @@ def test_the_arrows_have_no_cycle():
             left = {name: reached for name, reached in left.items() if name not in free}
 
 
+def test_the_picture_of_the_packages_has_every_arrow_pointing_down():
+    picture = (ROOT / "docs" / "images" / "packages.svg").read_text()
+    boxes = re.findall(r'id="package-(\w+)" class="\w+" x="\d+" y="(\d+)" width="\d+" height="(\d+)"', picture)
+    top = {name: int(y) for name, y, _ in boxes}
+    bottom = {name: int(y) + int(height) for name, y, height in boxes}
+    assert set(top) == set(ARROWS) - {"errors"}
+    wrong = [(name, each) for name, reached in ARROWS.items() for each in reached if not bottom[name] <= top[each]]
+    assert not wrong, f"these imports do not point down in docs/images/packages.svg: {wrong}"
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*/*.py")), ids=name_of)
 def test_methods_import_one_way(path):
     own = path.parent.name

@@ -79,7 +79,7 @@ def one_method(auditor: Auditor, options: AuditOptions, folder: Path) -> Iterato
     choices = HydraConfig.get().runtime.choices
     name, data = choices["model"], choices["data"]
     overrides = (word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task)
-    chosen = frozenset(key.split(".")[1] for key in overrides if key.startswith("model."))
+    chosen = frozenset(key.removeprefix("model.") for key in overrides if key.startswith("model."))
     modality = "image" if data == "image_folder" else "table"
     if not from_files(options.data):
         domain = declared_domain(options.data)

@@ -20,6 +20,7 @@ from dpsynth.commands.audited_methods import Auditor, Fit
 from dpsynth.data.columns import Category
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.models.datalens.options import StudentOptions, TeacherOptions
 from dpsynth.models.datalens.recipe import DataLens
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.audit import Claim, Finding, Guesses, WhiteBox
@@ -90,8 +91,9 @@ def datalens_canaries(auditor: Auditor, budget: Budget) -> Finding:
     names = tuple(f"c{k:03d}" for k in range(RECORDS))
     domain = Domain((Category("value", ("a", "b")), Category("kind", names, label=True)), rows=RECORDS // 2)
     recipe = DataLens(
-        teachers=TEACHERS, teachers_per_chunk=TEACHERS, rounds=2, queries=RECORDS, student_steps=1, last_steps=1,
-        width=8, hidden=4, teacher_batch=1, bins=2,
+        rounds=2, queries=RECORDS, bins=2,
+        teacher=TeacherOptions(count=TEACHERS, at_once=TEACHERS, hidden=4, batch=1),
+        student=StudentOptions(steps=1, last_steps=1, width=8),
     )  # fmt: skip
     options, begun = auditor.options, time.monotonic()
     plan = recipe.plan(domain, budget, options.privacy.fractions())

@@ -144,9 +144,18 @@ def recipe_for(
 ) -> Synthesizer:
     """The recipe of a model, with the settings that only cost time lowered.
 
-    chosen: keys of the model that the user set, which stay as they are.
+    chosen: options of the model that the user set, with the path of their group; they stay as they are.
     """
     lowered = options.settings.get(modality, {}).get(name, {}) if options.small else {}
-    kept = {key: value for key, value in lowered.items() if key not in chosen}
+    kept = _without(lowered, chosen)
     merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(dict(model)), OmegaConf.create(kept)))
     return recipe_of(merged)
+
+
+def _without(options: Mapping[str, Any], chosen: frozenset[str], path: str = "") -> dict[str, Any]:
+    """`options` without those that are chosen, alone or with their whole group."""
+    return {
+        key: _without(value, chosen, f"{path}{key}.") if isinstance(value, Mapping) else value
+        for key, value in options.items()
+        if f"{path}{key}" not in chosen
+    }

@@ -1,7 +1,7 @@
 """dpsynth datalens-flags --topk 200 --signsgd ...: the options of the DataLens program as overrides of this one.
 
-Prints `python train.py model=datalens ...`, and a line for each flag that is refused, or has no counterpart, with the
-reason. Flags and their meaning are those of the program that came with arXiv:2103.11109.
+Prints `python train.py reproduction=datalens ...`, and a line for each flag that is refused, or has no counterpart,
+with the reason. Flags and their meaning are those of the program that came with arXiv:2103.11109.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ DATA = {
     "celebA-hair-train": "data=celeba data.attribute=hair",
 }
 SAME = {
-    "topk": "model.k",
-    "thresh": "model.threshold",
-    "sigma": "model.sigma",
-    "z_dim": "model.latent",
-    "d_step": "model.teacher_steps",
-    "pretrain_teacher": "model.first_steps",
+    "topk": "model.votes.k",
+    "thresh": "model.votes.threshold",
+    "sigma": "model.published.sigma",
+    "z_dim": "model.student.latent",
+    "d_step": "model.teacher.steps",
+    "pretrain_teacher": "model.published.first_steps",
     "batch_size": "model.queries",
-    "klevel": "model.levels",
-    "max_grad": "model.bound",
+    "klevel": "model.votes.levels",
+    "max_grad": "model.votes.bound",
     "max_eps": "privacy.epsilon",
     "delta": "privacy.delta",
     "checkpoint_dir": "run",
@@ -40,16 +40,16 @@ UNSOUND = {
     "sketchsgd": REFUSED["sketchsgd"],
     "signsgd_dept": REFUSED["signsgd_dept"],
     "pca": REFUSED["pca"],
-    "random_proj": "its price depends on the data and is released without protection; use model.compress=project",
-    "mean_kernel": "its price depends on the data and is released without protection; use model.compress=project",
+    "random_proj": "its price depends on the data and is released without protection; use model.votes.compress=project",
+    "mean_kernel": "its price depends on the data and is released without protection; use model.votes.compress=project",
 }
 WITHOUT = {
-    "g_step": "the student takes model.student_steps steps between releases, which is free",
+    "g_step": "the student takes model.student.steps steps between releases, which is free",
     "epoch": "the number of releases is model.rounds, fixed beforehand; training never stops because of what it sees",
     "shuffle": "shards are always drawn by a secret key, and disjoint",
-    "learning_rate": "model.student_rate and model.teacher_rate are set apart",
+    "learning_rate": "model.student.learning_rate and model.teacher.learning_rate are set apart",
     "beta1": "Adam's first beta is 0.5",
-    "orders": "accounting is exact and needs no Renyi orders; model.accountant=rdp_2017 shows the published figure",
+    "orders": "accounting is exact and needs no Renyi orders; model.published.accountant shows the published figure",
     "save_vote": "votes without noise are private and are never written",
     "save_epoch": "checkpoints are kept by time: trainer.checkpoint_minutes",
     "train": "train.py trains, generate.py samples",
@@ -60,7 +60,7 @@ WITHOUT = {
     "wgan": "its teachers are trained with a loss that is not offered",
     "train_size": "data.n_train limits the rows",
     "tanh": "the generator's range is set by histogram-matching curves",
-    "simple_gan": "a network for 20-dimensional codes only; model.discriminator=mlp sees any shape",
+    "simple_gan": "a network for 20-dimensional codes only; model.published.discriminator=mlp sees any shape",
 }
 ONLY_PROJECTED = "only the refused projections read it"
 DEAD = {
@@ -90,7 +90,7 @@ def datalens_flags(arguments: Sequence[str]) -> None:
 def translated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """(overrides, remarks) for the flags. Raises `ConfigError` for what is not a flag of the DataLens program."""
     flags = _read(arguments)
-    overrides, remarks = ["model=datalens"], []
+    overrides, remarks = ["reproduction=datalens"], []
     for name, value in flags.items():
         off = value in ("False", "false", "0") if name in UNSOUND or name in WITHOUT else False
         if name == "dataset":
@@ -111,37 +111,28 @@ def translated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             raise ConfigError(f"--{name}: not a flag of DataLens")
     if any(name in flags for name in COUNTS):
         live, swaps = (int(flags.get(name, "1")) for name in COUNTS)
-        overrides.append(f"model.teachers={live * swaps}")
+        overrides.append(f"model.teacher.count={live * swaps}")
         rows = 60_000 // (live * swaps) if flags.get("dataset") in ("mnist", "fashion_mnist") else None
         if rows and int(flags.get("batch_size", "30")) > rows:
             overrides = [each for each in overrides if not each.startswith("model.queries=")]
             overrides.append(f"model.queries={rows}")
             remarks.append(f"--batch_size: cut at the rows of a teacher there, which are {rows}")
-        remarks.append("--batch_teachers, --teachers_batch: their product; model.teachers_per_chunk bounds the memory")
+        remarks.append("--batch_teachers, --teachers_batch: their product; model.teacher.at_once bounds the memory")
     overrides.extend(_votes({name for name in SWITCHES if flags.get(name, "False") not in ("False", "false", "0")}))
-    # what was fixed in that program
-    overrides.extend(
-        [
-            "model.alike=false",
-            "model.keep=true",
-            "model.fresh=true",
-            "model.focus=0",
-            "model.linear=false",
-            "model.student_steps=1",
-        ]
-    )
     return overrides, remarks
 
 
 def _votes(on: set[str]) -> list[str]:
     described = ["privacy.epsilon=inf"] if "non_private" in on else []
     if "klevelsgd" in on:
-        return [*described, "model.compress=klevel", "model.aggregate=linear"]
+        return [
+            *described, "model.votes.compress=klevel", "model.votes.aggregate=linear", "model.published.accountant=gdp"
+        ]  # fmt: skip
     compress = "topk_stochastic" if "stochastic" in on else "topk_sign"
     return [
         *described,
-        f"model.compress={compress}",
-        f"model.aggregate={'linear' if 'signsgd_nothresh' in on else 'threshold'}",
+        f"model.votes.compress={compress}",
+        f"model.votes.aggregate={'linear' if 'signsgd_nothresh' in on else 'threshold'}",
     ]
 
 

@@ -96,7 +96,7 @@ def test_settings_are_lowered_unless_the_user_says_otherwise():
     assert recipe_for(options.model, "maf", "table", options).steps == 4
     assert recipe_for(options.model, "maf", "table", options, frozenset({"steps"})).steps == 7
     assert recipe_for(options.model, "maf", "table", replace(options, small=False)).steps == 7
-    assert recipe_for(options.model, "maf", "image", options).images.width == 8
+    assert recipe_for(options.model, "maf", "image", options).images.network.width == 8
 
 
 @pytest.mark.parametrize("modality", ["table", "image"])

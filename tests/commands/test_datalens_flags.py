@@ -23,12 +23,21 @@ def test_the_published_command_composes_to_what_it_says():
     overrides, remarks = translated(shlex.split(PUBLISHED))
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         recipe = typed(TrainOptions, compose("train", overrides)).recipe()
-    assert (recipe.teachers, recipe.k, recipe.sigma, recipe.threshold) == (4000, 200, 5000, 0.7)
-    assert (recipe.compress, recipe.aggregate, recipe.latent) == ("topk_stochastic", "threshold", 50)
+    assert (recipe.teacher.count, recipe.votes.k, recipe.published.sigma, recipe.votes.threshold) == (
+        4000,
+        200,
+        5000,
+        0.7,
+    )
+    assert (recipe.votes.compress, recipe.votes.aggregate, recipe.student.latent) == (
+        "topk_stochastic",
+        "threshold",
+        50,
+    )
     assert recipe.queries == 15  # 60,000 rows on 4,000 teachers cut the batch
-    assert recipe.keep
-    assert recipe.fresh
-    assert not recipe.alike
+    assert recipe.published.keep
+    assert recipe.published.fresh
+    assert not recipe.published.alike
     text = "\n".join(remarks)
     assert "--save_vote: no counterpart" in text
     assert "random_proj" not in text  # it was switched off

@@ -221,9 +221,9 @@ METHODS = (
     ),
     Mutant(
         "datalens: classes in their exact shares", "B13", DATALENS,
-        "        histograms = plan.histograms.measure(values, labels, space.classes, ledger)\n",
-        "        plan.histograms.measure(values, labels, space.classes, ledger)\n"
-        "        histograms = plan.histograms.exact(values, labels, space.classes)\n",
+        "        histograms = plan.histograms.measure(seen.values, seen.labels, seen.space.classes, ledger)\n",
+        "        plan.histograms.measure(seen.values, seen.labels, seen.space.classes, ledger)\n"
+        "        histograms = plan.histograms.exact(seen.values, seen.labels, seen.space.classes)\n",
         contract("replay", "datalens") + contract("replay", "datalens", images=True),
     ),
     Mutant(
@@ -235,11 +235,11 @@ METHODS = (
     ),
     Mutant(
         "datalens: exact scatter of images", "B6", DATALENS,
-        "            variation = Variation.of(scatter.measure(away, ledger), low)\n",
-        "            blocks = list(away)\n"
-        "            released = scatter.measure(blocks, ledger)\n"
-        "            released.moments.add_(1e-6 * scatter.exact(blocks).sum())\n"
-        "            variation = Variation.of(released, low)\n",
+        "        return Variation.of(plan.scatter.measure(away, ledger), self._low(domain))\n",
+        "        blocks = list(away)\n"
+        "        released = plan.scatter.measure(blocks, ledger)\n"
+        "        released.moments.add_(1e-6 * plan.scatter.exact(blocks).sum())\n"
+        "        return Variation.of(released, self._low(domain))\n",
         contract("replay", "datalens", images=True),
     ),
     Mutant(

@@ -147,7 +147,7 @@ def test_alone_nothing_changes():
 
 
 def test_torchrun_trains_one_model_and_one_process_writes(tmp_path):
-    small = ["teachers=20", "rounds=2", "queries=10", "student_steps=2", "last_steps=2", "width=16", "hidden=8"]
+    small = ["rounds=2", "queries=10", "teacher={count: 20, hidden: 8}", "student={steps: 2, last_steps: 2, width: 16}"]
     words = ["model=datalens", "data=digits", *(f"model.{word}" for word in small), "n=40", "run=both"]
     start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
     run = subprocess.run(

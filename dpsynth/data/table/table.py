@@ -194,8 +194,9 @@ class Table:
         """(train, holdout). Every row, or every person where persons are known, goes to one part as a whole.
 
         Args:
-            holdout: the probability of the holdout under add_remove, its fraction of the rows under replace_one.
-            key, neighbours: as in `subset`. One row (or person) more in the file changes one part by it alone.
+            holdout: Probability of the holdout under add_remove, its fraction of the rows under replace_one.
+            key: As in `subset`. One row (or person) more in the file changes one part by it alone.
+            neighbours: As in `subset`.
         """
         check_fraction(holdout)
         held = self._chosen("holdout", Selection(key, neighbours), holdout)

@@ -38,6 +38,8 @@ def _fits(hint: Any, value: Any) -> bool:
         return any(_fits(each, value) for each in get_args(hint))
     if origin is Literal:
         return value in get_args(hint) if isinstance(value, str | int | bool | None) else False
+    if is_dataclass(origin):  # a group of options, built before its recipe
+        return isinstance(origin, type) and isinstance(value, origin)
     if isinstance(value, bool):
         return origin in (bool, Any, object)
     if isinstance(value, int) and abs(value) >= LARGEST:
@@ -69,6 +71,6 @@ def _words(hint: Any) -> str:
         return " or ".join(map(str, get_args(hint)))
     if origin in (Sequence, Iterable, tuple):
         return _NAMES[list]
-    if origin is Mapping:
+    if origin is Mapping or is_dataclass(origin):
         return _NAMES[dict]
     return _NAMES.get(origin, getattr(origin, "__name__", str(origin)))

@@ -20,6 +20,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.models.contract.option_groups import OptionGroup, groups_of
 from dpsynth.models.contract.option_types import check_types
 
 GROUP = "dpsynth.models"
@@ -79,8 +80,17 @@ def build(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
 
 
 def _built(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
-    built = class_of(config.get("_target_"), kind, where)
-    fields = {key: _value(value, f"{where}.{key}") for key, value in config.items() if key != "_target_"}
+    return _made(class_of(config.get("_target_"), kind, where), config, where)
+
+
+def _made(built: type[Kind], config: Mapping[str, Any], where: str) -> Kind:
+    """An object of the class `built`; its groups of options are made from the types of its fields."""
+    groups = groups_of(built)
+    fields = {
+        key: _group(groups[key], value, f"{where}.{key}") if key in groups else _value(value, f"{where}.{key}")
+        for key, value in config.items()
+        if key != "_target_"
+    }
     try:
         inspect.signature(built).bind(**fields)
     except TypeError as error:
@@ -89,10 +99,21 @@ def _built(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
     check_types(built, fields, where)
     try:
         return built(**fields)
+    except ConfigError as error:
+        if issubclass(built, OptionGroup):  # which does not know where it stands
+            raise ConfigError(f"{where}.{error}") from None
+        raise
     except (TypeError, ValueError, ArithmeticError) as error:
         if isinstance(error, DpsynthError):
             raise
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _group(kind: type, value: Any, where: str) -> Any:
+    """A group of options, of a given class or of the one it names; anything but a mapping as it is."""
+    if isinstance(value, Mapping) and "_target_" not in value:
+        return _made(kind, value, where)
+    return _value(value, where)
 
 
 def _value(value: Any, where: str) -> Any:

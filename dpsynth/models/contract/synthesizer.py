@@ -24,6 +24,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract.fitted import Fitted, Generators
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
+from dpsynth.models.contract.option_groups import changed
 from dpsynth.models.contract.preparation import BudgetFractions, Preparation, stand_in
 from dpsynth.models.contract.registry import shipped
 from dpsynth.privacy.accounted_run import AccountedRun
@@ -241,8 +242,9 @@ class Synthesizer(ABC):
         return self._fit(table, rows, plan, ledger, run)
 
     def replace(self, **changes: Any) -> "Synthesizer":
-        """The same recipe with other fields."""
-        return replace(self, **changes)
+        """The same recipe with other options; a mapping changes only the options of a group that it names, as in
+        `recipe.replace(rounds=20, student={"steps": 10})`."""
+        return changed(self, changes)
 
 
 def _planned(values: Any) -> Iterator[Planned]:

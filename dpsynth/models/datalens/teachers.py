@@ -38,7 +38,6 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.row_maps import ExactProduct
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ConfigError
 from dpsynth.models.datalens.image_postprocessing import view_of
 from dpsynth.models.shared.row_vectors import VectorView
 from dpsynth.privacy.distributed import together
@@ -161,18 +160,6 @@ class TeacherTraining:
     rounds: int = 1
     per_chunk: int = 1000
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("teacher_steps", self.steps),
-            ("first_steps", self.first_steps),
-            ("teacher_batch", self.batch),
-            ("teachers_per_chunk", self.per_chunk),
-        ):
-            if value < 1:
-                raise ConfigError(f"model.{name}={value}: must be at least 1")
-        if not (self.rate > 0 and self.epsilon > 0 and self.focus >= 0):
-            raise ConfigError("model.teacher_rate and model.teacher_epsilon must be above 0, model.focus not below")
 
     def width(self, turn: int) -> float:
         """w of round `turn`."""

@@ -17,7 +17,7 @@ MADE: Germain et al. 2015 (arXiv:1502.03509). PixelCNN: van den Oord et al. 2016
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -26,16 +26,16 @@ import torch
 from dpsynth.data.image.domain import ImageDomain, ImageView
 from dpsynth.data.image.images import Images
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, Synthesizer
 from dpsynth.models.pixels.fitted import FittedPixels, Kind, PixelShape
 from dpsynth.models.pixels.neighbour_tables import NeighbourTables
-from dpsynth.models.shared.class_rejection import ClassifierTraining, RejectionClassifier
-from dpsynth.models.shared.dp_training import DPTraining
+from dpsynth.models.shared.class_rejection import ClassifierOptions, ClassifierTraining, RejectionClassifier
+from dpsynth.models.shared.dp_training import DPTraining, DPTrainingOptions
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
-from dpsynth.privacy.dpsgd.gradients import Mode
 from dpsynth.privacy.ledger import Ledger, Planned
 
 SGD = "pixels dp-sgd"
@@ -75,20 +75,49 @@ class PixelPlan(MethodPlan):
 
 
 @dataclass(frozen=True)
+class PixelNetworkOptions(OptionGroup):
+    """The masked network over pixels.
+
+    Attributes:
+        kind: conv (masked convolutions, few shared weights) or dense (a masked dense network).
+        width: Channels of the convolutions; None is that of the scale.
+        above: Rows of pixels that the first convolution sees above a place.
+        beside: Columns to each side that it sees.
+        layers: Residual layers behind the first; None is that of the scale.
+        reach: Pixels that their windows reach up and sideways; 0 sees the place alone.
+        hidden: Units of a hidden layer of the dense network.
+    """
+
+    kind: Kind = "conv"
+    width: int | None = None
+    above: int = 4
+    beside: int = 5
+    layers: int | None = None
+    reach: int = 0
+    hidden: int = 256
+
+    def __post_init__(self) -> None:
+        one_of(self, ("conv", "dense"), "kind")
+        at_least(self, 1, "width", "hidden")
+        at_least(self, 0, "above", "beside", "layers", "reach")
+
+
+@dataclass(frozen=True)
 class PixelMAF(Synthesizer):
     """The recipe. Defaults are one set for all data sets; `data.size` and `data.levels` win over `size` and `levels`.
 
-    size: pixels of the longer side at which images are modelled. levels: values of a pixel. None for size, width,
-    layers or steps takes that of `FINE` where the budget counts two neighbours of every pixel well (at `size`, else at
-    the fine one), and that of `COARSE` where noise would drown them.
-    network: conv (few shared weights) or dense. width, above, beside, layers, reach: of `PixelCNN`. hidden, layers: of
-    `PixelMADE`.
-    table_fraction, classifier_fraction: of the budget; classifier_fraction 0 leaves the classifier out, as do images
-    without classes. classifier_steps, classifier_rate, classifier_clip: steps over all images, learning rate and
-    clipping norm of the classifier. steps, batch_size, learning_rate, decay, clipping_norm, averaging: of the network's
-    DP-SGD, as in `MAF`. temperature: what logits are divided by when images are drawn. tries: draws until the
-    classifier is overruled. gradients: engine for clipped sums. microbatch_size: images at a time; memory only, never
-    the result.
+    Size, `network.width`, `network.layers` and `training.steps` may be None. They take those of `FINE` where the budget
+    counts two neighbours of every pixel well (at `size`, else at the fine one), and those of `COARSE` where noise would
+    drown them.
+
+    Attributes:
+        size: Pixels of the longer side at which images are modelled.
+        levels: Values of a pixel.
+        table_fraction: Of the budget, for tables of every pixel with its class and neighbours.
+        temperature: What logits are divided by when images are drawn.
+        network: Shape of the network.
+        training: Its DP-SGD.
+        classifier: Of draws of images with classes.
     """
 
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
@@ -96,52 +125,18 @@ class PixelMAF(Synthesizer):
 
     size: int | None = None
     levels: int = 4
-    network: Kind = "conv"
-    width: int | None = None
-    above: int = 4
-    beside: int = 5
-    layers: int | None = None
-    reach: int = 0
-    hidden: int = 256
     table_fraction: float = 0.3
-    classifier_fraction: float = 0.2
-    classifier_steps: int = 150
-    classifier_rate: float = 0.3
-    classifier_clip: float = 0.5
-    steps: int | None = None
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    decay: float = 1.0
-    clipping_norm: float = 1.0
-    averaging: float = 0.0
     temperature: float = 0.9
-    tries: int = 4
-    gradients: Mode = "fused"
-    microbatch_size: int | None = None
+    network: PixelNetworkOptions = field(default_factory=PixelNetworkOptions)
+    training: DPTrainingOptions = field(default_factory=DPTrainingOptions)
+    classifier: ClassifierOptions = field(default_factory=lambda: ClassifierOptions(steps=150))
 
     def __post_init__(self) -> None:
-        for name in ("size", "width", "hidden", "steps", "batch_size", "classifier_steps", "tries"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be at least 1")
-        for name in ("above", "beside", "layers", "reach", "classifier_fraction", "averaging", "decay"):
-            if getattr(self, name) is not None and getattr(self, name) < 0:
-                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must not be negative")
-        for name in (
-            "table_fraction",
-            "classifier_rate",
-            "classifier_clip",
-            "learning_rate",
-            "clipping_norm",
-            "temperature",
-        ):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"model.images.{name}={getattr(self, name)}: must be above 0")
-        if not 2 <= self.levels <= 256:
-            raise ConfigError(f"model.images.levels={self.levels}: must be a whole number from 2 to 256")
-        if self.table_fraction + self.classifier_fraction >= 1:
-            raise ConfigError("model.images.table_fraction and classifier_fraction leave nothing for the network")
-        if self.network not in ("conv", "dense"):
-            raise ConfigError(f"model.images.network '{self.network}': choose conv or dense")
+        at_least(self, 1, "size", where="model.images.")
+        above_zero(self, "table_fraction", "temperature", where="model.images.")
+        between(self, 2, 256, "levels", where="model.images.")
+        if self.table_fraction + self.classifier.fraction >= 1:
+            raise ConfigError("model.images.table_fraction and classifier.fraction leave nothing for the network")
 
     def _plan(self, domain: ImageDomain, budget: Budget, before: Sequence[Charge]) -> PixelPlan:
         scale, tables, classifier = (
@@ -183,16 +178,23 @@ class PixelMAF(Synthesizer):
         """Public: as wished, else by how much the tables' noise leaves of neighbours."""
         tables = self._tables_at(self.size or FINE.size, domain, budget)
         scale = FINE if tables.grid.neighbours >= FINE_NEIGHBOURS else COARSE
-        wished = {name: getattr(self, name) for name in Scale._fields if getattr(self, name) is not None}
-        return scale._replace(**wished)
+        return Scale(
+            self.size or scale.size,
+            self.network.width or scale.width,
+            scale.layers if self.network.layers is None else self.network.layers,
+            self.training.steps or scale.steps,
+        )
 
     def _descent(self, scale: Scale) -> DPTraining:
-        return DPTraining.of(replace(self, steps=scale.steps), SGD, SHOWN_IMAGES)
+        return DPTraining.of(replace(self.training, steps=scale.steps), SGD, SHOWN_IMAGES)
 
     def _shape(self, scale: Scale, neighbours: int) -> PixelShape:
-        recipe = replace(self, size=scale.size, width=scale.width, layers=scale.layers)
-        own = {field.name: getattr(recipe, field.name) for field in fields(PixelShape) if field.name != "neighbours"}
-        return PixelShape(neighbours=neighbours, **own)
+        network = self.network
+        return PixelShape(
+            size=scale.size, neighbours=neighbours, levels=self.levels, network=network.kind, width=scale.width,
+            above=network.above, beside=network.beside, layers=scale.layers, reach=network.reach,
+            hidden=network.hidden, temperature=self.temperature, tries=self.classifier.tries,
+        )  # fmt: skip
 
     def _tables(self, domain: ImageDomain, budget: Budget) -> NeighbourTables:
         return self._tables_at(self._scale(domain, budget).size, domain, budget)
@@ -203,19 +205,19 @@ class PixelMAF(Synthesizer):
         return NeighbourTables.planned(view.shape, view.levels, classes, rows, budget, self.table_fraction)
 
     def _classifier(self, domain: ImageDomain, budget: Budget) -> ClassifierTraining | None:
-        if not domain.classes or not self.classifier_fraction:
+        if not domain.classes:
             return None
-        return ClassifierTraining.planned(
-            budget, self.classifier_fraction, self.classifier_steps, self.classifier_rate, self.classifier_clip
-        )
+        return ClassifierTraining.planned(budget, self.classifier)
 
     def _memory(self, tables: NeighbourTables, domain: ImageDomain, scale: Scale) -> int:
         """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""
         grid, rows = tables.grid, domain.rows or UNKNOWN_ROWS
-        batch = self.microbatch_size or 2 * self.batch_size
-        per_image = 8 * self.hidden
-        if self.network == "conv":
-            taps = (2 * self.beside + 1) * self.above + self.beside + scale.width * (2 * self.reach + 1) ** 2
+        network = self.network
+        batch = self.training.microbatch_size or 2 * self.training.batch_size
+        per_image = 8 * network.hidden
+        if network.kind == "conv":
+            taps = (2 * network.beside + 1) * network.above + network.beside
+            taps += scale.width * (2 * network.reach + 1) ** 2
             per_image = grid.places * (taps + 4 * scale.width * (1 + scale.layers))
         stored = rows * (10 * grid.places + 4 * 12 * 64)
-        return 24 * tables.cells + 8 * batch * per_image + stored + 32 * grid.places * self.hidden * grid.levels
+        return 24 * tables.cells + 8 * batch * per_image + stored + 32 * grid.places * network.hidden * grid.levels

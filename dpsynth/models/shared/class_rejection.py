@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dpsynth.data.row_maps import row_norms, smoothed, window_means, window_sums
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import fraction_noise
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
@@ -133,6 +134,30 @@ class RejectionClassifier(nn.Module):
 
 
 @dataclass(frozen=True)
+class ClassifierOptions(OptionGroup):
+    """A class-rejection classifier of draws, for images with classes.
+
+    Attributes:
+        fraction: Of the budget; 0 leaves the classifier out.
+        steps: Noisy gradient steps, each over all images.
+        learning_rate: Of Adam.
+        clipping_norm: Of an image's gradient.
+        tries: Draws of an image until the classifier is overruled.
+    """
+
+    fraction: float = 0.2
+    steps: int = 100
+    learning_rate: float = 0.3
+    clipping_norm: float = 0.5
+    tries: int = 4
+
+    def __post_init__(self) -> None:
+        at_least(self, 0, "fraction")
+        at_least(self, 1, "steps", "tries")
+        above_zero(self, "learning_rate", "clipping_norm")
+
+
+@dataclass(frozen=True)
 class ClassifierTraining:
     """Public: how the classifier is trained. learning_rate: of Adam, falling to zero. sgd: its releases, on all
     images."""
@@ -141,19 +166,19 @@ class ClassifierTraining:
     learning_rate: float
 
     @classmethod
-    def planned(
-        cls, budget: Budget, fraction: float, steps: int, learning_rate: float, clipping_norm: float
-    ) -> ClassifierTraining:
-        """With the noise at which all steps take a fraction of the budget; without a finite epsilon nothing is
-        clipped."""
+    def planned(cls, budget: Budget, options: ClassifierOptions) -> ClassifierTraining | None:
+        """With the noise at which all steps take a fraction of the budget; None for a fraction of 0. Without a finite
+        epsilon nothing is clipped."""
+        if not options.fraction:
+            return None
         sgd = DPSGD(
             name=NAME,
             neighbours=budget.neighbours,
-            releases=steps,
-            noise_multiplier=fraction_noise(budget, fraction, steps),
-            clipping_norm=clipping_norm if budget.private else math.inf,
+            releases=options.steps,
+            noise_multiplier=fraction_noise(budget, options.fraction, options.steps),
+            clipping_norm=options.clipping_norm if budget.private else math.inf,
         )
-        return cls(sgd, learning_rate)
+        return cls(sgd, options.learning_rate)
 
     def fit(
         self, classifier: RejectionClassifier, units: Iterable[Tensor], labels: Tensor, rows: int, ledger: Ledger

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun
 from dpsynth.privacy.accounting.accounting import Charge
@@ -33,14 +34,40 @@ WARM_UP = 20  # steps until the learning rate is reached
 
 
 @dataclass(frozen=True)
+class DPTrainingOptions(OptionGroup):
+    """DP-SGD with Adam.
+
+    Attributes:
+        steps: Public, never fewer, never more; None, where a recipe allows it, is the recipe's own number.
+        batch_size: Expected rows a step; the rate is this over the declared number of rows.
+        learning_rate: Of Adam.
+        decay: Last part of the steps, over which the learning rate falls to zero.
+        clipping_norm: Of a row's gradient.
+        averaging: Decay of the average of the weights along the path; 0 takes the last weights.
+        gradients: Engine for clipped sums: same numbers, other speed.
+        microbatch_size: Rows handled at a time; bounds memory, never changes the result.
+    """
+
+    steps: int | None = None
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    decay: float = 1.0
+    clipping_norm: float = 1.0
+    averaging: float = 0.0
+    gradients: Mode = "fused"
+    microbatch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "steps", "batch_size", "microbatch_size")
+        at_least(self, 0, "decay", "averaging")
+        above_zero(self, "learning_rate", "clipping_norm")
+
+
+@dataclass(frozen=True)
 class DPTraining:
-    """The public recipe of a descent.
+    """The public recipe of a descent: the options of `DPTrainingOptions`, with their meaning.
 
     name: of the charge and of the releases. shown: rows whose loss is shown while training.
-    steps, batch_size: of DP-SGD; the rate is batch_size over the declared number of rows. learning_rate: of Adam,
-    falling to zero over the last `decay` of the steps. clipping_norm: of a row's gradient. averaging: decay of the
-    average of the weights along the path, 0 for none. gradients: engine for clipped sums. microbatch_size: rows at a
-    time.
     """
 
     name: str

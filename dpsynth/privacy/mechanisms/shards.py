@@ -46,7 +46,7 @@ class Sharding:
 
     def __post_init__(self) -> None:
         if self.teachers < 1:
-            raise ConfigError(f"model.teachers={self.teachers}: there must be at least 1")
+            raise ConfigError(f"model.teacher.count={self.teachers}: there must be at least 1")
 
     def owners(self, keystream: Keystream, count: int) -> Integers:
         """(count,) teachers of rows, or of persons, by their numbers; of row i from words of its own (add_remove)."""

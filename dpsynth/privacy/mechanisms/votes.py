@@ -87,22 +87,22 @@ class Votes(GaussianMechanism):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.compress in REFUSED:
-            raise ConfigError(f"model.compress={self.compress}: refused, {REFUSED[self.compress]}")
+            raise ConfigError(f"model.votes.compress={self.compress}: refused, {REFUSED[self.compress]}")
         for field, value, kinds in (
             ("compress", self.compress, get_args(Compress)),
             ("aggregate", self.aggregate, get_args(Aggregate)),
         ):
             if value not in kinds:
-                raise ConfigError(f"model.{field}={value}: choose one of {', '.join(kinds)}")
+                raise ConfigError(f"model.votes.{field}={value}: choose one of {', '.join(kinds)}")
         for field in ("teachers", "queries", "width", "k"):
             if getattr(self, field) < 1:
-                raise ConfigError(f"model.{field}={getattr(self, field)}: must be at least 1")
+                raise ConfigError(f"votes: {field}={getattr(self, field)} must be at least 1")
         if self.levels < 2 or self.levels % 2:
-            raise ConfigError(f"model.levels={self.levels}: must be even and at least 2")
+            raise ConfigError(f"model.votes.levels={self.levels}: must be even and at least 2")
         if not self.bound > 0:
-            raise ConfigError(f"model.bound={self.bound}: must be above 0")
+            raise ConfigError(f"model.votes.bound={self.bound}: must be above 0")
         if not 0 <= self.threshold <= 1:
-            raise ConfigError(f"model.threshold={self.threshold}: must lie between 0 and 1")
+            raise ConfigError(f"model.votes.threshold={self.threshold}: must lie between 0 and 1")
 
     @property
     def sharding(self) -> Sharding:
@@ -164,7 +164,7 @@ def cosine_basis(height: int, width: int, channels: int, frequencies: int) -> Te
     frequencies: f along each axis, at most height and width. The map is public: it depends on the shape alone.
     """
     if not 1 <= frequencies <= min(height, width):
-        raise ConfigError(f"model.frequencies={frequencies}: must lie between 1 and {min(height, width)}")
+        raise ConfigError(f"model.votes.frequencies={frequencies}: must lie between 1 and {min(height, width)}")
 
     def waves(size: int) -> Tensor:
         place = torch.arange(size, dtype=torch.float64) + 0.5

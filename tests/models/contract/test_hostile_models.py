@@ -8,6 +8,7 @@ import json
 import resource
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,17 @@ from hypothesis import strategies as st
 import dpsynth
 from dpsynth.data import ImageDomain, Images
 from dpsynth.errors import ArtifactError
-from dpsynth.models import AIM, DPVI, MAF, MERF, NAPSU, PE, DataLens, Independent, PixelMAF, PrivBayes
+from dpsynth.models import AIM, DPVI, MAF, MERF, NAPSU, PE, DataLens, Independent, PrivBayes
+from dpsynth.models.datalens.options import OWN_CHOICES, StudentOptions, TeacherOptions
+from dpsynth.models.shared.class_rejection import ClassifierOptions
 
 IMAGES = ImageDomain(8, 8, classes=("disk", "bar"), rows=60)
 PHASES = [{"iterations": 1}]
-DATALENS = {
-    "teachers": 4, "teachers_per_chunk": 4, "rounds": 1, "queries": 6, "student_steps": 1, "last_steps": 1,
-    "width": 16, "hidden": 8, "keep": True, "classifier_steps": 2,
-}  # fmt: skip
+DATALENS = DataLens(
+    rounds=1, queries=6, teacher=TeacherOptions(count=4, at_once=4, hidden=8),
+    student=StudentOptions(steps=1, last_steps=1, width=16), classifier=ClassifierOptions(steps=2),
+    published=replace(OWN_CHOICES, keep=True),
+)  # fmt: skip
 RECIPES = {
     "independent": Independent(),
     "privbayes": PrivBayes(),
@@ -34,11 +38,13 @@ RECIPES = {
     "dpvi": DPVI(steps=2, components=3, batch_size=40, bins=8),
     "maf": MAF(steps=2, batch_size=40, bins=8, hidden=16, groups=4, fit_steps=1),
     "merf": MERF(frequencies=20, steps=2, batch=16, hidden=16, bins=8),
-    "datalens": DataLens(**{**DATALENS, "bins": 4}),
+    "datalens": DATALENS.replace(bins=4),
     "pe": PE(phases=PHASES, population=12, proposals=100, variants=20),
-    "maf of images": MAF(images=PixelMAF(steps=2, batch_size=20, width=8, classifier_steps=2)),
+    "maf of images": MAF().replace(
+        images={"training": {"steps": 2, "batch_size": 20}, "network": {"width": 8}, "classifier": {"steps": 2}}
+    ),
     "merf of images": MERF(frequencies=20, steps=2, batch=16, hidden=16),
-    "datalens of images": DataLens(**{**DATALENS, "frequencies": 4}),
+    "datalens of images": DATALENS.replace(votes={"frequencies": 4}),
     "pe of images": PE(phases=PHASES, population=12, lookahead=1),
 }
 ODD = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dpsynth.data.table.table import Table
 from dpsynth.errors import BudgetError, ConfigError
 from dpsynth.models.datalens.fitted import FittedDataLensImages, Student
 from dpsynth.models.datalens.image_postprocessing import PostProcessing, histogram_matched, matching_curves
+from dpsynth.models.datalens.options import OWN_CHOICES, StudentOptions, TeacherOptions, VoteOptions
 from dpsynth.models.datalens.recipe import DataLens
 from dpsynth.models.datalens.student import StudentTraining
 from dpsynth.networks.discriminators import StackedMLP
@@ -27,7 +29,11 @@ from dpsynth.runs.options import TrainOptions, typed
 
 MNIST = ImageDomain(28, 28, 1, tuple("0123456789"), rows=60_000)
 ONE = dpsynth.Budget(1.0, 1e-5)
-TINY = DataLens(rows_per_teacher=2, queries=6, frequencies=3, rounds=8, student_steps=15, last_steps=60, width=32)
+TINY = DataLens(
+    queries=6, rounds=8, teacher=TeacherOptions(rows=2), votes=VoteOptions(frequencies=3),
+    student=StudentOptions(steps=15, last_steps=60, width=32),
+)  # fmt: skip
+CONVOLUTIONS = replace(OWN_CHOICES, discriminator="conv")
 
 
 def halves(n: int = 200) -> Images:
@@ -44,18 +50,23 @@ def halves(n: int = 200) -> Images:
     "changes",
     [
         {},
-        {"compress": "topk_sign", "aggregate": "linear", "k": 8},
-        {"compress": "klevel", "levels": 2},
-        {"compress": "clip", "discriminator": "conv", "hidden": 4},
-        {"generator": "dcgan", "width": 16},
-        {"keep": True, "alike": False, "teacher_steps": 2, "focus": 0.0, "teacher_epsilon": 1e-8},
+        {"votes": {"compress": "topk_sign", "aggregate": "linear", "k": 8}},
+        {"votes": {"compress": "klevel", "levels": 2}},
+        {"votes": {"compress": "clip"}, "teacher": {"hidden": 4}, "published": CONVOLUTIONS},
+        {"published": replace(OWN_CHOICES, generator="dcgan"), "student": {"width": 16}},
+        {
+            "published": replace(OWN_CHOICES, keep=True, alike=False, adam_epsilon=1e-8),
+            "teacher": {"steps": 2, "focus": 0.0},
+        },
     ],
     ids=str,
 )
 def test_it_learns_a_known_truth_without_noise(changes):
     """B40: epsilon = inf separates a wrong sign from noise."""
     data = halves()
-    fitted = TINY.replace(**changes, deformation=0, spread=0.05).fit(data, dpsynth.Budget(math.inf, 1e-5))
+    fitted = TINY.replace(**changes, post_processing={"deformation": 0.0, "spread": 0.05}).fit(
+        data, dpsynth.Budget(math.inf, 1e-5)
+    )
     sample = fitted.sample(60, seed=0)
     sides = [sample.pixels[sample.labels == code].astype(float) for code in (0, 1)]
     left, right = ([part[..., :4].mean(), part[..., 4:].mean()] for part in sides)
@@ -65,7 +76,9 @@ def test_it_learns_a_known_truth_without_noise(changes):
 
 def test_the_classifier_knows_classes_and_keeps_its_own():
     data = halves()
-    fitted = TINY.replace(rounds=1, spread=0.6, classifier_steps=40).fit(data, dpsynth.Budget(math.inf, 1e-5))
+    fitted = TINY.replace(rounds=1, post_processing={"spread": 0.6}, classifier={"steps": 40}).fit(
+        data, dpsynth.Budget(math.inf, 1e-5)
+    )
     assert isinstance(fitted, FittedDataLensImages)
     classifier = fitted.classifier
     assert classifier is not None
@@ -85,7 +98,7 @@ def test_the_classifier_knows_classes_and_keeps_its_own():
 
 def test_without_classes_or_a_fraction_there_is_no_classifier():
     with_classifier = [charge.name for charge in TINY.plan(MNIST, ONE).charges]
-    without = [charge.name for charge in TINY.replace(classifier_fraction=0.0).plan(MNIST, ONE).charges]
+    without = [charge.name for charge in TINY.replace(classifier={"fraction": 0.0}).plan(MNIST, ONE).charges]
     assert set(with_classifier) - set(without) == {"class-rejection classifier gradients"}
     unlabelled = ImageDomain(28, 28, rows=60_000, classes=())
     assert [charge.name for charge in TINY.plan(unlabelled, ONE).charges] == without
@@ -93,7 +106,7 @@ def test_without_classes_or_a_fraction_there_is_no_classifier():
 
 def test_images_scatter_around_queries_that_stay():
     names = {charge.name for charge in TINY.plan(MNIST, ONE).charges}
-    for changes in ({"scatter_fraction": 0.0}, {"fresh": True}):
+    for changes in ({"scatter": {"fraction": 0.0}}, {"published": replace(OWN_CHOICES, fresh=True)}):
         assert names - {charge.name for charge in TINY.replace(**changes).plan(MNIST, ONE).charges} == {"class scatter"}
 
 
@@ -103,9 +116,12 @@ def test_what_varies_in_a_class_varies_in_its_samples():
     pixels = np.full((300, 1, 8, 8), 100)
     pixels[:, :, :4] += draw.integers(-90, 90, (300, 1, 1, 1))
     data = Images(pixels.astype(np.uint8), np.zeros(300, np.int64), ImageDomain(8, 8, classes=("one",), rows=300))
-    recipe = TINY.replace(queries=1, spread=0.0, deformation=0.0, classifier_fraction=0.0, scatter_radius=1.5)
+    recipe = TINY.replace(
+        queries=1, post_processing={"spread": 0.0, "deformation": 0.0}, classifier={"fraction": 0.0},
+        scatter={"radius": 1.5},
+    )  # fmt: skip
     upper = recipe.fit(data, dpsynth.Budget(math.inf, 1e-5)).sample(200, seed=0).pixels[:, 0, :4].mean((1, 2))
-    still = recipe.replace(scatter_fraction=0.0).fit(data, dpsynth.Budget(math.inf, 1e-5)).sample(200, seed=0)
+    still = recipe.replace(scatter={"fraction": 0.0}).fit(data, dpsynth.Budget(math.inf, 1e-5)).sample(200, seed=0)
     assert 25 < upper.std() < 80  # of the data: 52
     assert still.pixels[:, 0, :4].mean((1, 2)).std() < 5
 
@@ -174,42 +190,46 @@ EXPERIMENTS = {
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_published_settings_keep_their_epsilon_and_show_the_published_figure(name):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        options = typed(TrainOptions, compose("train", [f"experiment=datalens_{name}"]))
+        options = typed(TrainOptions, compose("train", [f"reproduction=datalens_{name}"]))
     recipe, epsilon = options.recipe(), options.privacy.epsilon
     plan = recipe.plan(MNIST, dpsynth.Budget(epsilon, 1e-5))
-    assert (plan.settings["teachers"], plan.settings["rounds"], recipe.sigma) == EXPERIMENTS[name]
-    assert plan.settings["sigma"] == pytest.approx(recipe.sigma)
+    assert (plan.settings["teachers"], plan.settings["rounds"], recipe.published.sigma) == EXPERIMENTS[name]
+    assert plan.settings["sigma"] == pytest.approx(recipe.published.sigma)
     assert 0.7 * epsilon < plan.proven.epsilon < 0.9 * epsilon
     assert plan.settings["epsilon as published (not the guarantee)"] == pytest.approx(epsilon, rel=0.02)
 
 
 def test_a_sigma_that_is_too_small_is_refused():
     with pytest.raises(BudgetError):
-        DataLens(sigma=100, queries=15, compress="topk_sign", rounds=86).plan(MNIST, ONE)
+        DataLens().replace(
+            published=replace(OWN_CHOICES, sigma=100), queries=15, votes={"compress": "topk_sign"}, rounds=86
+        ).plan(MNIST, ONE)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        *[({"compress": name}, "refused") for name in REFUSED],
-        ({"compress": "majority"}, "choose"),
-        ({"discriminator": "conv"}, "clip"),
-        ({"sigma": 3.0}, "queries"),
-        ({"teachers": 0}, "teachers"),
-        ({"hidden": 4000}, "hidden"),
-        ({"accountant": "rdp_2017"}, "topk"),
-        ({"momentum": 1.0}, "momentum"),
-        ({"classifier_fraction": -0.1}, "classifier_fraction"),
-        ({"classifier_fraction": 0.98}, "leave nothing"),
-        ({"scatter_fraction": 0.8}, "leave nothing"),
-        ({"scatter_radius": 0}, "scatter_radius"),
-        ({"tries": 0}, "tries"),
+        *[({"votes": {"compress": name}}, f"votes.compress={name}: refused") for name in REFUSED],
+        ({"votes": {"compress": "majority"}}, "choose"),
+        ({"published": CONVOLUTIONS}, "clip"),
+        ({"published": replace(OWN_CHOICES, sigma=3.0)}, "queries"),
+        ({"published": {"sigma": 0.0}}, "published.sigma=0.0: must be above 0"),
+        ({"teacher": {"count": 0}}, "teacher.count=0: must be at least 1"),
+        ({"teacher": {"hidden": 4000}}, "hidden"),
+        ({"published": replace(OWN_CHOICES, accountant="rdp_2017")}, "topk"),
+        ({"student": {"momentum": 1.0}}, "student.momentum"),
+        ({"classifier": {"fraction": -0.1}}, "classifier.fraction"),
+        ({"classifier": {"fraction": 0.98}}, "leave nothing"),
+        ({"scatter": {"fraction": 0.8}}, "leave nothing"),
+        ({"scatter": {"radius": 0}}, "scatter.radius"),
+        ({"classifier": {"tries": 0}}, "classifier.tries"),
+        ({"student": {"steepness": 1.0}}, "student: .*steepness"),
     ],
     ids=str,
 )
 def test_what_does_not_fit_is_refused_with_a_reason(changes, words):
     with pytest.raises(ConfigError, match=words):
-        DataLens(**changes).plan(MNIST, ONE)
+        DataLens().replace(**changes).plan(MNIST, ONE)
 
 
 def student(fresh: bool = False) -> Student:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,19 @@ from dpsynth.data import ImageDomain, Images, sources
 from dpsynth.data.selection import Selection
 from dpsynth.errors import ConfigError
 from dpsynth.models import MAF, PixelMAF
-from dpsynth.models.shared.class_rejection import RejectionClassifier
+from dpsynth.models.contract.registry import build
+from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.models.pixels.recipe import PixelNetworkOptions
+from dpsynth.models.shared.class_rejection import ClassifierOptions, RejectionClassifier
+from dpsynth.models.shared.dp_training import DPTrainingOptions
 from dpsynth.privacy import RandomGenerators
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
-SMALL = PixelMAF(steps=3, batch_size=40, width=6, hidden=16, classifier_steps=4)
+SMALL = PixelMAF(
+    network=PixelNetworkOptions(width=6, hidden=16),
+    training=DPTrainingOptions(steps=3, batch_size=40),
+    classifier=ClassifierOptions(steps=4),
+)
 
 
 def fitted(recipe, images, budget=INFINITE):
@@ -41,14 +50,9 @@ def crosswise(n, seed=0):
 def test_without_noise_a_known_distribution_is_recovered(network):
     images = crosswise(4000)
     recipe = PixelMAF(
-        network=network,
-        steps=200,
-        batch_size=128,
-        learning_rate=2e-2,
-        width=16,
-        hidden=48,
-        layers=1,
-        classifier_fraction=0,
+        network=PixelNetworkOptions(kind=network, width=16, hidden=48, layers=1),
+        training=DPTrainingOptions(steps=200, batch_size=128, learning_rate=2e-2),
+        classifier=ClassifierOptions(fraction=0),
     )
     model = fitted(recipe, images)
     every = np.array(list(itertools.product([0, 255], repeat=6)), dtype=np.uint8).reshape(-1, 1, 2, 3)
@@ -63,7 +67,7 @@ def test_without_noise_a_known_distribution_is_recovered(network):
 
 def test_samples_follow_the_density():
     images = crosswise(1000)
-    model = fitted(replace(SMALL, classifier_fraction=0.0), images)
+    model = fitted(SMALL.replace(classifier={"fraction": 0.0}), images)
     sample = model.sample(20_000, seed=0, where={"label": "turned"})
     codes = (sample.pixels.reshape(-1, 6) > 0) @ (2 ** np.arange(5, -1, -1))
     every = np.array(list(itertools.product([0, 255], repeat=6)), dtype=np.uint8).reshape(-1, 1, 2, 3)
@@ -73,7 +77,7 @@ def test_samples_follow_the_density():
 
 def test_the_classifier_refuses_draws_of_other_classes():
     images = sources.load("digits", Selection(bytes(32))).train
-    model = fitted(replace(SMALL, steps=1, classifier_steps=60, temperature=1.0), images)
+    model = fitted(SMALL.replace(training={"steps": 1}, classifier={"steps": 60}, temperature=1.0), images)
     kept = model.sample(300, seed=0)
     model.classifier, classifier = None, model.classifier
     free = model.sample(300, seed=0)
@@ -124,14 +128,14 @@ def test_what_the_domain_declares_wins_over_the_recipe():
 def test_the_finer_scale_is_taken_where_noise_leaves_room_for_it():
     domain = ImageDomain(28, 28, classes=tuple("0123456789"), rows=60_000)
 
-    def scale(epsilon: float, **wished: int) -> tuple[int, ...]:
-        plan = PixelMAF(**wished).plan(domain, dpsynth.Budget(epsilon, 1e-5))
+    def scale(epsilon: float, **wished: Any) -> tuple[int, ...]:
+        plan = PixelMAF().replace(**wished).plan(domain, dpsynth.Budget(epsilon, 1e-5))
         return plan.settings["size"], plan.settings["channels"], plan.method.sgd.releases
 
     scales = [scale(epsilon) for epsilon in (0.5, 1, 10, math.inf)]
     assert scales == [(14, 32, 800)] * 2 + [(20, 64, 1200)] * 2
     assert scale(1, size=16) == (16, 32, 800)
-    assert scale(10, size=16, width=8) == (16, 8, 1200)
+    assert scale(10, size=16, network={"width": 8}) == (16, 8, 1200)
 
 
 def test_maf_hands_images_over_and_keeps_tables():
@@ -144,7 +148,7 @@ def test_maf_hands_images_over_and_keeps_tables():
 
 def test_microbatches_leave_the_model():
     images = crosswise(300)
-    one, two = (fitted(replace(SMALL, microbatch_size=size), images).tensors() for size in (None, 7))
+    one, two = (fitted(SMALL.replace(training={"microbatch_size": size}), images).tensors() for size in (None, 7))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=1e-4)
 
@@ -152,24 +156,30 @@ def test_microbatches_leave_the_model():
 @pytest.mark.parametrize("gradients", ["functorch", "hooks", "loop"])
 def test_engines_agree(gradients):
     images = crosswise(60)
-    recipe = replace(SMALL, steps=2, batch_size=8, layers=2, reach=1)
-    one, two = (fitted(replace(recipe, gradients=engine), images).tensors() for engine in ("fused", gradients))
+    recipe = SMALL.replace(training={"steps": 2, "batch_size": 8}, network={"layers": 2, "reach": 1})
+    one, two = (
+        fitted(recipe.replace(training={"gradients": engine}), images).tensors() for engine in ("fused", gradients)
+    )
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=1e-4)
 
 
 MISTAKES = [
-    {"size": 0}, {"levels": 1}, {"levels": 300}, {"network": "deep"}, {"table_fraction": 0.0},
-    {"classifier_fraction": -0.1},
-    {"table_fraction": 0.6, "classifier_fraction": 0.4}, {"tries": 0}, {"temperature": 0.0}, {"above": -1},
-    {"steps": 0},
+    ("size", {"size": 0}), ("levels", {"levels": 1}), ("levels", {"levels": 300}),
+    ("network.kind", {"network": {"kind": "deep"}}), ("table_fraction", {"table_fraction": 0.0}),
+    ("classifier.fraction", {"classifier": {"fraction": -0.1}}),
+    ("classifier.fraction", {"table_fraction": 0.6, "classifier": {"fraction": 0.4}}),
+    ("classifier.tries", {"classifier": {"tries": 0}}), ("temperature", {"temperature": 0.0}),
+    ("network.above", {"network": {"above": -1}}), ("training.steps", {"training": {"steps": 0}}),
+    ("training.clipping_norm", {"training": {"clipping_norm": 0.0}}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_mistakes_are_named(mistake):
-    with pytest.raises(ConfigError, match=f"model.images.*{next(iter(mistake))}"):
-        PixelMAF(**mistake)
+@pytest.mark.parametrize(("option", "mistake"), MISTAKES, ids=str)
+def test_mistakes_are_named(option, mistake):
+    config = {"_target_": "dpsynth.models.MAF", "images": mistake}
+    with pytest.raises(ConfigError, match=f"model.images.*{option}"):
+        build(config, Synthesizer, "model")
 
 
 def test_images_of_another_make_have_no_density():
