@@ -1,8 +1,10 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
 import json
+import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -40,6 +42,7 @@ from dpsynth.runs.command_line import data_options, texts
 from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
 from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
+from dpsynth.runs.streamed_data import encoded_to_fit, streams
 from dpsynth.training import Checkpoint, Stopped, listen
 
 
@@ -78,10 +81,15 @@ def train(config: DictConfig) -> None:
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
         selection = Selection(shared_key(key), budget.neighbours)
         files: list[str] = []
-        rows = rows_to_fit(data, columns, domain, selection, files.append)
+        if isinstance(domain, Domain) and streams(recipe, data, domain):
+            scratch = tempfile.TemporaryDirectory(prefix="rows-", dir=os.environ.get("DPSYNTH_SCRATCH"))
+            folder = Path(open_ones.enter_context(scratch))
+            rows, report = encoded_to_fit(recipe, data, domain, selection, folder, files.append)
+        else:
+            rows = rows_to_fit(data, columns, domain, selection, files.append)
+            report = intake_of(rows)
         if isinstance(rows, EncodedFiles):
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
-        report = intake_of(rows)
         if options.trainer.private_console:
             console.print(*files, *stated_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
         if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
