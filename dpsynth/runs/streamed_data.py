@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import provenance
-from dpsynth.data.sources.source import declared, held_fraction
+from dpsynth.data.sources.source import Source, declared, held_fraction
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.row_sample import RowSample
+from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.counting.encoded_files import EncodedFiles
+from dpsynth.marginals.counting.encoded_files import EncodedFiles, Paths
 from dpsynth.marginals.counting.raw_rows import RawRows
-from dpsynth.marginals.counting.selected_rows import Parts, encode_selected
+from dpsynth.marginals.counting.selected_rows import DividedRows, Parts, encode_selected
 from dpsynth.models.contract.synthesizer import Synthesizer
 from dpsynth.models.marginal.method import MarginalMethod
 
+MOST_ROWS = 250_000  # of a long table that are evaluated
 STREAMED = 2**25  # bytes of files from which they are not held in memory
 FILES = ("csv", "parquet")  # sources that are the user's files
+
+
+def are_long(path: Paths) -> bool:
+    """Whether files hold so many bytes that they are read block by block."""
+    return sum(file.stat().st_size for file in tabular_files.find(path)) >= STREAMED
 
 
 def is_long(data: Mapping[str, Any]) -> bool:
@@ -31,7 +44,7 @@ def is_long(data: Mapping[str, Any]) -> bool:
     """
     if data.get("name") not in FILES or data.get("path") is None or data.get("person") is not None:
         return False
-    return sum(file.stat().st_size for file in tabular_files.find(data["path"])) >= STREAMED
+    return are_long(data["path"])
 
 
 def streams(recipe: Synthesizer, data: Mapping[str, Any], domain: Domain | ImageDomain) -> bool:
@@ -70,6 +83,65 @@ def encoded_to_fit(
         "rows": len(rows),
         "rows that break a constraint": broken,
     }
+
+
+def sampled(
+    data: Mapping[str, Any], columns: Sequence[str] | None, selection: Selection, said: dict[str, str]
+) -> Source[Table]:
+    """Random training and holdout rows of files that are too long, `MOST_ROWS` of each at most, read block by block.
+
+    Args:
+        data, columns, selection: As of `data_options.opened`, where `is_long`.
+        said: Gets a line for each of them from which rows were left out.
+    """
+    raw, parts = raw_rows(data), parts_of(data, selection)
+    train, held = RowSample(MOST_ROWS), RowSample(MOST_ROWS, seed=1)
+    with tempfile.TemporaryDirectory(prefix="rows-", dir=os.environ.get("DPSYNTH_SCRATCH")) as folder:
+        divided = DividedRows(parts, Path(folder))
+        if not parts.whole:
+            for _, frame in raw.blocks():
+                divided.add(frame)
+        masks = None if parts.whole else divided.masks()
+    start = 0
+    for frame in map(_plain, raw.frames()):
+        rows = slice(start, start + len(frame))
+        train.add(frame if masks is None else frame.loc[masks[0][rows]])
+        held.add(frame.iloc[:0] if masks is None else frame.loc[masks[1][rows]])
+        start += len(frame)
+    other = data.get("holdout")
+    if other is not None and held_fraction(other) is None:
+        for frame in replace(raw, path=other).frames():
+            held.add(_plain(frame))
+
+    def table(sample: RowSample) -> Table:
+        found = Table(sample.frame(), raw.domain, raw.invalid, unreadable=raw.unreadable)
+        return found if columns is None else found.select(columns)
+
+    said |= {f"{name} rows": of_sample(each) for name, each in (("real", train), ("held-out", held)) if each.partial}
+    return Source(table(train), table(held) if held.rows else None, provenance_of(data))
+
+
+def sample_of_files(path: Paths, dialect: CsvDialect, domain: Domain) -> RowSample:
+    """Random rows of files as they hold them, `MOST_ROWS` at most, read block by block.
+
+    Raises `DataError` for files that are missing, unreadable, empty or have other columns than `domain`.
+    """
+    sample = RowSample(MOST_ROWS)
+    for frame in RawRows(path, domain, dialect=asdict(dialect)).frames():
+        sample.add(_plain(frame))
+    return sample
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same values, with the categories of one block, which another block need not have, as texts."""
+    kinds = frame.dtypes.items()
+    texts = [str(name) for name, kind in kinds if isinstance(kind, pd.CategoricalDtype)]
+    return frame.assign(**{name: frame[name].astype(object) for name in texts})
+
+
+def of_sample(sample: RowSample) -> str:
+    """What a sample is, in words."""
+    return f"{sample.most:,} of {sample.rows:,}, chosen at random"
 
 
 def raw_rows(data: Mapping[str, Any]) -> RawRows:

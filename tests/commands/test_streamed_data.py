@@ -88,7 +88,11 @@ def test_what_cannot_stream_is_held(command, rows, streamed):
     Path("open.yaml").write_text(SCHEMA.replace("bounds: [0, 99]", "bounds: private"))
     frame = pd.read_csv("rows.csv").assign(who=range(400))
     frame.to_csv("people.csv", index=False)
-    for words in (("model=example",), ("model=independent", "data.schema=open.yaml"), ("model=independent", "data.path=people.csv", "data.person=who")):
+    for words in (
+        ("model=example",),
+        ("model=independent", "data.schema=open.yaml"),
+        ("model=independent", "data.path=people.csv", "data.person=who"),
+    ):
         outcome = command("train", *WORDS, *words, "run=mine", "overwrite=true")
         assert outcome.code == 0, outcome.err
     assert folders == []
@@ -102,3 +106,34 @@ def test_a_refused_value_leaves_nothing(command, rows, streamed):
     assert not Path("mine").exists()
     assert not folders[0].exists()
     assert not [name for name in os.listdir() if name.startswith("rows-")]
+
+
+def test_long_tables_are_evaluated_by_a_sample_and_it_is_said(command, rows, streamed, monkeypatch):
+    """With room for all rows the scores are those of the tables in memory; with less, a part is taken."""
+    words = (*WORDS, "model=independent", "data.holdout=0.2", "run=mine")
+    assert command("train", *words).code == 0
+    scored = ("evaluate", "run=mine", "metrics=quick", "figures=none", "progress=quiet")
+    files = ("evaluate", "real=rows.csv", "synthetic=mine/release/synthetic.csv", "schema=rows.yaml", *scored[2:])
+
+    def scores(*those):
+        found = []
+        for each, path in those:
+            outcome = command(*each)
+            assert outcome.code == 0, outcome.err
+            found.append((outcome.out, json.loads(Path(path, "scores.json").read_text())))
+        return found
+
+    of_run, of_tables = (scored, "mine/private"), ((*files, "out=files"), "files")
+    [(_, before)] = scores(of_run)
+    streamed()
+    [(out, after)] = scores(of_run)
+    assert before["scores"] == after["scores"]
+    assert "chosen at random" not in out
+    monkeypatch.setattr("dpsynth.runs.streamed_data.MOST_ROWS", 50)
+    (run, kept), (of_files, _) = scores(of_run, of_tables)
+    assert "real rows: 50 of 3" in run
+    assert "held-out rows: 50 of " in run
+    assert "synthetic rows of synthetic.csv: 50 of 400, chosen at random" in run
+    assert "real rows: 50 of 400, chosen at random" in of_files
+    assert "chosen at random" in json.dumps(kept)
+    assert "50 of 400, chosen at random" in Path("mine/private/report.html").read_text()

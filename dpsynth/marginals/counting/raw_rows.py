@@ -44,6 +44,13 @@ class RawRows:
     rows: int = ROWS
     intake: dict[str, ColumnIntake] = field(default_factory=dict[str, ColumnIntake])
 
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The rows as the files hold them. Raises `DataError` where they do not have the columns of `domain`."""
+        written, names = dialect_of(self.dialect), [column.name for column in self.domain.written]
+        for frame in tabular_files.frames(self.path, self.rows, written, names):
+            tabular_files.match(frame, self.domain.names, None, written.delimiter, "the files", self.domain.set_aside)
+            yield frame
+
     def blocks(self, codec: Codec | None = None, frames: bool = True) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
         """(codes of the columns of `codec`, the rows as a table of `domain` holds them) of every block, at least one.
 
@@ -51,11 +58,9 @@ class RawRows:
 
         Raises what `Table.read` raises for files and values, at the block where it is found.
         """
-        words, written = policies(self.invalid), dialect_of(self.dialect)
+        words, seen = policies(self.invalid), 0
         coded = {} if codec is None else {column.name: (j, column) for j, column in enumerate(codec.columns)}
-        names, seen = [column.name for column in self.domain.written], 0
-        for frame in tabular_files.frames(self.path, self.rows, written, names):
-            tabular_files.match(frame, self.domain.names, None, written.delimiter, "the files", self.domain.set_aside)
+        for frame in self.frames():
             readings = read_columns(frame, self.domain, self.unreadable, seen + 1)
             codes = np.empty((len(frame), len(coded)), dtype=np.uint8 if codec is None else codec.dtype, order="F")
             settled: dict[str, pd.Series] = {}
