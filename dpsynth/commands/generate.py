@@ -14,7 +14,7 @@ from dpsynth.commands.launch import launch
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
-from dpsynth.data.table.written_rows import csv_bytes, write_rows
+from dpsynth.data.table.written_rows import csv_bytes
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.models.contract.fitted_table import FittedTable
@@ -58,8 +58,7 @@ def generate(config: DictConfig) -> None:
         if isinstance(fitted, FittedTable):
 
             def write(path: Path) -> Path:
-                blocks = fitted.blocks(n, options.seed, where)
-                return write_rows(path, (block.frame for block in blocks), fitted.domain, options.out_escape)
+                return fitted.write(path, n, options.seed, where, options.out_escape)
 
         else:
             rows = fitted.sample(n, options.seed, where)

@@ -22,9 +22,8 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.data.table.written_rows import write_rows
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError
-from dpsynth.evaluation.evaluation import write_text
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.fitted import Fitted
@@ -38,7 +37,7 @@ from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.distributed import joined, leading, shared_key, together
 from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts
+from dpsynth.runs.command_line import data_options, texts, with_lists
 from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
 from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
@@ -56,7 +55,7 @@ def train(config: DictConfig) -> None:
     console = Console(quiet=not leading())  # of the processes that torchrun may have started, one speaks
     with ExitStack() as open_ones:
         # What is asked for, from public facts alone.
-        run, lock, kept, names = None, None, resolved(config), chosen()
+        run, lock, kept, names = None, None, with_lists(resolved(config)), chosen()
         if config.resume:
             if together():
                 raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
@@ -84,7 +83,7 @@ def train(config: DictConfig) -> None:
         if isinstance(domain, Domain) and streams(recipe, data, domain):
             scratch = tempfile.TemporaryDirectory(prefix="rows-", dir=os.environ.get("DPSYNTH_SCRATCH"))
             folder = Path(open_ones.enter_context(scratch))
-            rows, report = encoded_to_fit(recipe, data, domain, selection, folder, files.append)
+            rows, report = encoded_to_fit(data, domain, selection, folder, files.append)
         else:
             rows = rows_to_fit(data, columns, domain, selection, files.append)
             report = intake_of(rows)
@@ -104,7 +103,7 @@ def train(config: DictConfig) -> None:
                 kept_options.write(new, kept, names)
                 new.keep_key(selection.key)
                 write_text(new.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-                (new.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
+                write_text(new.private / "data.txt", "".join(f"{line}\n" for line in files))
 
             run, lock = RunFolder.claim(wanted, fill)
             open_ones.callback(lock.release)
@@ -160,8 +159,7 @@ def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tupl
     """Write the rows of a release; their number, and what they are."""
     n = fitted.checked_rows(options.n, options.seed)
     if isinstance(fitted, FittedTable):
-        blocks = (block.frame for block in fitted.blocks(n, options.seed))
-        write_rows(folder / f"synthetic.{options.out_format}", blocks, fitted.domain)
+        fitted.write(folder / f"synthetic.{options.out_format}", n, options.seed)
         return n, Table.unit
     images = fitted.sample(n, options.seed)
     images.write(folder / f"synthetic{images.suffix}")

@@ -172,6 +172,13 @@ class Selection:
     def _digest_rows(self, words: np.ndarray) -> np.ndarray:
         return self._hash(words, b"content", 16).reshape(-1, _WORDS)
 
+    def draws(self, purpose: str, items: np.ndarray) -> np.ndarray:
+        """(n,) uint64 values of F for items (n, w) of 64-bit words, for what is selected or ordered elsewhere.
+
+        purpose: as in `chosen`. The caller sees to it that an item follows from one unit of protection alone.
+        """
+        return self._draw(purpose, items)
+
     def _draw(self, purpose: str, items: np.ndarray) -> np.ndarray:
         """(n,) uint64 values of F for items of 64-bit words, (n, w) uint64."""
         return self._hash(items, b"draw " + purpose.encode("ascii"), 8).reshape(-1)

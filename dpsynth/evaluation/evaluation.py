@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError, DpsynthError
 from dpsynth.evaluation.inputs import EvaluationInputs
 from dpsynth.evaluation.pictures import KINDS as FIGURES
@@ -210,8 +209,3 @@ def show(result: ScoreFile, inputs: EvaluationInputs, console: Console, begun: f
     what = "Report" if result.scores else "Pictures"
     took = f"({time.monotonic() - begun:.0f} s)"
     console.print(f"{what}, keep private: {where} {took}", highlight=False, soft_wrap=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """A text file, whole or not at all."""
-    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

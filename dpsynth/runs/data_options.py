@@ -105,6 +105,7 @@ def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
     return {
         "columns": [column.to_dict() for column in rows.intake.values()],
         "rows without a person, left out": rows.nameless,
+        "types": list(rows.changed_types),
         "rows": len(rows),
         "rows that break a constraint": {
             str(rule): int((~rule.satisfied(rows.frame)).sum())
@@ -117,6 +118,7 @@ def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
 def stated_of(report: Mapping[str, Any]) -> list[str]:
     """The lines on values that were changed, for the terminal of the data's own steward."""
     lines = [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
+    lines += report.get("types", ())
     for rule, count in report.get("rows that break a constraint", {}).items():
         if count:
             lines.append(f"constraint '{rule}': {count:,} of {report['rows']:,} rows break it; synthetic rows keep it")

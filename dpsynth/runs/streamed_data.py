@@ -19,7 +19,7 @@ from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.row_sample import RowSample
-from dpsynth.data.table.table import Table
+from dpsynth.data.table.table import Table, changed_types
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, Paths
 from dpsynth.marginals.counting.raw_rows import RawRows
@@ -27,6 +27,7 @@ from dpsynth.marginals.counting.selected_rows import DividedRows, Parts, encode_
 from dpsynth.models.contract.synthesizer import Synthesizer
 from dpsynth.models.marginal.method import MarginalMethod
 
+BINS = 16_384  # of a number, the finest that a method sees of a long table
 MOST_ROWS = 250_000  # of a long table that are evaluated
 STREAMED = 2**25  # bytes of files from which they are not held in memory
 FILES = ("csv", "parquet")  # sources that are the user's files
@@ -52,12 +53,11 @@ def streams(recipe: Synthesizer, data: Mapping[str, Any], domain: Domain | Image
 
     The method counts marginals only, on this machine, and the schema declares all bounds and categories.
     """
-    able = isinstance(recipe, MarginalMethod) and EncodedFiles in recipe.learns_from and recipe.engine != "dask"
+    able = isinstance(recipe, MarginalMethod) and EncodedFiles in recipe.learns_from and recipe.engine.engine != "dask"
     return able and isinstance(domain, Domain) and not domain.undeclared and is_long(data)
 
 
 def encoded_to_fit(
-    recipe: Synthesizer,
     data: Mapping[str, Any],
     domain: Domain,
     selection: Selection,
@@ -67,19 +67,19 @@ def encoded_to_fit(
     """The training rows as an encoded file, and what reading did to all rows, as `data_options.intake_of` has it.
 
     Args:
-        recipe, data, domain: For which `streams` holds; `domain` is that of the run.
+        data, domain: For which `streams` holds; `domain` is that of the run.
         selection: The secret rule of the run.
         folder: For private rows; must exist, and is the caller's to remove.
         log: As of `rows_to_fit`.
     """
-    assert isinstance(recipe, MarginalMethod), "streams says so"
     raw, parts = raw_rows(data), parts_of(data, selection)
     log(f"Data, read from {provenance_of(data)}")
-    rows, broken = encode_selected(raw, domain, recipe.codec_bins, parts, folder)
+    rows, broken = encode_selected(raw, domain, BINS, parts, folder)
     columns = [each.to_dict() for each in raw.intake.values()]
     return rows, {
         "columns": columns,
         "rows without a person, left out": 0,
+        "types": list(changed_types(data["path"], raw.domain)),
         "rows": len(rows),
         "rows that break a constraint": broken,
     }

@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 
 from dpsynth.commands import __main__ as entry
+from dpsynth.commands.schema import schema
+from dpsynth.data.database import DatabaseDomain
+from dpsynth.data.database.toy import Clinic
 from dpsynth.data.table.domain import Domain
+from dpsynth.errors import ConfigError
 
 
 @pytest.fixture
@@ -47,3 +51,13 @@ def test_mistakes_are_one_line(dpsynth_command, arguments, message):
 
 def test_help_names_the_commands(dpsynth_command):
     assert all(name in dpsynth_command()[1] for name in ("schema", "train", "generate", "evaluate"))
+
+
+def test_a_database_is_drafted_from_a_folder(tmp_path, capsys):
+    folder = Clinic().sample(40, seed=2).write(tmp_path / "clinic")
+    (folder / "schema.yaml").unlink()
+    schema([str(folder), "--database", "--out", str(tmp_path / "clinic.yaml")])
+    assert "check every line marked 'guess'" in capsys.readouterr().out
+    assert list(DatabaseDomain.from_yaml(tmp_path / "clinic.yaml").tables) == ["patients", "visits"]
+    with pytest.raises(ConfigError, match="name one folder"):
+        schema([str(folder), str(folder), "--database"])

@@ -49,7 +49,7 @@ def streamed(monkeypatch):
 
         monkeypatch.setattr("dpsynth.runs.streamed_data.STREAMED", 0)
         original = train.encoded_to_fit
-        monkeypatch.setattr(train, "encoded_to_fit", lambda *words: made.append(words[4]) or original(*words))
+        monkeypatch.setattr(train, "encoded_to_fit", lambda *words: made.append(words[3]) or original(*words))
         return made
 
     return apply

@@ -142,8 +142,8 @@ METHODS = (
     ),
     Mutant(
         "dpvi: half the noise at the same charge, twice the steps", "B10 B44", DPVI,
-        "self.steps,",
-        "2 * self.steps,",
+        "options.steps,",
+        "2 * options.steps,",
         contract("spends", "dpvi"),
     ),
     Mutant(

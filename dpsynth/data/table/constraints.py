@@ -183,6 +183,33 @@ class Constraint:
                 frame[side.name] = side.write(reading.values, reading.missing).set_axis(frame.index)
         return frame
 
+    def adjusted(self, frame: pd.DataFrame, name: str) -> pd.Series:
+        """The column `name` of the frame, moved to the nearest value that keeps the rule where it is broken.
+
+        Unlike `repair` it leaves the other side as it is. Rows that no legal value can bring to keep it stay.
+        """
+        left_moves = isinstance(self.left, Column) and self.left.name == name
+        side, legal = (self.left, self._left_side) if left_moves else (self.right, self._right_side)
+        assert isinstance(side, Column)
+        bad = ~self.satisfied(frame)
+        (left, _), (right, _) = self._values(self.left, frame), self._values(self.right, frame)
+        own, fixed = (left, right) if left_moves else (right, left)
+        tries = {
+            "<=": [legal.at_most if left_moves else legal.at_least],
+            "<": [legal.below if left_moves else legal.above],
+            "==": [lambda values: values],
+            "!=": [legal.above, legal.below],
+        }[self.op]
+        moved = own.copy()
+        for nearest in tries:
+            found = nearest(fixed)
+            pair = (found, right) if left_moves else (left, found)
+            take = bad & legal.contains(found) & _COMPARE[self.op](*pair)
+            moved, bad = np.where(take, found, moved), bad & ~take
+        reading = side.read(series_of(frame, name))
+        values = np.where(reading.missing, reading.values, self._to_column(side, moved))
+        return side.write(values.astype(reading.values.dtype), reading.missing).set_axis(frame.index)
+
     def _candidates(self, a: np.ndarray, b: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Pairs to try in turn, from the smallest change to one that is always legal when any pair is."""
         left, right = self._left_side, self._right_side

@@ -17,6 +17,7 @@ import pandas as pd
 
 from dpsynth.data.columns import POLICIES, Category, Column, Policy, Reading
 from dpsynth.data.columns.raw import series_of
+from dpsynth.data.columns.stored_types import change_of_type
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
@@ -46,6 +47,9 @@ class Table:
     Two public attributes say how the rows came about; they go along with every selection of rows:
     rows_per_person  the most rows of one person, once `bound_contributions` has seen to it; None before
     coverage         which rows of the data are here and with which probability, for the privacy statement
+
+    changed_types    a line for each column of a Parquet file whose type is not the one that samples are written in
+    identifier_seed  of the fresh uuids that are written for identifiers; drawn for every table that no seed made
     """
 
     suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
@@ -81,6 +85,8 @@ class Table:
         self.person = person
         self.rows_per_person: int | None = None
         self.coverage: tuple[str, ...] = ()
+        self.identifier_seed = fresh_seed()
+        self.changed_types: tuple[str, ...] = ()
         self.people: np.ndarray | None = None  # (n,) int64 number of each row's person, -1 for none
         self._names: tuple[str, ...] = ()  # the persons' names, by number
         if person is not None:
@@ -122,7 +128,9 @@ class Table:
             raise DataError(f"{where}: a header but no rows")
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
-        return cls(frame, domain, invalid, person, unreadable)
+        table = cls(frame, domain, invalid, person, unreadable)
+        table.changed_types = changed_types(path, domain)
+        return table
 
     @classmethod
     def as_it_stands(cls, frame: pd.DataFrame, domain: Domain) -> Table:
@@ -135,6 +143,7 @@ class Table:
         table = object.__new__(cls)
         table.domain, table.person, table.people, table._names = domain, None, None, ()
         table.rows_per_person, table.coverage, table.nameless = None, (), 0
+        table.identifier_seed, table.changed_types = fresh_seed(), ()
         table.intake = {c.name: taken_in(c, readings[c.name], "clamp") for c in domain}
         wrong = [c.read(series_of(frame, c.name), domain.missing_values).invalid for c in domain]
         table.broken = np.any(wrong, axis=0)
@@ -151,24 +160,26 @@ class Table:
 
         escape: of CSV, make cells harmless that a spreadsheet would take for formulas; see `spreadsheet_text`.
         """
-        return write_rows(path, [self.frame], self.domain, escape)
+        return write_rows(path, [self.frame], self.domain, escape, self.identifier_seed)
 
     def to_csv(self, path: str | Path, escape: bool = False) -> Path:
         """UTF-8 CSV with a header; dates in the declared format. escape: as of `write`."""
-        return write_csv(path, [self.frame], self.domain, escape)
+        return write_csv(path, [self.frame], self.domain, escape, self.identifier_seed)
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
-        return write_parquet(path, [self.frame], self.domain)
+        """Parquet, zstd-compressed. Every column has its declared type, or that of its kind: int64, float64, bool,
+        string, date32, timestamp[ms].
+        """
+        return write_parquet(path, [self.frame], self.domain, self.identifier_seed)
 
     @property
     def written(self) -> pd.DataFrame:
         """The rows as they are written: with fresh identifiers, where the schema has some."""
-        return next(with_identifiers([self.frame], self.domain))
+        return next(with_identifiers([self.frame], self.domain, self.identifier_seed))
 
     def head(self, rows: int) -> Table:
         """The first rows."""
-        return self._take(np.arange(min(rows, len(self))))
+        return self.take(np.arange(min(rows, len(self))))
 
     def subset(self, rows: int, key: bytes, neighbours: Neighbours = "add_remove") -> Table:
         """About so many rows, or exactly so many, in their old order. The guarantee then covers a part of the rows.
@@ -236,13 +247,13 @@ class Table:
         for column in domain:
             word = words["categories" if isinstance(column, Category) else "numbers"]
             frame[column.name], _ = column.parse(series_of(self.frame, column.name), word, domain.missing_values)
-        table = self._take(np.arange(len(self)))
+        table = self.take(np.arange(len(self)))
         table.domain, table.frame = domain, pd.DataFrame(frame)
         return table
 
     def select(self, names: Iterable[str]) -> Table:
         """The same rows with some of the columns, in the order given."""
-        table = self._take(np.arange(len(self)))
+        table = self.take(np.arange(len(self)))
         table.domain = self.domain.select(names)
         table.frame = table.frame.loc[:, list(table.domain.names)]
         return table
@@ -260,7 +271,7 @@ class Table:
 
     def _covered(self, kept: np.ndarray, described: str) -> Table:
         """The rows where `kept`, and a clause on them for the statement."""
-        table = self._take(np.flatnonzero(kept))
+        table = self.take(np.flatnonzero(kept))
         table.coverage = (*self.coverage, described)
         return table
 
@@ -277,7 +288,8 @@ class Table:
         result[alone] = selection.chosen(purpose, contents[alone], probability)
         return result
 
-    def _take(self, rows: np.ndarray) -> Table:
+    def take(self, rows: np.ndarray) -> Table:
+        """The rows at some positions, in that order."""
         table = object.__new__(Table)
         table.domain, table.intake, table.nameless = self.domain, dict(self.intake), self.nameless
         table.frame = self.frame.iloc[rows].reset_index(drop=True)
@@ -285,7 +297,20 @@ class Table:
         table.person = self.person
         table.people, table._names = None if self.people is None else self.people[rows], self._names
         table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
+        table.identifier_seed, table.changed_types = self.identifier_seed, self.changed_types
         return table
+
+
+def changed_types(path: str | Path | Iterable[str | Path], domain: Domain) -> tuple[str, ...]:
+    """A line for each column of a Parquet file whose type is not the one that samples are written in."""
+    stored = tabular_files.stored_types(tabular_files.find(path)[0])
+    found = (change_of_type(column, stored[column.name]) for column in domain.written if column.name in stored)
+    return tuple(line for line in found if line)
+
+
+def fresh_seed() -> int:
+    """128 bits from the system; for names of rows, not for noise."""
+    return int.from_bytes(np.random.SeedSequence().generate_state(4, np.uint32).tobytes(), "big")
 
 
 def read_columns(frame: pd.DataFrame, domain: Domain, unreadable: str, first_row: int = 1) -> dict[str, Reading]:

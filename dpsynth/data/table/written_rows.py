@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dpsynth.data.columns import Date
 from dpsynth.data.columns.raw import series_of
+from dpsynth.data.columns.stored_types import to_arrow
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.tabular_files import kind_of, spreadsheet_text, write_whole
 from dpsynth.errors import ConfigError
@@ -27,13 +27,14 @@ from dpsynth.errors import ConfigError
 Frames = Iterable[pd.DataFrame]
 
 
-def write_rows(path: str | Path, frames: Frames, domain: Domain, escape: bool = False) -> Path:
+def write_rows(path: str | Path, frames: Frames, domain: Domain, escape: bool, seed: int) -> Path:
     """Write .csv (also .csv.gz) or .parquet by the name.
 
     Args:
         path: Of the file, which is replaced if it exists.
         frames: Blocks of rows, at least one, with the columns of `domain` as `Table.frame` holds them; read once.
         domain: Of all blocks.
+        seed: Of fresh uuids; see `Identifier.fresh`.
         escape: Of CSV, make cells harmless that a spreadsheet would take for formulas; see `spreadsheet_text`.
 
     Raises:
@@ -43,31 +44,35 @@ def write_rows(path: str | Path, frames: Frames, domain: Domain, escape: bool = 
     kind = kind_of(Path(path))
     if kind is None:
         raise ConfigError(f"'{path}': end the name with .csv or .parquet")
-    return write_parquet(path, frames, domain) if kind == "parquet" else write_csv(path, frames, domain, escape)
+    if kind == "parquet":
+        return write_parquet(path, frames, domain, seed)
+    return write_csv(path, frames, domain, escape, seed)
 
 
-def write_csv(path: str | Path, frames: Frames, domain: Domain, escape: bool = False) -> Path:
+def write_csv(path: str | Path, frames: Frames, domain: Domain, escape: bool, seed: int) -> Path:
     """UTF-8 CSV with a header; dates in the declared format. The rest is as of `write_rows`."""
 
     def write(temporary: Path) -> None:
         with _text(temporary, str(path).endswith(".gz")) as stream:
-            for number, texts in enumerate(_texts(frames, domain, escape)):
-                texts.to_csv(stream, index=False, header=number == 0, na_rep="")
+            for number, texts in enumerate(_texts(frames, domain, escape, seed)):
+                texts.to_csv(stream, index=False, header=number == 0, na_rep="", lineterminator="\n")
 
     return write_whole(path, write)
 
 
 def csv_bytes(frame: pd.DataFrame, domain: Domain) -> int:
     """How many bytes some rows take as CSV, without the header."""
-    texts = next(iter(_texts([frame], domain, False)))
+    texts = next(iter(_texts([frame], domain, False, 0)))
     return len(texts.to_csv(index=False, header=False, na_rep="").encode("utf-8"))
 
 
-def write_parquet(path: str | Path, frames: Frames, domain: Domain) -> Path:
-    """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
+def write_parquet(path: str | Path, frames: Frames, domain: Domain, seed: int) -> Path:
+    """Parquet, zstd-compressed. Every column has its declared type, or that of its kind: int64, float64, bool,
+    string, date32, timestamp[ms].
+    """
 
     def write(temporary: Path) -> None:
-        tables = (_arrow(frame, domain) for frame in with_identifiers(frames, domain))
+        tables = (_arrow(frame, domain) for frame in with_identifiers(frames, domain, seed))
         first = next(tables)
         with pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
             for table in chain([first], tables):
@@ -76,21 +81,21 @@ def write_parquet(path: str | Path, frames: Frames, domain: Domain) -> Path:
     return write_whole(path, write)
 
 
-def with_identifiers(frames: Frames, domain: Domain) -> Iterator[pd.DataFrame]:
+def with_identifiers(frames: Frames, domain: Domain, seed: int) -> Iterator[pd.DataFrame]:
     """The blocks with all columns of the file, in its order."""
     first = 1
     for frame in frames:
         if not domain.identifiers:
             yield frame
             continue
-        fresh = {column.name: column.fresh(len(frame), first) for _, column in domain.identifiers}
+        fresh = {column.name: column.fresh(len(frame), first, seed) for _, column in domain.identifiers}
         names, frame = [column.name for column in domain.written], frame.reset_index(drop=True)
         yield pd.DataFrame({name: fresh[name] if name in fresh else frame[name] for name in names})
         first += len(frame)
 
 
-def _texts(frames: Frames, domain: Domain, escape: bool) -> Iterator[pd.DataFrame]:
-    for frame in with_identifiers(frames, domain):
+def _texts(frames: Frames, domain: Domain, escape: bool, seed: int) -> Iterator[pd.DataFrame]:
+    for frame in with_identifiers(frames, domain, seed):
         texts = pd.DataFrame({column.name: column.text(series_of(frame, column.name)) for column in domain.written})
         if escape:
             texts = pd.DataFrame({spreadsheet_text(name): texts[name].map(spreadsheet_text) for name in texts.columns})
@@ -98,14 +103,8 @@ def _texts(frames: Frames, domain: Domain, escape: bool) -> Iterator[pd.DataFram
 
 
 def _arrow(frame: pd.DataFrame, domain: Domain) -> pa.Table:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    for position, column in enumerate(domain.written):
-        kind = table.schema.types[position]
-        # Identifiers of no rows have no type of their own, but the file has one.
-        wanted = pa.date32() if isinstance(column, Date) else pa.string() if pa.types.is_null(kind) else kind
-        if wanted != kind:
-            table = table.set_column(position, column.name, table.column(position).cast(wanted))
-    return table
+    columns = [to_arrow(column, series_of(frame, column.name)) for column in domain.written]
+    return pa.table(columns, names=[column.name for column in domain.written])
 
 
 @contextmanager

@@ -37,9 +37,10 @@ from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.models.contract import registry
-from dpsynth.models.contract.memory_limit import limited
+from dpsynth.models.contract.machine_limits import available_memory
+from dpsynth.models.contract.memory_limit import HEADROOM, limited
 from dpsynth.models.contract.model_files import (
     LARGEST_TENSORS,
     LARGEST_TEXT,
@@ -150,6 +151,14 @@ MORE = 8  # bytes that a model may take for each byte of its tensors, beside wha
 FILES = ("model.json", "model.safetensors", "privacy.json")
 
 
+# What a class raises over names, types, sizes and numbers of a file that do not fit, be it on purpose. Nothing else is
+# laid to the file: an interrupt, a disk that fails, a name or a module that the program lacks.
+WRONG = (
+    *(DpsynthError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError),
+    *(AssertionError, MemoryError),
+)
+
+
 def save(fitted: Fitted, folder: str | Path) -> None:
     """Write `fitted` into the new folder `folder`, whole or not at all."""
     with temporary_folder(folder) as temporary:
@@ -161,7 +170,7 @@ def write(fitted: Fitted, folder: Path) -> None:
     kind = type(fitted)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
-    (folder / "privacy.json").write_text(_json(fitted.statement))
+    (folder / "privacy.json").write_text(_json(fitted.statement), encoding="utf-8", newline="\n")
     model = {
         "format": FORMAT,
         "target": f"{kind.__module__}.{kind.__qualname__}",
@@ -169,7 +178,7 @@ def write(fitted: Fitted, folder: Path) -> None:
         "domain": fitted.domain.to_dict(),
         "sha256": {name: sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
     }
-    (folder / "model.json").write_text(_json(model))
+    (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
 
 def load(folder: str | Path) -> Fitted:
@@ -197,10 +206,18 @@ def load(folder: str | Path) -> Fitted:
             domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
             fitted = kind.restore(model["config"], tensors, domain, statement)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
-    except Exception as error:  # whatever a file can make a class raise: it says nothing but that the file is wrong
+    except WRONG as error:
+        if isinstance(error, MemoryError) and not enough(MORE * size + HEADROOM):
+            raise  # the machine is full, and the file may be right
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ArtifactError(f"{release}: not a readable model ({reason:.300}); copy or train it again") from error
     return fitted
+
+
+def enough(needed: int) -> bool:
+    """Whether the machine has so many bytes left; True where it does not say."""
+    free = available_memory()
+    return free is None or free >= needed
 
 
 def _check_format(version: Any, path: Path) -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from dpsynth.data.columns import Category, Column, NumericColumn
 from dpsynth.data.table.constraints import repair, satisfied
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.written_rows import write_rows
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import Fitted, Generators
 
@@ -59,17 +62,45 @@ class FittedTable(Fitted[Table]):
         n, given = self.checked_rows(n, seed), self._legal(where or {})
         entropy: Any = np.random.SeedSequence(seed).entropy  # fresh where there is no seed
         return (
-            self._block(min(self.block_rows, n - start), Generators.seeded(entropy, number), given)
+            self._table(
+                self._block(min(self.block_rows, n - start), Generators.seeded(entropy, number), given), entropy
+            )
             for number, start in enumerate(range(0, max(n, 1), self.block_rows))
         )
 
-    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Table:
-        found = [table.frame for table in self.blocks(n, seed, where)]
-        return Table(found[0] if len(found) == 1 else pd.concat(found, ignore_index=True), self.domain)
+    def write(
+        self,
+        path: str | Path,
+        n: int | None = None,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        escape: bool = False,
+    ) -> Path:
+        """Write the rows of `sample` as `Table.write` does, a block at a time."""
+        blocks = self.blocks(n, seed, where)
+        first = next(blocks)
+        frames = (block.frame for block in chain([first], blocks))
+        return write_rows(path, frames, self.domain, escape, first.identifier_seed)
 
-    def _block(self, n: int, generators: Generators, given: Mapping[str, Any]) -> Table:
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Table:
+        first, *others = self.blocks(n, seed, where)
+        if others:
+            frame = pd.concat([first.frame, *(block.frame for block in others)], ignore_index=True)
+            whole = Table(frame, self.domain)
+            whole.identifier_seed = first.identifier_seed
+            return whole
+        return first
+
+    def _block(self, n: int, generators: Generators, given: Mapping[str, Any]) -> pd.DataFrame:
         """n rows under conditions that were checked."""
-        return Table(self._within_constraints(self._draw(n, generators, given), generators, given), self.domain)
+        return self._within_constraints(self._draw(n, generators, given), generators, given)
+
+    def _table(self, frame: pd.DataFrame, entropy: Any) -> Table:
+        """The rows as a table whose identifiers follow from the seed of the sample."""
+        table = Table(frame, self.domain)
+        words = np.random.SeedSequence(entropy, spawn_key=(3,)).generate_state(4)
+        table.identifier_seed = int.from_bytes(words.tobytes(), "big")
+        return table
 
     def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
         """The conditions as canonical values of their columns."""
@@ -169,4 +200,6 @@ class FittedPosterior(FittedTable):
         def draw(count: int) -> pd.DataFrame:
             return self._draw_from(points, [count], generators, given)
 
-        return Table(self._within_constraints(draw(n), generators, given, draw), self.domain)
+        return self._table(
+            self._within_constraints(draw(n), generators, given, draw), int(generators.numpy.integers(2**63))
+        )

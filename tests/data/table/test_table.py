@@ -1,12 +1,14 @@
 """Tables are legal by construction, round trip through files, and bound what one person contributes."""
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.data import Boolean, Category, Domain, Integer, Number, Table
+from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number, Table
 from dpsynth.errors import ConfigError, DataError
 
 KEY = bytes(range(32))
@@ -138,3 +140,19 @@ def test_subset_and_redeclare():
     many = Table(pd.DataFrame({"x": np.arange(1000.0)}), Domain((Number("x"),), rows=1000)).subset(300, KEY)
     assert 240 < len(many) < 360
     assert many.coverage == ("each row with probability 0.3",)
+
+
+@pytest.mark.parametrize("form", [None, "%d.%m.%Y", "epoch_s"])
+@pytest.mark.parametrize("rows", [0, 2])
+def test_dates_of_which_none_is_known_are_written(form, rows, tmp_path):
+    day, moment = dt.date(2000, 1, 1), dt.datetime(2000, 1, 1)
+    domain = Domain(
+        (
+            Integer("n", 0, 9),
+            Date("day", day, dt.date(2001, 1, 1), missing=True, format=None if form == "epoch_s" else form),
+            Datetime("moment", moment, dt.datetime(2001, 1, 1), missing=True, format=form),
+        )
+    )
+    table = Table(pd.DataFrame({"n": range(rows), "day": [None] * rows, "moment": [None] * rows}), domain)
+    text = table.to_csv(tmp_path / "dates.csv").read_text()
+    assert text.splitlines() == ["n,day,moment", "0,,", "1,,"][: rows + 1]

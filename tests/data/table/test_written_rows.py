@@ -54,7 +54,7 @@ def test_blocks_make_the_same_file_as_all_rows_at_once(tmp_path_factory, rows, n
     ends = [0, *sorted(cuts), len(rows)]
     blocks = (rows.frame.iloc[a:b].reset_index(drop=True) for a, b in itertools.pairwise(ends))
     whole = rows.write(folder / f"whole-{name}")
-    made = write_rows(folder / f"made-{name}", blocks, rows.domain)
+    made = write_rows(folder / f"made-{name}", blocks, rows.domain, False, rows.identifier_seed)
     if name.endswith(".parquet"):
         assert pq.read_table(made).equals(pq.read_table(whole))
         assert pq.read_schema(made).equals(pq.read_schema(whole))
@@ -64,7 +64,7 @@ def test_blocks_make_the_same_file_as_all_rows_at_once(tmp_path_factory, rows, n
 
 
 def test_identifiers_count_on_over_blocks(tmp_path, rows):
-    made = write_rows(tmp_path / "a.csv", [rows.frame.iloc[:25], rows.frame.iloc[25:]], rows.domain)
+    made = write_rows(tmp_path / "a.csv", [rows.frame.iloc[:25], rows.frame.iloc[25:]], rows.domain, False, 0)
     assert pd.read_csv(made)["id"].tolist() == [f"P{number:05d}" for number in range(1, 61)]
 
 
@@ -85,7 +85,7 @@ def test_nothing_half_written_stays(tmp_path, rows):
 
     for name in ("a.csv", "a.parquet"):
         with pytest.raises(DataError, match="No space left"):
-            write_rows(tmp_path / name, failing(), rows.domain)
+            write_rows(tmp_path / name, failing(), rows.domain, False, 0)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match=r"\.csv or \.parquet"):
-        write_rows(tmp_path / "a.xlsx", [rows.frame], rows.domain)
+        write_rows(tmp_path / "a.xlsx", [rows.frame], rows.domain, False, 0)
