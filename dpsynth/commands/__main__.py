@@ -3,7 +3,8 @@
 import sys
 from importlib import import_module
 
-from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
+from dpsynth.commands.entry import COMMANDS, start
+from dpsynth.runs.command_line import speak_any_locale
 
 USAGE = """usage: dpsynth COMMAND ...
 

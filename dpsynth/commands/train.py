@@ -119,7 +119,7 @@ def train(config: DictConfig) -> None:
             progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
             fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
-            # Everything that may be shared appears at once.
+            # Everything that is safe to share appears at once.
             with artifact.temporary_folder(run.release) as folder:
                 artifact.write(fitted, folder)
                 n, unit = write_synthetic(fitted, options, folder)
@@ -129,7 +129,7 @@ def train(config: DictConfig) -> None:
 
     print_statement(fitted.statement, console)
     console.print(
-        f"{n} synthetic {unit}, the model and the statement may be shared: {run.release}\n"
+        f"{n} synthetic {unit}, the model and the statement are safe to share: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
         markup=False,

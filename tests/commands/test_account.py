@@ -142,7 +142,7 @@ def test_a_damaged_account_takes_no_runs(start, account):
 
 def test_a_fit_in_python_is_charged(account):
     table = DISTRIBUTIONS["mixed"]().sample(50, seed=0)
-    recipe = dpsynth.models.Independent(counting={"engine": "numpy"})
+    recipe = dpsynth.models.Independent().replace(counting={"engine": "numpy"})
     recipe.fit(table, Budget(0.5, 1e-6), account=AccountedRun(account, "a notebook"))
     assert entries(account) == ["a notebook"]
     with pytest.raises(ConfigError, match="seeded"):

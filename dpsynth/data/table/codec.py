@@ -323,7 +323,7 @@ class Codec:
     codes.
     """
 
-    def __init__(self, domain: Domain, bins: int = 64, cuts: Mapping[str, Sequence[int]] | None = None):
+    def __init__(self, domain: Domain, bins: int = 64, cuts: Mapping[str, Sequence[int] | np.ndarray] | None = None):
         if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= MOST_CODES:
             raise ConfigError(f"bins must be a whole number from 1 to {MOST_CODES}, got {bins!r}")
         if domain.undeclared:

@@ -22,7 +22,7 @@ from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, taken_in
+from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, refuse_lost, taken_in
 from dpsynth.data.table.written_rows import with_identifiers, write_csv, write_parquet, write_rows
 from dpsynth.errors import ConfigError, DataError
 
@@ -129,6 +129,7 @@ class Table:
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
         table = cls(frame, domain, invalid, person, unreadable)
+        refuse_lost(table.intake.values())
         table.changed_types = changed_types(path, domain)
         return table
 

@@ -15,7 +15,7 @@ from dpsynth.data.columns.raw import series_of
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.intake import ColumnIntake, taken_in
+from dpsynth.data.table.intake import ColumnIntake, refuse_lost, taken_in
 from dpsynth.data.table.table import Policies, dialect_of, policies, read_columns
 from dpsynth.errors import ConfigError, DataError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, Paths, write_encoded
@@ -80,6 +80,7 @@ class RawRows:
             yield codes, pd.DataFrame(settled)
         if not seen:
             raise DataError("the files have headers but no rows")
+        refuse_lost(self.intake.values())
 
 
 def encode_files(

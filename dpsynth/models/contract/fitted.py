@@ -6,7 +6,7 @@ post-processing and costs no budget, however many rows are drawn.
 
 `FittedTable` (fitted_table.py) draws rows of a table, `FittedImages` (fitted_images.py) images.
 
-The saved form of a fitted model: what may be shared, and nothing else.
+The saved form of a fitted model: what is safe to share, and nothing else.
 
     model.json          format version, class of the model, its public configuration, domain, checksums
     model.safetensors   the tensors

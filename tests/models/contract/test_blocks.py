@@ -14,7 +14,7 @@ from dpsynth.privacy import Budget
 @pytest.fixture(scope="module")
 def fitted():
     table = DISTRIBUTIONS["mixed"]().sample(200, seed=0)
-    return dpsynth.models.Independent(counting={"engine": "numpy"}).fit(table, Budget(2.0, 1e-5))
+    return dpsynth.models.Independent().replace(counting={"engine": "numpy"}).fit(table, Budget(2.0, 1e-5))
 
 
 @pytest.fixture
