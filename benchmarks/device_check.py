@@ -175,7 +175,7 @@ def checks(device: torch.device, steps: int, only: str | None = None) -> Iterato
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--device", default=None, help="cuda, cuda:1 or mps; by default what is there")
     parser.add_argument("--steps", type=int, default=5, help="of training")
     parser.add_argument("--only", default=None, help="one method")

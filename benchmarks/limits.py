@@ -86,7 +86,7 @@ def measured(name: str, words: list[str], folder: Path) -> tuple[int, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--gigabytes", type=float, default=0.25, help="of the CSV file")
     parser.add_argument("--rows", type=float, default=5e6, help="to generate")
     parser.add_argument("--models", nargs="+", default=["independent", "mst", "privbayes", "aim"])
