@@ -1,5 +1,6 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
+import datetime as dt
 import json
 import os
 import signal
@@ -36,6 +37,8 @@ from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.distributed import joined, leading, shared_key, together
 from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
+from dpsynth.release.facts import Facts
+from dpsynth.release.folder import write_release
 from dpsynth.runs import kept_options
 from dpsynth.runs.command_line import data_options, texts, with_lists
 from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
@@ -121,7 +124,6 @@ def train(config: DictConfig) -> None:
 
             # Everything that is safe to share appears at once.
             with artifact.temporary_folder(run.release) as folder:
-                artifact.write(fitted, folder)
                 n, unit = write_synthetic(fitted, options, folder)
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
@@ -131,7 +133,8 @@ def train(config: DictConfig) -> None:
     console.print(
         f"{n} synthetic {unit}, the model and the statement are safe to share: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
-        f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
+        f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
+        f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -156,13 +159,13 @@ def planned(
 
 
 def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tuple[int, str]:
-    """Write the rows of a release; their number, and what they are."""
-    n = fitted.checked_rows(options.n, options.seed)
+    """Write a release with its rows, a block at a time; their number, and what they are."""
+    n, facts = fitted.checked_rows(options.n, options.seed), Facts(date=dt.date.today().isoformat())
     if isinstance(fitted, FittedTable):
-        fitted.write(folder / f"synthetic.{options.out_format}", n, options.seed)
+        write_release(fitted, lambda path: fitted.write(path, n, options.seed), folder, facts, f".{options.out_format}")
         return n, Table.unit
     images = fitted.sample(n, options.seed)
-    images.write(folder / f"synthetic{images.suffix}")
+    write_release(fitted, images.write, folder, facts, images.suffix)
     return n, images.unit
 
 

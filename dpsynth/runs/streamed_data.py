@@ -53,7 +53,9 @@ def streams(recipe: Synthesizer, data: Mapping[str, Any], domain: Domain | Image
 
     The method counts marginals only, on this machine, and the schema declares all bounds and categories.
     """
-    able = isinstance(recipe, MarginalMethod) and EncodedFiles in recipe.learns_from and recipe.counting.engine != "dask"
+    able = (
+        isinstance(recipe, MarginalMethod) and EncodedFiles in recipe.learns_from and recipe.counting.engine != "dask"
+    )
     return able and isinstance(domain, Domain) and not domain.undeclared and is_long(data)
 
 

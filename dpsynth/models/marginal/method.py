@@ -32,6 +32,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.counting import Engine, EngineName
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, read_blocks
 from dpsynth.marginals.graphical_model.graphical_model import Measurement
+from dpsynth.marginals.noisy_tables import NoisyTable, noisy_tables
 from dpsynth.models.contract.fitted import Fitted
 from dpsynth.models.contract.option_groups import OptionGroup, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
@@ -117,6 +118,12 @@ class EncodedRows:
         """Exact int64 counts of each clique, axes in the order of its columns. Private: for mechanisms only."""
         counted = self.engine.count(self.codes, self.sizes, list(cliques))
         return [counted[clique] for clique in cliques]
+
+    def tables(
+        self, cliques: Sequence[Clique], noisy: Sequence[np.ndarray], sigma: float | Sequence[float]
+    ) -> tuple[NoisyTable, ...]:
+        """Noisy counts of cliques of these codes, their cells named by values."""
+        return noisy_tables(self.codec, self.compression.maps, cliques, noisy, sigma)
 
 
 def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
