@@ -12,7 +12,9 @@ from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.evaluation.evaluation import following
 from dpsynth.models.contract.fitted import find_release, load
+from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.reproductions import datalens_files, pe_files
 from dpsynth.runs.command_line import mapping
 from dpsynth.runs.options import GenerateOptions, typed
@@ -44,7 +46,17 @@ def generate(config: DictConfig) -> None:
         if options.out_escape and (out is None or out.suffix != ".csv"):
             raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
 
-        rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
+        where = mapping(options.where, "where")
+        if isinstance(fitted, FittedTable):
+            with following("Rows that meet the conditions", "auto" if where else "quiet") as report:
+                rows = fitted.sample(
+                    options.n,
+                    options.seed,
+                    where,
+                    progress=lambda found, wanted, drawn: report(found, wanted, f"of {drawn:,} drawn"),
+                )
+        else:
+            rows = fitted.sample(options.n, seed=options.seed, where=where)
         if out is None:
             out = added(rows, release)
         elif isinstance(rows, Table):

@@ -34,6 +34,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from dpsynth.data.html import facts_html
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
@@ -92,6 +93,22 @@ class Fitted(ABC, Generic[Sampled]):
         self.domain = domain
         self.statement: dict[str, Any] = dict(statement or {})
 
+    def __repr__(self) -> str:
+        said = self.statement.get("guarantee", "no privacy statement")
+        return f"{type(self).__name__} of {self.statement.get('method', 'a method')}: {said}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            f"{type(self).__name__}",
+            {
+                "guarantee": self.statement.get("guarantee", "no privacy statement"),
+                "method": self.statement.get("method", ""),
+                "covers": self.statement.get("covers", ""),
+                "rows": self.statement.get("rows", ""),
+                "noisy marginals": len(self.measured) or "",
+            },
+        )
+
     @property
     def rows(self) -> int | None:
         """How many rows there were, as far as may be said: declared or counted with noise; else None."""
@@ -128,6 +145,11 @@ class Fitted(ABC, Generic[Sampled]):
         {"label": "3"} of images.
         Raises `ConfigError` for an unknown column or a value outside the domain.
         """
+        n = self._number(n, seed)
+        return self._sample(n, Generators.seeded(seed), where or {})
+
+    def _number(self, n: int | None, seed: int | None) -> int:
+        """How many rows are asked for. Raises `ConfigError` for what is no number of rows, or no seed."""
         n = self.rows if n is None else n
         if n is None:
             raise ConfigError("n: this model knows no number of rows; say how many with n=10000")
@@ -135,7 +157,7 @@ class Fitted(ABC, Generic[Sampled]):
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise ConfigError(f"seed={seed!r}: must be a whole number, 0 or more, or null")
-        return self._sample(n, Generators.seeded(seed), where or {})
+        return n
 
     def save(self, folder: str | Path) -> None:
         """Write the model into the new folder `folder`: JSON and safetensors, no pickle, no data."""

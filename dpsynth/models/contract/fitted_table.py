@@ -15,16 +15,22 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns import Category, Column, NumericColumn
 from dpsynth.data.table.constraints import repair, satisfied
 from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.frames import to_pandas
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.conditions import split
 from dpsynth.models.contract.fitted import Fitted, Generators
 
 LEGAL_ROUNDS = 20
+MOST_DRAWN = 200_000  # rows that are drawn for sets and ranges before a condition is called too rare
+AT_ONCE = 50_000
+Progress = Callable[[int, int, int], object]
 
 
 class FittedTable(Fitted[Table]):
@@ -40,13 +46,101 @@ class FittedTable(Fitted[Table]):
         business either. Raises `ConfigError` when a condition is too rare for it.
         """
 
+    def sample(
+        self,
+        n: int | None = None,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        given: Any = None,
+        progress: Progress | None = None,
+    ) -> Table:
+        """n synthetic rows, all inside the domain; `rows` of them when n is not given.
+
+        Args:
+            n: Number of rows.
+            seed: The same seed gives the same rows; None gives fresh ones.
+            where: Conditions by column: a value, a set, a range, or a bound such as ">50"; see `conditions.py`.
+            given: A frame of partial rows (pandas, polars, ...) with some of the columns: each is completed, in order;
+                a missing value leaves its column open. n is then their number.
+            progress: Called with (rows found, rows wanted, rows drawn) while sets and ranges are met.
+
+        Raises:
+            ConfigError: An unknown column, a value outside the domain, or a condition so rare that it was met too
+                seldom in `MOST_DRAWN` rows, or 200 for every row asked for.
+        """
+        if given is not None:
+            if n is not None:
+                raise ConfigError("given= names the rows to complete, so n= is not needed")
+            self._number(0, seed)
+            return self._completed(to_pandas(given), Generators.seeded(seed), where or {}, progress)
+        n = self._number(n, seed)
+        generators = Generators.seeded(seed)
+        return self._table(self._meeting(n, generators, where or {}, progress), generators)
+
     def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
-        given = self._legal(where)
-        return self._table(self._within_constraints(self._draw(n, generators, given), generators, given), generators)
+        return self._table(self._meeting(n, generators, where, None), generators)
+
+    def _meeting(
+        self, n: int, generators: Generators, where: Mapping[str, Any], progress: Progress | None
+    ) -> pd.DataFrame:
+        """n rows that meet the conditions."""
+        single, several = split(self.domain, where)
+        given = self._legal(single)
+
+        def draw(count: int) -> pd.DataFrame:
+            return self._within_constraints(self._draw(count, generators, given), generators, given)
+
+        if not several:
+            return draw(n)
+        kept: list[pd.DataFrame] = []
+        have, drawn, most = 0, 0, max(MOST_DRAWN, 200 * n)
+        while have < n or not kept:
+            share = max(have, 1) / drawn if drawn else 0.5
+            count = int(min(max((n - have) / share * 1.1, 1_000), AT_ONCE, most - drawn)) if n else 0
+            if n and count < 1:
+                raise ConfigError(
+                    f"where: only {have:,} of {drawn:,} rows drawn met the conditions, too few for {n:,}; ask for "
+                    "fewer rows, or for less"
+                )
+            frame = draw(count)
+            met = np.ones(len(frame), dtype=bool)
+            for condition in several:
+                met &= condition.holds(frame)
+            kept.append(frame.loc[met])
+            have, drawn = have + int(met.sum()), drawn + count
+            if progress is not None:
+                progress(min(have, n), n, drawn)
+        return pd.concat(kept, ignore_index=True).head(n)
+
+    def _completed(
+        self, partial: pd.DataFrame, generators: Generators, where: Mapping[str, Any], progress: Progress | None
+    ) -> Table:
+        """A row for each of `partial`, equal to it where that has a value."""
+        if unknown := [name for name in partial.columns if name not in self.domain.names]:
+            raise ConfigError(f"given: no column {unknown[0]!r}; the columns are {', '.join(self.domain.names)}")
+        if twice := [name for name in partial.columns if name in where]:
+            raise ConfigError(f"column {twice[0]!r}: stands in where and in given; say it once")
+        rows = [
+            tuple((name, value) for name, value in zip(partial.columns, row, strict=True) if not _open_value(value))
+            for row in partial.itertuples(index=False, name=None)
+        ]
+        groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+        for place, row in enumerate(rows):
+            groups.setdefault(row, []).append(place)
+        parts, places = [self._meeting(0, generators, where, None)], list[int]()
+        for row, group in groups.items():
+            parts.append(self._meeting(len(group), generators, {**where, **dict(row)}, None))
+            places += group
+            if progress is not None:
+                progress(len(places), len(rows), len(places))
+        frame = pd.concat(parts[1:] or parts, ignore_index=True)
+        return self._table(frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True), generators)
 
     def _table(self, frame: pd.DataFrame, generators: Generators) -> Table:
         """The rows as a table whose identifiers follow from the seed of the sample."""
         table = Table(frame, self.domain)
+        table.synthetic = True
         table.identifier_seed = int.from_bytes(generators.numpy.bytes(16), "big")
         return table
 
@@ -98,6 +192,11 @@ class FittedTable(Fitted[Table]):
         n = len(frame)
         same = {name: self.domain[name].parse(pd.Series([value] * n, dtype=object))[0] for name, value in given.items()}
         return frame.assign(**same)
+
+
+def _open_value(value: Any) -> bool:
+    """Whether a cell of a partial row says nothing."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
 def _range(column: Column) -> str:
