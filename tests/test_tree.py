@@ -35,6 +35,7 @@ ARROWS = {
     "testing": {"data", "privacy", "models", "release"},
     "commands": {
         "data",
+        "figures",
         "privacy",
         "marginals",
         "training",

@@ -64,11 +64,12 @@ def choose_epsilon(arguments: Sequence[str]) -> None:
 
 
 def _grid(epsilons: Sequence[float], delta: float, prior: float, any_mechanism: bool) -> Grid:
-    kind = "any mechanism" if any_mechanism else "Gaussian noise, as most methods here spend it"
+    kind = "any mechanism" if any_mechanism else "Gaussian noise"
     grid = Grid(title=f"The strongest attacker at delta {delta:g}; {kind}", title_justify="left")
-    for word in ("epsilon", "mu", "advantage", f"recognised at {100 * ACCUSED:g} %\nfalse accusations",
-                 f"belief {100 * prior:g} %\ngrows to", f"belief {100 * RARE:g} %\ngrows to", "odds grow\nat most"):  # fmt: skip
-        grid.add_column(word, justify="right")
+    heads = ("epsilon", "mu", "advan-\ntage", f"found at\n{100 * ACCUSED:g} % wrong", f"belief\n{100 * prior:g} % to",
+             f"belief\n{100 * RARE:g} % to", "odds\ntimes")  # fmt: skip
+    for head in heads:
+        grid.add_column(head, justify="right", no_wrap=True)
     for epsilon in epsilons:
         mu = gaussian_mu(epsilon, delta)
         gain = advantage(epsilon, delta) if any_mechanism else gaussian_advantage(mu)
@@ -78,11 +79,15 @@ def _grid(epsilons: Sequence[float], delta: float, prior: float, any_mechanism: 
             "" if any_mechanism else f"{mu:.3g}",
             f"{100 * gain:.1f} %",
             f"{100 * float(caught):.1f} %",
-            f"{100 * posterior(prior, epsilon):.1f} %",
-            f"{100 * posterior(RARE, epsilon):.1f} %",
-            f"{math.exp(epsilon):,.3g} x",
+            _percent(posterior(prior, epsilon)),
+            _percent(posterior(RARE, epsilon)),
+            f"{math.exp(epsilon):.3g}",
         )
     return grid
+
+
+def _percent(chance: float) -> str:
+    return "> 99.9 %" if chance > 0.999 else f"{100 * chance:.1f} %"
 
 
 def _words(epsilon: float, delta: float, prior: float, any_mechanism: bool) -> str:
@@ -90,12 +95,13 @@ def _words(epsilon: float, delta: float, prior: float, any_mechanism: bool) -> s
     mu = gaussian_mu(epsilon, delta)
     gain = advantage(epsilon, delta) if any_mechanism else gaussian_advantage(mu)
     return (
-        f"Epsilon {epsilon:g}: whoever believes with {100 * prior:g} % that someone is in the table believes it with at "
-        f"most {100 * posterior(prior, epsilon):.0f} % after seeing the release (outside an event of probability "
-        f"{delta:g}), and guesses right at most {50 + 50 * gain:.0f} times of 100 where half are in. Advantage: "
-        "recognised minus wrongly accused, at most. What holds for people in general may still be learnt about everybody. "
-        "Known attacks come nowhere near these limits, and no attack gets beyond them. Several releases from the same "
-        "people add up."
+        f"Epsilon {epsilon:g}: whoever believes with {100 * prior:g} % that someone is in the table believes it with "
+        f"at most {100 * posterior(prior, epsilon):.0f} % after the release (outside an event of probability {delta:g}), "
+        f"and guesses right at most {50 + 50 * gain:.0f} times of 100 where half are in.\n"
+        f"Found at {100 * ACCUSED:g} % wrong: part of those who are in that an attack can recognise while it wrongly "
+        "accuses that part of the others. Advantage: recognised minus wrongly accused, at most. No attack gets beyond "
+        "these limits. What holds for people in general may still be learnt about everybody, and several releases from "
+        "the same people add up."
     )
 
 

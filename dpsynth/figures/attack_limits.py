@@ -12,8 +12,8 @@ from dpsynth.figures.style import FAINT, INK, LINES, figure, figure_style
 
 
 class AttackCurve(NamedTuple):
-    """For one epsilon: the largest power at rates `alpha` of false accusations, and the largest chance of "in" after the
-    release at chances `prior` before it; all (n,)."""
+    """For one epsilon: the largest power at rates `alpha` of false accusations, and the largest chance of "in" after
+    the release at chances `prior` before it; all (n,)."""
 
     epsilon: float
     alpha: np.ndarray
