@@ -16,6 +16,7 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
 from dpsynth.data.table.written_rows import csv_bytes
 from dpsynth.errors import ConfigError
+from dpsynth.evaluation.evaluation import following
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_disk, refuse_beyond_free_memory
@@ -58,7 +59,12 @@ def generate(config: DictConfig) -> None:
         if isinstance(fitted, FittedTable):
 
             def write(path: Path) -> Path:
-                return fitted.write(path, n, options.seed, where, options.out_escape)
+                with following("Rows that meet the conditions", "auto" if where else "quiet") as report:
+
+                    def progress(found: int, wanted: int, drawn: int) -> None:
+                        report(found, wanted, f"of {drawn:,} drawn")
+
+                    return fitted.write(path, n, options.seed, where, options.out_escape, progress)
 
         else:
             rows = fitted.sample(n, options.seed, where)

@@ -14,10 +14,12 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from dpsynth.data.columns import POLICIES, Category, Column, Policy, Reading
 from dpsynth.data.columns.raw import series_of
-from dpsynth.data.columns.stored_types import change_of_type
+from dpsynth.data.columns.stored_types import change_of_type, to_arrow
+from dpsynth.data.html import rows_html
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
@@ -54,6 +56,7 @@ class Table:
 
     suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
     unit: ClassVar[str] = "rows"
+    synthetic: bool = False  # set on samples of a model, whose rows may be shown
 
     def __init__(
         self,
@@ -172,6 +175,28 @@ class Table:
         string, date32, timestamp[ms].
         """
         return write_parquet(path, [self.frame], self.domain, self.identifier_seed)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A copy of the rows, with fresh identifiers where the schema has some."""
+        return self.written.copy()
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table, in the types of `to_parquet`."""
+        frame = self.written
+        columns = [to_arrow(column, series_of(frame, column.name)) for column in self.domain.written]
+        return pa.table(columns, names=[column.name for column in self.domain.written])
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The Arrow PyCapsule interface: polars.DataFrame(table), duckdb.sql("from table"), pyarrow.table(table)."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        """Of synthetic rows the first ones; of private ones the columns alone."""
+        title = f"{'Synthetic table' if self.synthetic else 'Table'} of {len(self.domain)} columns"
+        if self.synthetic:
+            shown = self.frame.head(5)
+            return rows_html(f"{title}, {len(self):,} rows", list(shown.columns), shown.astype(object).values.tolist())
+        return rows_html(title, ["column", "kind"], [(column.name, column.kind) for column in self.domain.written])
 
     @property
     def written(self) -> pd.DataFrame:

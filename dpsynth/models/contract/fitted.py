@@ -34,6 +34,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from dpsynth.data.html import facts_html
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
@@ -93,6 +94,22 @@ class Fitted(ABC, Generic[Sampled]):
     def __init__(self, domain: Domain | ImageDomain, statement: Mapping[str, Any] | None = None):
         self.domain = domain
         self.statement: dict[str, Any] = dict(statement or {})
+
+    def __repr__(self) -> str:
+        said = self.statement.get("guarantee", "no privacy statement")
+        return f"{type(self).__name__} of {self.statement.get('method', 'a method')}: {said}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            f"{type(self).__name__}",
+            {
+                "guarantee": self.statement.get("guarantee", "no privacy statement"),
+                "method": self.statement.get("method", ""),
+                "covers": self.statement.get("covers", ""),
+                "rows": self.statement.get("rows", ""),
+                "noisy marginals": len(self.measured) or "",
+            },
+        )
 
     @property
     def rows(self) -> int | None:
