@@ -10,6 +10,7 @@ USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   encode FILES OUT schema=   a table of any size as one file of codes
+  choose-epsilon [EPSILON]   what an epsilon lets an attacker learn, as a table and a picture
   account FILE               what all runs on one data set have cost together, and what is left
   datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
   train model=... data=...   train a synthesizer and release a synthetic table
@@ -30,6 +31,7 @@ WORDS = {
     "encode": "commands.encode",
     "account": "commands.account",
     "datalens-flags": "reproductions.datalens_flags",
+    "choose-epsilon": "commands.choose_epsilon",
     "describe": "commands.release_documents",
     "sign": "commands.release_documents",
     "verify": "commands.release_documents",
