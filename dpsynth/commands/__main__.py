@@ -1,5 +1,6 @@
-"""The `dpsynth` command: schema, encode, account, audit and datalens-flags, and the three scripts under one name."""
+"""The `dpsynth` command: every command under one name, the three scripts among them."""
 
+import difflib
 import sys
 from importlib import import_module
 
@@ -8,16 +9,29 @@ from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
 USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
-  encode FILES OUT schema=   a table of any size as one file of codes
-  account FILE               what all runs on one data set have cost together, and what is left
-  datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
+  plan schema.yaml           what each method will be worth at each epsilon, without opening any data
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
+  compare RUN RUN ...        several runs side by side, scored first if need be
   audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
+  account FILE               what all runs on one data set have cost together, and what is left
+  encode FILES OUT schema=   a table of any size as one file of codes
+  download NAME              a public data set, or how to get it by hand
+  datalens-flags --FLAG ...  the options of the DataLens program as overrides of train
 
 train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
 Add --help to a command to see its options."""
+
+# Commands that take words of their own, by the module and function that runs them on these words.
+OWN = {
+    "schema": "dpsynth.commands.schema",
+    "plan": "dpsynth.commands.plan",
+    "encode": "dpsynth.commands.encode",
+    "account": "dpsynth.commands.account",
+    "download": "dpsynth.commands.download",
+    "datalens-flags": "dpsynth.reproductions.datalens_flags",
+}
 
 
 def main() -> None:
@@ -25,27 +39,34 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in ("schema", "encode", "account", "datalens-flags"):
+    elif command in OWN:
         from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
         try:
             with ending():
-                name = command.replace("-", "_")
-                package = "reproductions" if command == "datalens-flags" else "commands"
-            getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
+                getattr(import_module(OWN[command]), command.replace("-", "_"))(arguments)
         except MISTAKES as error:
             report_mistake(error, command)
             sys.exit(2)
+    elif command == "compare":
+        sys.argv = ["dpsynth compare", *compared(arguments)]
+        start("evaluate", sys.argv[0])
     elif command in COMMANDS:
         sys.argv = [f"dpsynth {command}", *arguments]
         start(command, sys.argv[0])
     else:
-        print(
-            f"error: no command {command!r}; there are schema, encode, account, datalens-flags, train, generate, "
-            "evaluate and audit",
-            file=sys.stderr,
-        )
+        known = [*OWN, *COMMANDS, "compare"]
+        near = difflib.get_close_matches(command, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+        print(f"error: no command {command!r}; {hint}", file=sys.stderr)
         sys.exit(2)
+
+
+def compared(arguments: list[str]) -> list[str]:
+    """The words of `compare` as words of evaluate: those that are no options name runs."""
+    runs = [word for word in arguments if "=" not in word and not word.startswith("-")]
+    quoted = ",".join('"' + run.replace("\\", "\\\\").replace('"', '\\"') + '"' for run in runs)
+    return [*([f"runs=[{quoted}]"] if runs else []), *(word for word in arguments if word not in runs)]
 
 
 if __name__ == "__main__":

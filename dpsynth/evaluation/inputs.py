@@ -25,8 +25,8 @@ from dpsynth.errors import ConfigError, DataError
 from dpsynth.metrics.table.validity import coerced
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts
-from dpsynth.runs.data_options import opened
+from dpsynth.runs.command_line import data_options
+from dpsynth.runs.data_options import chosen_columns, opened
 from dpsynth.runs.options import EvaluateOptions
 from dpsynth.runs.run_folder import RunFolder
 
@@ -98,7 +98,8 @@ def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
     selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
-    source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
+    data = data_options(kept["data"])
+    source: Any = opened(data, chosen_columns(kept.get("columns"), data), selection)
     out = Path(options.out) if options.out else run.private
     return EvaluationInputs(
         train=source.train.redeclare(fitted.domain),
@@ -153,7 +154,7 @@ def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
 
 def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect) -> Table:
     """A real table that is evaluated as its file is, whatever its values."""
-    frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
+    frame = tabular_files.read(path, dialect, domain.in_file)
     tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'", temporary=domain.set_aside)
     if not len(frame):
         raise DataError(f"'{path}': a header but no rows")
@@ -214,7 +215,7 @@ def _read(
 
 def _frames(files: list[Path], domain: Domain, dialect: CsvDialect) -> tuple[pd.DataFrame, ...]:
     """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
-    names = [column.name for column in domain.written]
+    names = domain.in_file
     frames = [tabular_files.read(file, dialect, names) for file in files]
     for file, frame in zip(files, frames, strict=True):
         tabular_files.match(

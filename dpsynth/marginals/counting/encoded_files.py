@@ -277,7 +277,7 @@ def encode_files(
 
     def blocks() -> Iterator[np.ndarray]:
         seen = 0
-        names = [column.name for column in domain.written]
+        names = domain.in_file
         for frame in tabular_files.frames(path, rows, written, names):
             tabular_files.match(
                 frame, domain.names, delimiter=written.delimiter, where="the files", temporary=domain.set_aside

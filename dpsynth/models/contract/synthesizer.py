@@ -228,7 +228,8 @@ class Synthesizer(ABC):
         complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
         run = FitRun(randomness.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
-        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
+        own = {"method": plan.model, **fitted.statement}  # a method that takes another one says which
+        fitted.statement = {**own, **ledger.statement(), "rows": rows, "covers": covers(table)}
         if ends := reached(complete.domain, plan.preparation.discovery):
             fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted
