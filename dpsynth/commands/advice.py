@@ -18,13 +18,25 @@ def print_advice(domain: Domain | ImageDomain, budget: Budget, console: Console)
     if isinstance(domain, ImageDomain) or not budget.private:
         return
     signal = Signal.of(domain, budget)
-    table = Table(title="Expected errors, predicted from the schema alone", title_justify="left")
-    for name in ("epsilon", "auto takes", "noise of a\ncolumn's count", "of a pair's", *METHODS):
-        table.add_column(name, justify="left" if name == "auto takes" else "right")
+    table = Table(
+        title="Expected errors, predicted from the schema alone",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for name in (
+        "epsilon",
+        "auto takes",
+        "noise in a\ncolumn",
+        "\nin a pair",
+        *(f"{name}\n1-way 2-way" for name in METHODS),
+    ):
+        table.add_column(name, justify="left" if name == "auto takes" else "right", no_wrap=True)
     for epsilon in sorted({*EPSILONS, budget.epsilon}):
         there = signal.with_epsilon(epsilon)
         found = predicted(there)
-        cells = [f"{p.one_way:.3f}" + ("" if p.two_way is None else f"  {p.two_way:.3f}") for p in found]
+        cells = [f"{p.one_way:.3f}" + ("" if p.two_way is None else f" {p.two_way:5.3f}") for p in found]
         style = "bold" if epsilon == budget.epsilon else None
         noise = (f"{there.column_sigma:.3g}", f"{there.pair_sigma:.3g}" if there.columns > 1 else "")
         table.add_row(f"{epsilon:g}", chosen(there).method, *noise, *cells, style=style)
@@ -33,7 +45,7 @@ def print_advice(domain: Domain | ImageDomain, budget: Budget, console: Console)
         f"{UNKNOWN_ROWS:,} rows, since the schema declares none (write `rows:` into it, a rough public number)"
     )  # fmt: skip
     console.print(
-        "Errors of columns and of pairs of columns, as total variation (0 exact, 1 all wrong), for "
+        "Noise in rows, as the standard deviation of a count; errors as total variation (0 exact, 1 all wrong); for "
         f"{known} of {signal.columns} columns, on a distribution drawn from the schema: real tables differ.",
         highlight=False,
         soft_wrap=True,

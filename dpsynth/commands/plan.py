@@ -33,6 +33,11 @@ def plan(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP)
         return
+    for flag, value in zip(arguments, [*arguments[1:], "..."], strict=True):
+        if flag.startswith("-"):
+            key, sign, given = flag.lstrip("-").partition("=")
+            hint = did_you_mean(meant(key, OPTIONS), given if sign else value)
+            raise ConfigError(f"{flag}: options are written without dashes, as NAME=VALUE{hint}")
     files = [word for word in arguments if "=" not in word or Path(word).exists()]
     options: dict[str, str] = {}
     for word in arguments:

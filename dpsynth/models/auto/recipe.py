@@ -51,6 +51,10 @@ class AutoPlan(MethodPlan):
     counted: bool
     method: MethodPlan
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"chosen": f"{self.chosen} ({self.why})", **self.method.settings}
+
 
 @dataclass(frozen=True)
 class Auto(Synthesizer):

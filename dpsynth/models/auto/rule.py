@@ -1,11 +1,12 @@
 """Which method suits a table, from public facts alone: rows, columns, codes of each column, and the budget.
 
-    table of a pair drowns in noise (`PAIR_LIMIT`)      independent
+    noise in the table of a pair above `PAIR_LIMIT`     independent
+    else, above `CHOICE_LIMIT`                          mst
     else, all triples weighed within `MINUTES`          aim
     else, all pairs weighed within `MINUTES`            aim, workload=2
     else                                                mst
 
-The first line looks at the table of a typical pair of columns. A method that measures about two pairs for every column
+The first lines look at the table of a typical pair of columns. A method that measures about two pairs for every column
 adds noise of standard deviation s to each of its cells, and E|N(0, s)| = s sqrt(2 / pi), so the noise misplaces about
 
     cells s sqrt(2 / pi) / (2 rows)
@@ -33,7 +34,8 @@ from dpsynth.models.marginal.method import coarse_sizes, most_cells
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import fraction_noise
 
-PAIR_LIMIT = 0.08  # most noise in a pair's table, in total variation, at which dependence is learned
+PAIR_LIMIT = 0.1  # most noise in a pair's table, in total variation, at which dependence is learned
+CHOICE_LIMIT = 0.04  # the same, up to which marginals are worth choosing in rounds
 COARSE = 8  # codes of a column in such a table: enough to see that columns depend, if they do
 COLUMN_LIMIT = 0.15  # the same in a single column's, at which it is said that even columns will be wrong
 MINUTES = 10.0  # most time that choosing marginals may take
@@ -133,12 +135,14 @@ def chosen(signal: Signal) -> Choice:
     if columns == 1:
         return Choice("independent", 0, "there is a single column")
     if signal.pair > PAIR_LIMIT:
-        reason = f"noise would misplace {signal.pair:.0%} of the rows in the table of a typical pair of columns"
+        reason = f"noise would misplace {signal.pair:.2g} of the rows in the table of a typical pair of columns"
         return Choice("independent", 0, reason)
+    reason = f"noise misplaces {signal.pair:.2g} of the rows in the table of a typical pair of columns"
+    if signal.pair > CHOICE_LIMIT:
+        return Choice("mst", 0, f"{reason}, too much to choose marginals in many rounds")
     for workload in (3, 2):
         candidates = sum(math.comb(columns, k) for k in range(1, min(workload, columns) + 1))
         if 60 * hours(ROUNDS * columns, candidates, columns) <= MINUTES:
-            reason = f"noise misplaces {signal.pair:.1%} of the rows in the table of a typical pair of columns"
             return Choice("aim", workload, reason)
     return Choice("mst", 0, f"{columns} columns have more pairs than can be weighed in {MINUTES:g} minutes")
 
