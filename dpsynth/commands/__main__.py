@@ -1,10 +1,11 @@
-"""The `dpsynth` command: every command under one name, the three scripts among them."""
+"""The `dpsynth` command: every command, and the three scripts, under one name."""
 
 import difflib
 import sys
 from importlib import import_module
 
-from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
+from dpsynth.commands.entry import COMMANDS, start
+from dpsynth.runs.command_line import speak_any_locale
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -14,6 +15,10 @@ USAGE = """usage: dpsynth COMMAND ...
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
   compare RUN RUN ...        several runs side by side, scored first if need be
+  describe RUN --steward ... write title, steward, licence, use into the documents of a release
+  sign RUN --key FILE        sign a release as its steward
+  verify RUN                 check a release: checksums, signature, epsilon by other accountants
+  marginals RUN              the noisy counts a model was fitted to, with intervals
   audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
   account FILE               what all runs on one data set have cost together, and what is left
   encode FILES OUT schema=   a table of any size as one file of codes
@@ -23,14 +28,18 @@ USAGE = """usage: dpsynth COMMAND ...
 train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
 Add --help to a command to see its options."""
 
-# Commands that take words of their own, by the module and function that runs them on these words.
-OWN = {
-    "schema": "dpsynth.commands.schema",
-    "plan": "dpsynth.commands.plan",
-    "encode": "dpsynth.commands.encode",
-    "account": "dpsynth.commands.account",
-    "download": "dpsynth.commands.download",
-    "datalens-flags": "dpsynth.reproductions.datalens_flags",
+# Commands that read their own words, and the modules that hold them.
+WORDS = {
+    "schema": "commands.schema",
+    "plan": "commands.plan",
+    "encode": "commands.encode",
+    "account": "commands.account",
+    "download": "commands.download",
+    "datalens-flags": "reproductions.datalens_flags",
+    "describe": "commands.release_documents",
+    "sign": "commands.release_documents",
+    "verify": "commands.release_documents",
+    "marginals": "commands.release_documents",
 }
 
 
@@ -39,12 +48,13 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in OWN:
+    elif command in WORDS:
         from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
         try:
             with ending():
-                getattr(import_module(OWN[command]), command.replace("-", "_"))(arguments)
+                function = getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))
+            function(arguments)
         except MISTAKES as error:
             report_mistake(error, command)
             sys.exit(2)
@@ -55,7 +65,7 @@ def main() -> None:
         sys.argv = [f"dpsynth {command}", *arguments]
         start(command, sys.argv[0])
     else:
-        known = [*OWN, *COMMANDS, "compare"]
+        known = [*WORDS, *COMMANDS, "compare"]
         near = difflib.get_close_matches(command, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         print(f"error: no command {command!r}; {hint}", file=sys.stderr)

@@ -23,7 +23,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dpsynth.commands.config_files import config_folder
-from dpsynth.commands.entry import speak_any_locale
 from dpsynth.commands.near_misses import choice_hint, flag_mistake, option_hint
 from dpsynth.errors import ConfigError, DpsynthError
 from dpsynth.runs.command_line import FIXED, as_called, fixed, quoted
@@ -40,7 +39,6 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
-    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:

@@ -99,8 +99,9 @@ class Auto(Synthesizer):
         later = chosen(Signal.of(table.domain, ledger.budget, rows)) if plan.counted else choice
         alone = choice.method == "aim" and later.method == "independent"
         fitted = self._method(choice, alone).fit_part(table, rows, plan.method, ledger, run)
-        name, why = ("independent", later.reason) if alone else (choice.method, plan.why)
-        fitted.statement = {**fitted.statement, "method": f"{name}, chosen by auto: {why}"}
+        method = "Independent" if alone else type(self._method(choice)).__name__
+        reason = later.reason if plan.counted and (alone or later.method == choice.method) else plan.why
+        fitted.statement = {"method": method, "chosen": f"by auto, from public facts alone: {reason}"}
         return fitted
 
 
