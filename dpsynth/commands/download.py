@@ -56,6 +56,9 @@ def download(arguments: Sequence[str]) -> None:
 
 
 def _file(official: Official) -> str:
+    cached = cache_folder() / official.file
+    if cached.is_file():
+        check(cached, official)
     try:
         path = find(official)
     except DataError:
@@ -63,7 +66,6 @@ def _file(official: Official) -> str:
             f"{official.title} could not be fetched from {' or '.join(official.urls)}; get it by hand, and put it into "
             f"{cache_folder()} as {official.file}, or say where it is with data.path=FILE"
         ) from None
-    check(path, official)
     known = "as published" if official.sha256 else "no published one is known; rows are counted when it is read"
     return f"{path}, {path.stat().st_size:,} bytes, sha256 {sha256(path)} ({known})"
 

@@ -51,7 +51,7 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
             words = quoted(arguments[1:])
             swept = [f"{FIXED}=[{','.join(fixed(words))}]"] if flags else []
-            sys.argv = [arguments[0], *flags, *swept, *(word for word in words if word not in flags)]
+            sys.argv = [arguments[0], *flags, *(word for word in words if word not in flags), *swept]
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except MISTAKES as error:

@@ -57,7 +57,7 @@ class Domain:
         object.__setattr__(self, "missing_values", tuple(str(text) for text in self.missing_values))
         if not self.columns:
             raise SchemaError("a schema needs at least one column under 'columns:' that is no identifier")
-        names = (*self.names, *self.set_aside, *(name for _, name in self.ignored))
+        names = (*self.names, *self.set_aside)
         for position, name in enumerate(names):
             if name in names[:position]:
                 raise SchemaError(f"column '{name}' is declared twice")

@@ -34,8 +34,8 @@ from dpsynth.models.marginal.method import coarse_sizes, most_cells
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import fraction_noise
 
-PAIR_LIMIT = 0.1  # most noise in a pair's table, in total variation, at which dependence is learned
-CHOICE_LIMIT = 0.04  # the same, up to which marginals are worth choosing in rounds
+PAIR_LIMIT = 0.08  # most noise in a pair's table, in total variation, at which dependence is learned
+CHOICE_LIMIT = 0.06  # the same, up to which marginals are worth choosing in rounds
 COARSE = 8  # codes of a column in such a table: enough to see that columns depend, if they do
 COLUMN_LIMIT = 0.15  # the same in a single column's, at which it is said that even columns will be wrong
 MINUTES = 10.0  # most time that choosing marginals may take
