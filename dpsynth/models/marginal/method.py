@@ -202,8 +202,7 @@ class MarginalMethod(Synthesizer):
         discretizer = Discretizer.planned(len(numbers), budget, self.summary_fraction) if numbers else None
         first = (discretizer.budget,) if discretizer else ()
         # A few cells more than `most` may be made where values stand alone.
-        most = 2 * self._most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget)
-        sizes = tuple(min(c.places, most) + c.size - c.value_bins if c.on_axis else c.size for c in codec.columns)
+        sizes = coarse_sizes(codec, 2 * self._most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget))
         own = self._releases(domain, sizes, budget, (*before, *first))
         encoded = len(sizes) * (19 * (domain.rows or UNKNOWN_ROWS) + COLUMN_BYTES)
         return MarginalPlan(
@@ -225,9 +224,12 @@ class MarginalMethod(Synthesizer):
 
     def _most_cells(self, rows: int, columns: int, budget: Budget) -> int:
         """Most coarse cells of a number."""
-        if self.cells is not None:
-            return self.cells
-        return most_cells(rows, columns, budget)
+        return most_cells(rows, columns, budget) if self.cells is None else self.cells
+
+
+def coarse_sizes(codec: Codec, most: int) -> tuple[int, ...]:
+    """The codes of every column, where numbers have at most `most` cells."""
+    return tuple(min(c.places, most) + c.size - c.value_bins if c.on_axis else c.size for c in codec.columns)
 
 
 def discretized(
