@@ -96,8 +96,8 @@ def _words(epsilon: float, delta: float, prior: float, any_mechanism: bool) -> s
     gain = advantage(epsilon, delta) if any_mechanism else gaussian_advantage(mu)
     return (
         f"Epsilon {epsilon:g}: whoever believes with {100 * prior:g} % that someone is in the table believes it with "
-        f"at most {100 * posterior(prior, epsilon):.0f} % after the release (outside an event of probability {delta:g}), "
-        f"and guesses right at most {50 + 50 * gain:.0f} times of 100 where half are in.\n"
+        f"at most {100 * posterior(prior, epsilon):.0f} % after the release (outside an event of probability "
+        f"{delta:g}), and guesses right at most {50 + 50 * gain:.0f} times of 100 where half are in.\n"
         f"Found at {100 * ACCUSED:g} % wrong: part of those who are in that an attack can recognise while it wrongly "
         "accuses that part of the others. Advantage: recognised minus wrongly accused, at most. No attack gets beyond "
         "these limits. What holds for people in general may still be learnt about everybody, and several releases from "
