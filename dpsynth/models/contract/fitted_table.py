@@ -12,7 +12,9 @@ which carry what is not known about the distribution from set to set: what Rubin
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +25,17 @@ from dpsynth.data.table.constraints import repair, satisfied
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.frames import to_pandas
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.written_rows import write_rows
 from dpsynth.errors import ConfigError
-from dpsynth.models.contract.conditions import split
+from dpsynth.models.contract.conditions import Open, split
 from dpsynth.models.contract.fitted import Fitted, Generators
 
 LEGAL_ROUNDS = 20
 MOST_DRAWN = 200_000  # rows that are drawn for sets and ranges before a condition is called too rare
 AT_ONCE = 50_000
 Progress = Callable[[int, int, int], object]
+MOST_ROWS, FEWEST_ROWS = 2**18, 2**14  # of a block
+CELLS = 2**24  # of a block, about
 
 
 class FittedTable(Fitted[Table]):
@@ -69,30 +74,82 @@ class FittedTable(Fitted[Table]):
             ConfigError: An unknown column, a value outside the domain, or a condition so rare that it was met too
                 seldom in `MOST_DRAWN` rows, or 200 for every row asked for.
         """
-        if given is not None:
-            if n is not None:
-                raise ConfigError("given= names the rows to complete, so n= is not needed")
-            self._number(0, seed)
-            return self._completed(to_pandas(given), Generators.seeded(seed), where or {}, progress)
-        n = self._number(n, seed)
-        generators = Generators.seeded(seed)
-        return self._table(self._meeting(n, generators, where or {}, progress), generators)
+        if given is None:
+            return self._whole(self.blocks(n, seed, where, progress))
+        if n is not None:
+            raise ConfigError("given= names the rows to complete, so n= is not needed")
+        self.checked_rows(0, seed)
+        return self._completed(to_pandas(given), seed, where or {}, progress)
 
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
-        return self._table(self._meeting(n, generators, where, None), generators)
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Table:
+        return self._whole(self.blocks(n, seed, where))
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are drawn at a time: 262,144, fewer of tables with more than 64 columns."""
+        return min(MOST_ROWS, max(FEWEST_ROWS, CELLS // len(self.domain.columns)))
+
+    def blocks(
+        self,
+        n: int | None = None,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Table]:
+        """The rows of `sample` in blocks of `block_rows`, at least one, so that any number of rows can be written.
+
+        Each block is drawn for itself, with generators that follow from the seed and its number. Arguments and
+        errors are those of `sample`; all but a condition that is too rare are raised at once.
+        """
+        n, (single, several) = self.checked_rows(n, seed), split(self.domain, where or {})
+        given = self._legal(single)
+        entropy: Any = np.random.SeedSequence(seed).entropy  # fresh where there is no seed
+        return (
+            self._table(
+                self._meeting(
+                    min(self.block_rows, n - start), Generators.seeded(entropy, number), given, several, progress
+                ),
+                entropy,
+            )
+            for number, start in enumerate(range(0, max(n, 1), self.block_rows))
+        )
+
+    def write(
+        self,
+        path: str | Path,
+        n: int | None = None,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        escape: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write the rows of `sample` as `Table.write` does, a block at a time."""
+        blocks = self.blocks(n, seed, where, progress)
+        first = next(blocks)
+        frames = (block.frame for block in chain([first], blocks))
+        return write_rows(path, frames, self.domain, escape, first.identifier_seed)
+
+    def _whole(self, blocks: Iterator[Table]) -> Table:
+        """The blocks as one table."""
+        first, *others = blocks
+        if others:
+            frame = pd.concat([first.frame, *(block.frame for block in others)], ignore_index=True)
+            whole = Table(frame, self.domain)
+            whole.identifier_seed, whole.synthetic = first.identifier_seed, True
+            return whole
+        return first
 
     def _meeting(
-        self, n: int, generators: Generators, where: Mapping[str, Any], progress: Progress | None
+        self,
+        n: int,
+        generators: Generators,
+        given: Mapping[str, Any],
+        several: Sequence[Open],
+        progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """n rows that meet the conditions."""
-        single, several = split(self.domain, where)
-        given = self._legal(single)
-
-        def draw(count: int) -> pd.DataFrame:
-            return self._within_constraints(self._draw(count, generators, given), generators, given)
-
+        """n rows under single values that were checked, and in sets and ranges."""
         if not several:
-            return draw(n)
+            return self._block(n, generators, given)
         kept: list[pd.DataFrame] = []
         have, drawn, most = 0, 0, max(MOST_DRAWN, 200 * n)
         while have < n or not kept:
@@ -103,7 +160,7 @@ class FittedTable(Fitted[Table]):
                     f"where: only {have:,} of {drawn:,} rows drawn met the conditions, too few for {n:,}; ask for "
                     "fewer rows, or for less"
                 )
-            frame = draw(count)
+            frame = self._block(count, generators, given)
             met = np.ones(len(frame), dtype=bool)
             for condition in several:
                 met &= condition.holds(frame)
@@ -114,34 +171,39 @@ class FittedTable(Fitted[Table]):
         return pd.concat(kept, ignore_index=True).head(n)
 
     def _completed(
-        self, partial: pd.DataFrame, generators: Generators, where: Mapping[str, Any], progress: Progress | None
+        self, partial: pd.DataFrame, seed: int | None, where: Mapping[str, Any], progress: Progress | None
     ) -> Table:
         """A row for each of `partial`, equal to it where that has a value."""
         if unknown := [name for name in partial.columns if name not in self.domain.names]:
             raise ConfigError(f"given: no column {unknown[0]!r}; the columns are {', '.join(self.domain.names)}")
         if twice := [name for name in partial.columns if name in where]:
             raise ConfigError(f"column {twice[0]!r}: stands in where and in given; say it once")
-        rows = [
-            tuple((name, value) for name, value in zip(partial.columns, row, strict=True) if not _open_value(value))
-            for row in partial.itertuples(index=False, name=None)
-        ]
         groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
-        for place, row in enumerate(rows):
-            groups.setdefault(row, []).append(place)
-        parts, places = [self._meeting(0, generators, where, None)], list[int]()
-        for row, group in groups.items():
-            parts.append(self._meeting(len(group), generators, {**where, **dict(row)}, None))
+        for place, row in enumerate(partial.itertuples(index=False, name=None)):
+            said = tuple(pair for pair in zip(partial.columns, row, strict=True) if not _open_value(pair[1]))
+            groups.setdefault(said, []).append(place)
+        entropy: Any = np.random.SeedSequence(seed).entropy
+        generators = Generators.seeded(entropy)
+        parts, places = [self._block(0, generators, {})], list[int]()
+        for said, group in groups.items():
+            single, several = split(self.domain, {**where, **dict(said)})
+            parts.append(self._meeting(len(group), generators, self._legal(single), several))
             places += group
             if progress is not None:
-                progress(len(places), len(rows), len(places))
+                progress(len(places), len(partial), len(places))
         frame = pd.concat(parts[1:] or parts, ignore_index=True)
-        return self._table(frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True), generators)
+        return self._table(frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True), entropy)
 
-    def _table(self, frame: pd.DataFrame, generators: Generators) -> Table:
+    def _block(self, n: int, generators: Generators, given: Mapping[str, Any]) -> pd.DataFrame:
+        """n rows under conditions that were checked."""
+        return self._within_constraints(self._draw(n, generators, given), generators, given)
+
+    def _table(self, frame: pd.DataFrame, entropy: Any) -> Table:
         """The rows as a table whose identifiers follow from the seed of the sample."""
         table = Table(frame, self.domain)
         table.synthetic = True
-        table.identifier_seed = int.from_bytes(generators.numpy.bytes(16), "big")
+        words = np.random.SeedSequence(entropy, spawn_key=(3,)).generate_state(4)
+        table.identifier_seed = int.from_bytes(words.tobytes(), "big")
         return table
 
     def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,4 +309,6 @@ class FittedPosterior(FittedTable):
         def draw(count: int) -> pd.DataFrame:
             return self._draw_from(points, [count], generators, given)
 
-        return self._table(self._within_constraints(draw(n), generators, given, draw), generators)
+        return self._table(
+            self._within_constraints(draw(n), generators, given, draw), int(generators.numpy.integers(2**63))
+        )
