@@ -60,14 +60,11 @@ def generate(config: DictConfig) -> None:
 
             def write(path: Path) -> Path:
                 with following("Rows that meet the conditions", "auto" if where else "quiet") as report:
-                    return fitted.write(
-                        path,
-                        n,
-                        options.seed,
-                        where,
-                        options.out_escape,
-                        lambda found, wanted, drawn: report(found, wanted, f"of {drawn:,} drawn"),
-                    )
+
+                    def progress(found: int, wanted: int, drawn: int) -> None:
+                        report(found, wanted, f"of {drawn:,} drawn")
+
+                    return fitted.write(path, n, options.seed, where, options.out_escape, progress)
 
         else:
             rows = fitted.sample(n, options.seed, where)

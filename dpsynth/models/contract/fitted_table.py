@@ -31,11 +31,11 @@ from dpsynth.models.contract.conditions import Open, split
 from dpsynth.models.contract.fitted import Fitted, Generators
 
 LEGAL_ROUNDS = 20
+MOST_ROWS, FEWEST_ROWS = 2**18, 2**14  # of a block
+CELLS = 2**24  # of a block, about
 MOST_DRAWN = 200_000  # rows that are drawn for sets and ranges before a condition is called too rare
 AT_ONCE = 50_000
 Progress = Callable[[int, int, int], object]
-MOST_ROWS, FEWEST_ROWS = 2**18, 2**14  # of a block
-CELLS = 2**24  # of a block, about
 
 
 class FittedTable(Fitted[Table]):
@@ -50,6 +50,11 @@ class FittedTable(Fitted[Table]):
         It may meet them up to the bin: the exact values are written afterwards. Cross-column constraints are not its
         business either. Raises `ConfigError` when a condition is too rare for it.
         """
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are drawn at a time: 262,144, fewer of tables with more than 64 columns."""
+        return min(MOST_ROWS, max(FEWEST_ROWS, CELLS // len(self.domain.columns)))
 
     def sample(
         self,
@@ -75,19 +80,22 @@ class FittedTable(Fitted[Table]):
                 seldom in `MOST_DRAWN` rows, or 200 for every row asked for.
         """
         if given is None:
-            return self._whole(self.blocks(n, seed, where, progress))
+            return self._sample(self.checked_rows(n, seed), seed, where or {}, progress)
         if n is not None:
             raise ConfigError("given= names the rows to complete, so n= is not needed")
         self.checked_rows(0, seed)
-        return self._completed(to_pandas(given), seed, where or {}, progress)
+        entropy: Any = np.random.SeedSequence(seed).entropy  # fresh where there is no seed
+        frame = self._completed(to_pandas(given), Generators.seeded(entropy), where or {}, progress)
+        return self._table(frame, entropy)
 
-    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Table:
-        return self._whole(self.blocks(n, seed, where))
-
-    @property
-    def block_rows(self) -> int:
-        """Rows that are drawn at a time: 262,144, fewer of tables with more than 64 columns."""
-        return min(MOST_ROWS, max(FEWEST_ROWS, CELLS // len(self.domain.columns)))
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any], progress: Progress | None = None) -> Table:
+        first, *others = self.blocks(n, seed, where, progress)
+        if not others:
+            return first
+        frame = pd.concat([first.frame, *(block.frame for block in others)], ignore_index=True)
+        whole = Table(frame, self.domain)
+        whole.synthetic, whole.identifier_seed = True, first.identifier_seed
+        return whole
 
     def blocks(
         self,
@@ -101,13 +109,12 @@ class FittedTable(Fitted[Table]):
         Each block is drawn for itself, with generators that follow from the seed and its number. Arguments and
         errors are those of `sample`; all but a condition that is too rare are raised at once.
         """
-        n, (single, several) = self.checked_rows(n, seed), split(self.domain, where or {})
-        given = self._legal(single)
+        n, conditions = self.checked_rows(n, seed), self._conditions(where or {})
         entropy: Any = np.random.SeedSequence(seed).entropy  # fresh where there is no seed
         return (
             self._table(
-                self._meeting(
-                    min(self.block_rows, n - start), Generators.seeded(entropy, number), given, several, progress
+                self._rows_under(
+                    min(self.block_rows, n - start), Generators.seeded(entropy, number), conditions, progress
                 ),
                 entropy,
             )
@@ -129,27 +136,26 @@ class FittedTable(Fitted[Table]):
         frames = (block.frame for block in chain([first], blocks))
         return write_rows(path, frames, self.domain, escape, first.identifier_seed)
 
-    def _whole(self, blocks: Iterator[Table]) -> Table:
-        """The blocks as one table."""
-        first, *others = blocks
-        if others:
-            frame = pd.concat([first.frame, *(block.frame for block in others)], ignore_index=True)
-            whole = Table(frame, self.domain)
-            whole.identifier_seed, whole.synthetic = first.identifier_seed, True
-            return whole
-        return first
+    def _conditions(self, where: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[Open]]:
+        """Single values, checked, and the sets and ranges that drawn rows are tried against."""
+        single, several = split(self.domain, where)
+        return self._legal(single), several
 
-    def _meeting(
+    def _rows_under(
         self,
         n: int,
         generators: Generators,
-        given: Mapping[str, Any],
-        several: Sequence[Open],
-        progress: Progress | None = None,
+        conditions: tuple[dict[str, Any], Sequence[Open]],
+        progress: Progress | None,
     ) -> pd.DataFrame:
-        """n rows under single values that were checked, and in sets and ranges."""
+        """n rows that meet the conditions."""
+        given, several = conditions
+
+        def draw(count: int) -> pd.DataFrame:
+            return self._within_constraints(self._draw(count, generators, given), generators, given)
+
         if not several:
-            return self._block(n, generators, given)
+            return draw(n)
         kept: list[pd.DataFrame] = []
         have, drawn, most = 0, 0, max(MOST_DRAWN, 200 * n)
         while have < n or not kept:
@@ -160,7 +166,7 @@ class FittedTable(Fitted[Table]):
                     f"where: only {have:,} of {drawn:,} rows drawn met the conditions, too few for {n:,}; ask for "
                     "fewer rows, or for less"
                 )
-            frame = self._block(count, generators, given)
+            frame = draw(count)
             met = np.ones(len(frame), dtype=bool)
             for condition in several:
                 met &= condition.holds(frame)
@@ -171,39 +177,34 @@ class FittedTable(Fitted[Table]):
         return pd.concat(kept, ignore_index=True).head(n)
 
     def _completed(
-        self, partial: pd.DataFrame, seed: int | None, where: Mapping[str, Any], progress: Progress | None
-    ) -> Table:
+        self, partial: pd.DataFrame, generators: Generators, where: Mapping[str, Any], progress: Progress | None
+    ) -> pd.DataFrame:
         """A row for each of `partial`, equal to it where that has a value."""
         if unknown := [name for name in partial.columns if name not in self.domain.names]:
             raise ConfigError(f"given: no column {unknown[0]!r}; the columns are {', '.join(self.domain.names)}")
         if twice := [name for name in partial.columns if name in where]:
             raise ConfigError(f"column {twice[0]!r}: stands in where and in given; say it once")
+        rows = [
+            tuple((name, value) for name, value in zip(partial.columns, row, strict=True) if not _open_value(value))
+            for row in partial.itertuples(index=False, name=None)
+        ]
         groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
-        for place, row in enumerate(partial.itertuples(index=False, name=None)):
-            said = tuple(pair for pair in zip(partial.columns, row, strict=True) if not _open_value(pair[1]))
-            groups.setdefault(said, []).append(place)
-        entropy: Any = np.random.SeedSequence(seed).entropy
-        generators = Generators.seeded(entropy)
-        parts, places = [self._block(0, generators, {})], list[int]()
-        for said, group in groups.items():
-            single, several = split(self.domain, {**where, **dict(said)})
-            parts.append(self._meeting(len(group), generators, self._legal(single), several))
+        for place, row in enumerate(rows):
+            groups.setdefault(row, []).append(place)
+        parts, places = [self._rows_under(0, generators, self._conditions(where), None)], list[int]()
+        for row, group in groups.items():
+            parts.append(self._rows_under(len(group), generators, self._conditions({**where, **dict(row)}), None))
             places += group
             if progress is not None:
-                progress(len(places), len(partial), len(places))
+                progress(len(places), len(rows), len(places))
         frame = pd.concat(parts[1:] or parts, ignore_index=True)
-        return self._table(frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True), entropy)
-
-    def _block(self, n: int, generators: Generators, given: Mapping[str, Any]) -> pd.DataFrame:
-        """n rows under conditions that were checked."""
-        return self._within_constraints(self._draw(n, generators, given), generators, given)
+        return frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
 
     def _table(self, frame: pd.DataFrame, entropy: Any) -> Table:
         """The rows as a table whose identifiers follow from the seed of the sample."""
         table = Table(frame, self.domain)
-        table.synthetic = True
         words = np.random.SeedSequence(entropy, spawn_key=(3,)).generate_state(4)
-        table.identifier_seed = int.from_bytes(words.tobytes(), "big")
+        table.synthetic, table.identifier_seed = True, int.from_bytes(words.tobytes(), "big")
         return table
 
     def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
