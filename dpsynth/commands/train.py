@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
+from dpsynth.commands.advice import print_advice, print_warnings
 from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.data.image.domain import ImageDomain
@@ -40,8 +42,8 @@ from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
 from dpsynth.release.facts import Facts
 from dpsynth.release.folder import write_release
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts, with_lists
-from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
+from dpsynth.runs.command_line import data_options, swept, with_lists
+from dpsynth.runs.data_options import chosen_columns, declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
 from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
 from dpsynth.runs.streamed_data import encoded_to_fit, streams
@@ -69,15 +71,26 @@ def train(config: DictConfig) -> None:
         options = typed(TrainOptions, kept)
         wanted = folder_of(kept, names)
         replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
-        data, columns = data_options(options.data), texts(options.columns, "columns")
+        data = data_options(options.data)
+        columns = chosen_columns(options.columns, data)
         recipe, domain, budget, plan = planned(options, data, columns)
         print_plan(plan, domain, console)
+        if options.privacy.dry_run:
+            print_advice(domain, budget, console)
+        print_warnings(domain, budget, console, None, names["model"])
         account = account_of(options, wanted)
         if account is not None:  # what the file holds is public, so a refusal is too
             account.check(plan, Checkpoint(run.checkpoint).fingerprint() if run else None)
         if options.privacy.dry_run:
             return
         refuse_beyond_memory(plan, options.trainer)
+        expected = wanted
+        if run is None and leading():
+            expected = RunFolder.first_free(wanted)
+            if expected != wanted:
+                then = "until it can replace that" if replacing else "instead"
+                text = f"{wanted} is taken; this run goes to {expected} {then}"
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         # The data are opened, and a folder is claimed for what comes of them.
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
@@ -110,10 +123,9 @@ def train(config: DictConfig) -> None:
 
             run, lock = RunFolder.claim(wanted, fill)
             open_ones.callback(lock.release)
-            if run.path != wanted:
-                then = "until it can replace that" if replacing else "instead"
-                text = f"{wanted} holds another run; this one goes to {run.path} {then}"
-                console.print(text, markup=False, highlight=False)
+            if run.path != expected:
+                text = f"{expected} was taken in the meantime; this run goes to {run.path}"
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         checkpoint = Checkpoint(run.checkpoint)
         with resumable(run, checkpoint):
@@ -130,8 +142,12 @@ def train(config: DictConfig) -> None:
             run = run.replace(wanted, lock)
 
     print_statement(fitted.statement, console)
+    print_warnings(fitted.domain, budget, console, fitted.statement["rows"], names["model"])
+    shared = (
+        "are safe to share" if fitted.statement["private"] else "are NOT PRIVATE, so keep them as the data themselves"
+    )
     console.print(
-        f"{n} synthetic {unit}, the model and the statement are safe to share: {run.release}\n"
+        f"{n} synthetic {unit}, the model and the statement {shared}: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
         f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
@@ -180,9 +196,12 @@ def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:
 
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
-    """The folder that the options name, or one named after model and data."""
-    run = options.get("run")
-    return Path(f"outputs/{names['model']}-{names['data']}" if run is None else str(run))  # a folder may be called 7
+    """The folder that the options name, or one named after model and data, and in a sweep by what varies in it."""
+    run, hydra = options.get("run"), HydraConfig.get()
+    name = f"outputs/{names['model']}-{names['data']}" if run is None else str(run)  # a folder may be called 7
+    if hydra.mode == RunMode.MULTIRUN:
+        name = name.rstrip("/") + swept(hydra.overrides.task, hydra.job.config.override_dirname.exclude_keys)
+    return Path(name)
 
 
 def chosen() -> dict[str, str]:

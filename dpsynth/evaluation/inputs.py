@@ -25,8 +25,8 @@ from dpsynth.errors import ConfigError, DataError
 from dpsynth.metrics.table.validity import coerced
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts
-from dpsynth.runs.data_options import opened
+from dpsynth.runs.command_line import data_options
+from dpsynth.runs.data_options import chosen_columns, opened
 from dpsynth.runs.options import EvaluateOptions
 from dpsynth.runs.run_folder import RunFolder
 from dpsynth.runs.streamed_data import are_long, is_long, of_sample, sample_of_files, sampled
@@ -101,7 +101,8 @@ def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
     fitted = load(release)
     files = tabular_files.find(options.synthetic or synthetic_of(release))
     selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
-    data, columns = data_options(kept["data"]), texts(kept.get("columns"), "columns")
+    data = data_options(kept["data"])
+    columns = chosen_columns(kept.get("columns"), data)
     said, dialect = dict[str, str](), options.dialect() if options.synthetic else CsvDialect()
     source: Any = sampled(data, columns, selection, said) if is_long(data) else opened(data, columns, selection)
     raw = _read(files, fitted.domain, dialect, said)
@@ -183,7 +184,7 @@ def _frame(path: str | Path, domain: Domain, dialect: CsvDialect, said: dict[str
             said[name] = of_sample(sample)
         frame = sample.frame()
     else:
-        frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
+        frame = tabular_files.read(path, dialect, domain.in_file)
         tabular_files.match(frame, domain.names, None, dialect.delimiter, f"'{path}'", domain.set_aside)
     if not len(frame):
         raise DataError(f"'{path}': a header but no rows")

@@ -124,7 +124,7 @@ class Table:
         domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
         policies(invalid)
         written = dialect_of(dialect)
-        frame = tabular_files.read(path, written, [column.name for column in domain.written])
+        frame = tabular_files.read(path, written, domain.in_file)
         where = f"'{path}'" if isinstance(path, (str, Path)) else "the files"
         tabular_files.match(frame, domain.names, person, written.delimiter, where, domain.set_aside)
         if not len(frame):
