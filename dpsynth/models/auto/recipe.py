@@ -11,7 +11,7 @@ may follow from what was released before; the noisy number of rows was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows,
 from dpsynth.models.marginal.aim import AIM, AIMPlan
 from dpsynth.models.marginal.fitted_graph import FittedGraph
 from dpsynth.models.marginal.independent import Independent
-from dpsynth.models.marginal.method import EncodedRows, MarginalMethod, combined, measurement, one_way
+from dpsynth.models.marginal.method import CountingOptions, EncodedRows, MarginalMethod, combined, measurement, one_way
 from dpsynth.models.marginal.mst import MST
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
@@ -65,10 +65,7 @@ class Auto(Synthesizer):
 
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, EncodedFiles)
 
-    counting: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _ = self._method(Choice("independent", 0, ""))  # refuses what `counting` cannot say
+    counting: CountingOptions = field(default_factory=CountingOptions)
 
     def _method(self, choice: Choice, alone: bool = False) -> MarginalMethod:
         """The recipe of a choice; alone: columns by themselves under the plan of aim."""
@@ -117,4 +114,6 @@ class _ColumnsAlone(AIM):
         counts = NoisyMarginals(name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=len(columns))
         noisy = counts.measure(rows.counts(columns), ledger)
         measured = combined([measurement(c, n, sigma) for c, n in zip(columns, noisy, strict=True)], rows.known)
-        return FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+        fitted = FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+        fitted.measured = rows.tables(columns, noisy, sigma)
+        return fitted
