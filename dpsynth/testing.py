@@ -143,7 +143,7 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
 def released(fitted: Fitted, sample: Any) -> dict[str, bytes]:
     """Every file of a release, by name, as it is handed out."""
     with tempfile.TemporaryDirectory() as folder:
-        write_release(fitted, sample, Path(folder), Facts(date="2000-01-01"), sample.suffix)
+        write_release(fitted, sample.write, Path(folder), Facts(date="2000-01-01"), sample.suffix)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 

@@ -11,6 +11,7 @@ USAGE = """usage: dpsynth COMMAND ...
 
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   plan schema.yaml           what each method will be worth at each epsilon, without opening any data
+  choose-epsilon [EPSILON]   what an epsilon lets an attacker learn, as a table and a picture
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
@@ -36,6 +37,7 @@ WORDS = {
     "account": "commands.account",
     "download": "commands.download",
     "datalens-flags": "reproductions.datalens_flags",
+    "choose-epsilon": "commands.choose_epsilon",
     "describe": "commands.release_documents",
     "sign": "commands.release_documents",
     "verify": "commands.release_documents",

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +29,8 @@ from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
+from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
@@ -38,10 +42,11 @@ from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
 from dpsynth.release.facts import Facts
 from dpsynth.release.folder import write_release
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, swept
+from dpsynth.runs.command_line import data_options, swept, with_lists
 from dpsynth.runs.data_options import chosen_columns, declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
 from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
+from dpsynth.runs.streamed_data import encoded_to_fit, streams
 from dpsynth.training import Checkpoint, Stopped, listen
 
 
@@ -55,7 +60,7 @@ def train(config: DictConfig) -> None:
     console = Console(quiet=not leading())  # of the processes that torchrun may have started, one speaks
     with ExitStack() as open_ones:
         # What is asked for, from public facts alone.
-        run, lock, kept, names = None, None, resolved(config), chosen()
+        run, lock, kept, names = None, None, with_lists(resolved(config)), chosen()
         if config.resume:
             if together():
                 raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
@@ -91,10 +96,15 @@ def train(config: DictConfig) -> None:
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
         selection = Selection(shared_key(key), budget.neighbours)
         files: list[str] = []
-        rows = rows_to_fit(data, columns, domain, selection, files.append)
+        if isinstance(domain, Domain) and streams(recipe, data, domain):
+            scratch = tempfile.TemporaryDirectory(prefix="rows-", dir=os.environ.get("DPSYNTH_SCRATCH"))
+            folder = Path(open_ones.enter_context(scratch))
+            rows, report = encoded_to_fit(data, domain, selection, folder, files.append)
+        else:
+            rows = rows_to_fit(data, columns, domain, selection, files.append)
+            report = intake_of(rows)
         if isinstance(rows, EncodedFiles):
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
-        report = intake_of(rows)
         if options.trainer.private_console:
             console.print(*files, *stated_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
         if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
@@ -125,10 +135,8 @@ def train(config: DictConfig) -> None:
             fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
             # Everything that is safe to share appears at once.
-            synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
-                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
-                write_release(fitted, synthetic, folder, Facts(date=dt.date.today().isoformat()), suffix)
+                n, unit = write_synthetic(fitted, options, folder)
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -139,7 +147,7 @@ def train(config: DictConfig) -> None:
         "are safe to share" if fitted.statement["private"] else "are NOT PRIVATE, so keep them as the data themselves"
     )
     console.print(
-        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement {shared}: {run.release}\n"
+        f"{n} synthetic {unit}, the model and the statement {shared}: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
         f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
@@ -164,6 +172,17 @@ def planned(
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:
         raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
+
+
+def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tuple[int, str]:
+    """Write a release with its rows, a block at a time; their number, and what they are."""
+    n, facts = fitted.checked_rows(options.n, options.seed), Facts(date=dt.date.today().isoformat())
+    if isinstance(fitted, FittedTable):
+        write_release(fitted, lambda path: fitted.write(path, n, options.seed), folder, facts, f".{options.out_format}")
+        return n, Table.unit
+    images = fitted.sample(n, options.seed)
+    write_release(fitted, images.write, folder, facts, images.suffix)
+    return n, images.unit
 
 
 def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:

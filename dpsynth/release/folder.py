@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,13 @@ def software() -> str:
         return "dpsynth 0"
 
 
-def write_release(fitted: Fitted, synthetic: Any, folder: Path, facts: Facts, suffix: str) -> None:
+def write_release(fitted: Fitted, write: Callable[[Path], object], folder: Path, facts: Facts, suffix: str) -> None:
     """Write all files of a release into an existing empty folder.
 
-    synthetic: a `Table` or `Images` drawn from `fitted`. suffix: of its file.
+    write: writes a `Table` or `Images` drawn from `fitted` to a path, such as its method `write`. suffix: of the file.
     """
     artifact.write(fitted, folder)
-    synthetic.write(folder / f"synthetic{suffix}")
+    write(folder / f"synthetic{suffix}")
     describe(fitted.domain, fitted.statement, folder, facts)
 
 

@@ -124,6 +124,32 @@ def data_options(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a run with those read that may stand in a file named by @, so that the file is not needed again.
+
+    The options are kept, and read again by whoever resumes the run: what is kept never names a file to be read so.
+    """
+    found, data = dict(options), options.get("data")
+    if isinstance(data, Mapping):
+        found["data"] = data_options(data)
+    columns = found.get("columns")
+    if isinstance(columns, str) and columns.lstrip().startswith("-"):  # all but some, which the schema knows
+        left_out = texts(columns.lstrip()[1:].lstrip(), "columns") or []
+        found["columns"] = f"-{json.dumps(left_out, ensure_ascii=False)}"
+    elif isinstance(columns, str):
+        found["columns"] = texts(columns, "columns")
+    return found
+
+
+def named_file(options: Mapping[str, Any]) -> str | None:
+    """The first option that `with_lists` would read from a file named by @; None when there is none."""
+    data = options.get("data")
+    values = {"columns": options.get("columns")}
+    if isinstance(data, Mapping):
+        values |= {f"data.{key}": data.get(key) for key in ("classes", "ignore", "path")}
+    return next((key for key, value in values.items() if isinstance(value, str) and value.startswith("@")), None)
+
+
 def _read(text: str, key: str) -> Any:
     if not text.startswith("@"):  # names are UTF-8, also where the locale took the command line for ASCII
         with suppress(UnicodeError):  # a name that was typed in Python
