@@ -7,6 +7,7 @@ file: where=@conditions.yaml.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
