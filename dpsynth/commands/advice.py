@@ -48,7 +48,6 @@ def print_advice(domain: Domain | ImageDomain, budget: Budget, console: Console)
         "Noise in rows, as the standard deviation of a count; errors as total variation (0 exact, 1 all wrong); for "
         f"{known} of {signal.columns} columns, on a distribution drawn from the schema: real tables differ.",
         highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -62,4 +61,4 @@ def print_warnings(
     if isinstance(domain, ImageDomain):
         return
     for sentence in warnings(Signal.of(domain, budget, rows), model):
-        console.print(f"[bold]Warning:[/] {sentence}.", highlight=False, soft_wrap=True)
+        console.print(f"[bold]Warning:[/] {sentence}.", highlight=False)

@@ -61,7 +61,8 @@ def choice_hint(choice: str, options: Sequence[str]) -> str:
         source = "parquet" if name.lower().endswith(".parquet") else "csv"
         return f"; a file of your own: data={source} data.path={name} data.schema=SCHEMA.yaml"
     near = difflib.get_close_matches(name.lower(), options, 1, 0.5)
-    return did_you_mean([f"{group}={each}" for each in near]) + (f" There are {', '.join(options)}" if options else "")
+    hint = did_you_mean([f"{group}={each}" for each in near]) or "."
+    return hint + (f" There are {', '.join(options)}" if options else "")
 
 
 def flag_mistake(command: str, words: Sequence[str]) -> str | None:

@@ -59,7 +59,7 @@ def plan(arguments: Sequence[str]) -> None:
     console = Console()
     print_advice(domain, budget, console)
     choice = chosen(Signal.of(domain, budget))
-    console.print(f"model=auto takes {choice.method}: {choice.reason}.", highlight=False, soft_wrap=True)
+    console.print(f"model=auto takes {choice.method}: {choice.reason}.", highlight=False)
     print_warnings(domain, budget, console, None, "auto")
 
 

@@ -134,9 +134,8 @@ def with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(data, Mapping):
         found["data"] = data_options(data)
     columns = found.get("columns")
-    if isinstance(columns, str) and columns.lstrip().startswith("-"):  # all but some, which the schema knows
-        left_out = texts(columns.lstrip()[1:].lstrip(), "columns") or []
-        found["columns"] = f"-{json.dumps(left_out, ensure_ascii=False)}"
+    if isinstance(columns, str) and columns.lstrip().startswith("-"):  # all but these
+        found["columns"] = "-" + json.dumps(texts(columns.lstrip()[1:], "columns"), ensure_ascii=False)
     elif isinstance(columns, str):
         found["columns"] = texts(columns, "columns")
     return found
@@ -148,7 +147,9 @@ def named_file(options: Mapping[str, Any]) -> str | None:
     values = {"columns": options.get("columns")}
     if isinstance(data, Mapping):
         values |= {f"data.{key}": data.get(key) for key in ("classes", "ignore", "path")}
-    return next((key for key, value in values.items() if isinstance(value, str) and value.startswith("@")), None)
+    return next(
+        (key for key, value in values.items() if isinstance(value, str) and value.lstrip("- ").startswith("@")), None
+    )
 
 
 def _read(text: str, key: str) -> Any:

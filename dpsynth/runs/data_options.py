@@ -71,7 +71,7 @@ def chosen_columns(value: Sequence[Any] | str | None, data: Mapping[str, Any]) -
     domain = declared_domain(data)
     if isinstance(domain, ImageDomain):
         raise ConfigError(f"columns: data={data.get('name')} are images, which have none to choose from")
-    names = [column.name for column in domain.written]
+    names = domain.in_file
     for name in left_out:
         if name not in names:
             raise ConfigError(f"columns={value}: no column '{name}' in the schema; it has {', '.join(names)}")

@@ -46,7 +46,7 @@ class RawRows:
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """The rows as the files hold them. Raises `DataError` where they do not have the columns of `domain`."""
-        written, names = dialect_of(self.dialect), [column.name for column in self.domain.written]
+        written, names = dialect_of(self.dialect), self.domain.in_file
         for frame in tabular_files.frames(self.path, self.rows, written, names):
             tabular_files.match(frame, self.domain.names, None, written.delimiter, "the files", self.domain.set_aside)
             yield frame
