@@ -57,7 +57,7 @@ METHODS = {
     "dpvi": {"contract", "shared"},
     "maf": {"contract", "shared", "pixels"},
     "pe": {"contract", "shared", "marginal"},
-    "auto": {"contract", "marginal"},
+    "auto": {"contract", "marginal", "shared"},
 }
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}
 NO_PICKLE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
