@@ -2,24 +2,29 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
+from dpsynth.data.database import Database, files
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import find_release, load
+from dpsynth.models.contract.synthesizer import kind_of
 from dpsynth.reproductions import datalens_files, pe_files
 from dpsynth.runs.command_line import mapping
 from dpsynth.runs.options import GenerateOptions, typed
 from dpsynth.runs.run_folder import run_being_read
 
-FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", "")}  # by suffix; "" is a folder of single images
+# By suffix; "" is a folder of single images, or of a file for each table.
+FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", ""), Database: ("",)}
 FORMS = (*datalens_files.FORMS, pe_files.FORM)
+KINDS = {"table": Table, "image": Images, "database": Database}
 
 
 def main() -> None:
@@ -31,7 +36,7 @@ def generate(config: DictConfig) -> None:
     with run_being_read(options.run):
         release = find_release(options.run)
         fitted = load(release)
-        kind = Images if isinstance(fitted.domain, ImageDomain) else Table
+        kind = KINDS[kind_of(fitted.domain)]
         if options.format is not None:
             check_format(options.format, options.out, kind)
         out = None if options.out is None else Path(options.out)
@@ -41,11 +46,14 @@ def generate(config: DictConfig) -> None:
         if out is not None and out.exists() and not options.overwrite:
             raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
-        if options.out_escape and (out is None or out.suffix != ".csv"):
+        as_csv = options.format in (None, "csv") if kind is Database else out is not None and out.suffix == ".csv"
+        if options.out_escape and not as_csv:
             raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
 
         rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
-        if out is None:
+        if isinstance(rows, Database):
+            out = write_database(rows, release, out, options.format or "csv", options.out_escape)
+        elif out is None:
             out = added(rows, release)
         elif isinstance(rows, Table):
             rows.write(out, options.out_escape)
@@ -58,8 +66,11 @@ def generate(config: DictConfig) -> None:
     print(f"{len(rows)} synthetic {kind.unit}: {out}")
 
 
-def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -> None:
-    """`ConfigError` for a format that is not known, not of images, or without a place to write into."""
+def check_format(form: str, out: str | None, kind: type[Table] | type[Images] | type[Database]) -> None:
+    """`ConfigError` for a format that is not known, not of this kind, or without a place to write into."""
+    if kind is Database:
+        files.check_form(form)
+        return
     if form not in FORMS:
         raise ConfigError(f"format={form}: choose {' or '.join(FORMS)}, or leave it out")
     if kind is Table:
@@ -69,6 +80,30 @@ def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -
             raise ConfigError(f"format={form}: writes one file; name it with out=FILE.npz")
     elif out is None or Path(out).suffix:
         raise ConfigError(f"format={form}: writes several files; name a folder with out=FOLDER")
+
+
+def write_database(rows: Database, release: Path, out: Path | None, form: str, escape: bool) -> Path:
+    """Write a database into `out`, which it replaces, or as the first of synthetic-2, ... of the release.
+
+    The folder appears whole. `ConfigError` for a folder that is no database and would be replaced.
+    """
+    beside = release.parent if out is None and (release.parent / "private").is_dir() else (out or release / "x").parent
+    if out is not None and out.exists() and not (out / files.SCHEMA_FILE).is_file():
+        raise ConfigError(f"out={out}: is not the folder of a database, so it is not overwritten; choose another name")
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".generate-", dir=beside) as folder:
+        whole = rows.write(Path(folder) / "synthetic", form, escape)
+        if out is not None:
+            if out.exists():
+                os.replace(out, Path(folder) / "replaced")
+            os.replace(whole, out)
+            return out
+        for number in count(2):
+            path = release / f"synthetic-{number}"
+            with suppress(OSError):  # somebody else's folder of that name
+                os.rename(whole, path)
+                return path
+    raise AssertionError("unreachable: there is always another number")
 
 
 def added(rows: Table | Images, release: Path) -> Path:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.launch import MISTAKES, launch, one_line
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
@@ -27,6 +28,7 @@ from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.models.database.recipe import recipe_for
 from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
@@ -113,8 +115,11 @@ def train(config: DictConfig) -> None:
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
                 artifact.write(fitted, folder)
-                suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
-                synthetic.write(folder / f"synthetic{suffix}")
+                if isinstance(synthetic, Database):
+                    synthetic.write(folder / "synthetic", options.out_format)
+                else:
+                    suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
+                    synthetic.write(folder / f"synthetic{suffix}")
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -132,7 +137,7 @@ def train(config: DictConfig) -> None:
 
 def planned(
     options: TrainOptions, data: Mapping[str, Any], columns: Sequence[str] | None
-) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
+) -> tuple[Synthesizer, Domain | ImageDomain | DatabaseDomain, Budget, SynthesisPlan]:
     """What the options ask for, from public facts alone. Raises `ConfigError` where they lead to no plan."""
     recipe = options.recipe()
     source = SOURCES.get(data["name"]) if isinstance(data.get("name"), str) else None
@@ -141,6 +146,9 @@ def planned(
     neighbours = options.privacy.neighbours
     budget = options.privacy.budget(rows_of_person(data, neighbours))
     domain = declared_domain(data, columns, neighbours)
+    if options.out_format == "duckdb" and not isinstance(domain, DatabaseDomain):
+        raise ConfigError("out_format=duckdb: is for databases; choose csv or parquet")
+    recipe = recipe_for(recipe, domain)
     try:
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:

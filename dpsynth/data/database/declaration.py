@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -90,10 +90,10 @@ class LinkedTable:
             )
         if self.order is not None:
             column = next((each for each in self.domain if each.name == self.order), None)
-            if not isinstance(column, NumericColumn) or column.missing:
+            if not isinstance(column, NumericColumn) or column.missing or column.point_masses:
                 raise SchemaError(
                     f"{where}: order: {self.order}: name a number, date or datetime under 'columns' that is never "
-                    "missing, or leave it out"
+                    "missing and has no point masses, or leave it out"
                 )
 
     @property
@@ -209,9 +209,14 @@ class DatabaseDomain:
         ]
         return f"one person, a row of {self.root}" + (f" with all their rows ({', '.join(limits)})" if limits else "")
 
+    def with_rows(self, rows: int) -> DatabaseDomain:
+        """The same with a declared number of persons."""
+        persons = replace(self.persons, domain=replace(self.persons.domain, rows=max(1, rows)))
+        return DatabaseDomain(self.root, {**self.tables, self.root: persons})
+
     @classmethod
     def from_yaml(cls, source: str | Path) -> Self:
-        """From a schema file, or from schema text (anything with a line break); `.json` is SDV's metadata.
+        """From a schema file, or from schema text (anything with a line break).
 
         Raises `SchemaError` with file and place.
         """

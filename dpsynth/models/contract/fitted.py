@@ -33,6 +33,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
@@ -51,7 +52,7 @@ from dpsynth.models.contract.model_files import (
     verify,
 )
 
-Sampled = TypeVar("Sampled", Table, Images)
+Sampled = TypeVar("Sampled", Table, Images, Database)
 
 
 class Generators(NamedTuple):
@@ -81,9 +82,9 @@ class Fitted(ABC, Generic[Sampled]):
     rows.
     """
 
-    domain: Any  # Domain of a table, ImageDomain of images
+    domain: Any  # Domain of a table, ImageDomain of images, DatabaseDomain of a database
 
-    def __init__(self, domain: Domain | ImageDomain, statement: Mapping[str, Any] | None = None):
+    def __init__(self, domain: Domain | ImageDomain | DatabaseDomain, statement: Mapping[str, Any] | None = None):
         self.domain = domain
         self.statement: dict[str, Any] = dict(statement or {})
 
@@ -189,7 +190,7 @@ def load(folder: str | Path) -> Fitted:
     try:
         with limited(MORE * size), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
+            domain = _domain_of(model["domain"])
             fitted = kind.restore(model["config"], tensors, domain, statement)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
     except Exception as error:  # whatever a file can make a class raise: it says nothing but that the file is wrong
@@ -237,6 +238,13 @@ def temporary_folder(folder: str | Path) -> Iterator[Path]:
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _domain_of(content: Mapping[str, Any]) -> Domain | ImageDomain | DatabaseDomain:
+    """The domain of a saved model, of whatever kind it is."""
+    if "tables" in content:
+        return DatabaseDomain.from_dict(content)
+    return (ImageDomain if "images" in content else Domain).from_dict(content)
 
 
 def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted]:
