@@ -41,6 +41,7 @@ METHODS = {
     "merf": {"contract", "shared"},
     "dpvi": {"contract", "shared"},
     "maf": {"contract", "shared", "pixels"},
+    "database": {"contract", "shared", "marginal"},
     "pe": {"contract", "shared", "marginal"},
 }
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}

@@ -154,7 +154,7 @@ class Synthesizer(ABC):
         kind = kind_of(domain)
         if kind not in self.modalities:
             raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={HINTS[kind]} does")
-        if isinstance(domain, DatabaseDomain) and budget.rows_per_person is None:
+        if isinstance(domain, DatabaseDomain) and budget.entity is None and budget.rows_per_person is None:
             budget = replace(budget, entity=domain.unit)
         check_entity(domain, budget)
         before = Preparation.planned(domain, budget, fractions or BudgetFractions())

@@ -35,7 +35,7 @@ def kept(
         rows = table.domain.repair(rows)
         for rule in table.rules:
             if rule.reach == "above":
-                rows = rows.assign(**{rule.own: rule.adjusted(rows, above[_table_of(rule)])})
+                rows = rows.assign(**{rule.own: rule.adjusted(rows, above[rule.above])})
         rows = _in_order(table, rows, rank)
         for rule in table.rules:
             if rule.reach == "next":
@@ -52,7 +52,7 @@ def _broken(table: LinkedTable, rows: pd.DataFrame, above: dict[str, pd.DataFram
     broken = ~table.domain.satisfied(rows)
     for rule in table.rules:
         if rule.reach == "above":
-            broken |= ~rule.satisfied(rows, above[_table_of(rule)])
+            broken |= ~rule.satisfied(rows, above[rule.above])
             continue
         later = np.flatnonzero(rank > 0)
         broken[later] |= ~rule.satisfied(rows.iloc[later - 1], rows.iloc[later])
@@ -80,8 +80,3 @@ def _in_order(table: LinkedTable, rows: pd.DataFrame, rank: np.ndarray) -> pd.Da
     values = pd.Series(reading.values).groupby(groups).cummax().to_numpy()
     return rows.assign(**{table.order: column.write(values, reading.missing)})
 
-
-def _table_of(rule: LinkedRule) -> str:
-    """The table above that a rule speaks of."""
-    (name,) = rule.constraint.names - {rule.moved}
-    return name.partition(".")[0]
