@@ -8,7 +8,7 @@ It writes scores.json, report.html and figures/.  The options are in configs/eva
 configs/metrics/, the steps in dpsynth/commands/evaluate.py.
 """
 
-from dpsynth.commands.evaluate import main
+from dpsynth.commands.entry import evaluate
 
 if __name__ == "__main__":
-    main()
+    evaluate()

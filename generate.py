@@ -7,7 +7,7 @@
 The options are in configs/generate.yaml, the steps in dpsynth/commands/generate.py.
 """
 
-from dpsynth.commands.generate import main
+from dpsynth.commands.entry import generate
 
 if __name__ == "__main__":
-    main()
+    generate()

@@ -16,7 +16,7 @@ The options are the YAML files in configs/; train.yaml is their table of content
 The steps are in dpsynth/commands/train.py.
 """
 
-from dpsynth.commands.train import main
+from dpsynth.commands.entry import train
 
 if __name__ == "__main__":
-    main()
+    train()

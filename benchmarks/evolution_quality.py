@@ -28,7 +28,8 @@ def recipe_of(name: str, fields: Mapping[str, Any]) -> Synthesizer:
     kind, _, seed = name.partition("+")
     if kind != "pe":
         raise SystemExit(f"--models {name}: choose pe, pe+NAME, {', '.join(OTHERS)}")
-    return PE(**({"proposal_model": None if seed == "none" else seed} if seed else {}), **fields)
+    recipe = PE().replace(**fields)
+    return recipe.replace(proposal={"model": None if seed == "none" else seed}) if seed else recipe
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from dpsynth.models.maf.recipe import MAF
 
 def main() -> None:
     wanted = arguments(__doc__).parse_args()
-    recipe = MAF(**changes(wanted.overrides))
+    recipe = MAF().replace(**changes(wanted.overrides))
     results = compare({"maf": fitting(recipe)}, wanted)
     show(results, f"maf on {wanted.data}, delta {wanted.delta:g}, mean (sd) over seeds")
     write(wanted.json, {"maf": recipe}, results)

@@ -32,7 +32,6 @@ from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table.codec import Codec, Encoded
 from dpsynth.models.marginal.aim import AIM
 from dpsynth.models.marginal.independent import Independent
-from dpsynth.models.marginal.method import encoded
 from dpsynth.models.marginal.mst import MST
 from dpsynth.models.marginal.privbayes import PrivBayes
 from dpsynth.privacy import RandomGenerators
@@ -46,6 +45,7 @@ RECIPES = {
 }
 GROWN = 100_000  # rows of the toy distribution that larger tables repeat
 PEERS = ("mst", "aim")  # also written on mbi
+PEER_BINS = 32  # of a number, for mbi: of equal width
 # Of `mbi_peers.py`: the junction tree and the iterations that our aim has.
 # On two busy cores mbi-aim took 3 to 6 minutes; a run is given up after twice the seconds.
 LIMITS = {
@@ -75,7 +75,7 @@ def main() -> None:
         return
     methods = {name: fitting(recipe) for name, recipe in recipes.items()}
     if wanted.mbi:
-        methods |= {f"mbi-{name}": peer(wanted.mbi, name, recipes[name].bins) for name in PEERS if name in recipes}
+        methods |= {f"mbi-{name}": peer(wanted.mbi, name, PEER_BINS) for name in PEERS if name in recipes}
     results = compare(methods, wanted)
     show(results, f"{wanted.data}, delta {wanted.delta:g}, mean (sd) over seeds")
     write(wanted.json, recipes, results)
@@ -90,7 +90,7 @@ def peer(python: str, method: str, bins: int) -> Method:
         with tempfile.TemporaryDirectory() as folder:
             asked, drawn = Path(folder, "asked.npz"), Path(folder, "codes.npy")
             facts = {"sizes": codec.sizes, "rho": rho, "seed": seed, "method": method, **LIMITS}
-            np.savez(asked, codes=encoded(codec, train), **facts)
+            np.savez(asked, codes=codec.encode(train.frame).codes, **facts)
             command = [python, str(Path(__file__).with_name("mbi_peers.py")), str(asked), str(drawn)]
             said = subprocess.run(command, check=True, timeout=2 * LIMITS["seconds"], stdout=subprocess.PIPE, text=True)
             codes = np.load(drawn).astype(codec.dtype)
@@ -120,8 +120,8 @@ def grow(sizes: list[int], epsilon: float, delta: float) -> None:
     for n in sizes:
         again = np.random.default_rng(n).integers(GROWN, size=n)
         table = Table(drawn.frame.iloc[again].reset_index(drop=True), replace(distribution.domain, rows=n))
-        codec = Codec(table.domain, MST().bins)
-        seconds = [timed(lambda codec=codec, table=table: encoded(codec, table))]
+        codec = Codec(table.domain, PEER_BINS)
+        seconds = [timed(lambda codec=codec, table=table: codec.encode(table.frame))]
         for recipe in (PrivBayes(), MST()):
             budget = dpsynth.Budget(epsilon, delta)
             seconds.append(

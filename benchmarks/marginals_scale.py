@@ -100,7 +100,7 @@ def count_folder(folder: str, threads: int) -> dict[str, float]:
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert all(int(table.sum()) == len(files) for table in counts.values())
     # VmHWM, not ru_maxrss: that one starts with the memory of the parent process
-    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))[0]) / 1024
     return {"rows": len(files), "wall": wall, "cpu": cpu, "peak": peak}
 
 

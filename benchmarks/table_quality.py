@@ -46,8 +46,16 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def changes(words: list[str]) -> dict[str, Any]:
-    """Fields of a recipe from `key=value` words."""
-    return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words)}
+    """Options of a recipe from `key=value` words, for `replace`; a key of a group is written `group.key`."""
+    made: dict[str, Any] = {}
+    for word in words:
+        path, value = word.split("=", 1)
+        *groups, key = path.split(".")
+        inside = made
+        for group in groups:
+            inside = inside.setdefault(group, {})
+        inside[key] = yaml.safe_load(value)
+    return made
 
 
 def fitting(recipe: Synthesizer) -> Method:

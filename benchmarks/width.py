@@ -71,7 +71,7 @@ def measure(method: str, columns: int, rows: int, codes: int) -> dict[str, Any]:
 
 def _peak() -> float:
     """MB that this process has held at most; VmHWM, since ru_maxrss begins with the memory of the parent."""
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))[0]) / 1024
 
 
 def alone(method: str, columns: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -10,15 +10,19 @@ guarantee and the random generators), `fresh_key` (the secret key by which rows 
 methods), `load` (a saved model), `DpsynthError`, `__version__`.
 """
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-from dpsynth import models
-from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.table import Table
 from dpsynth.errors import DpsynthError
-from dpsynth.models.contract.fitted import load
-from dpsynth.privacy.accounting.budget import Budget
-from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
+
+if TYPE_CHECKING:
+    from dpsynth import models
+    from dpsynth.data.table.domain import Domain
+    from dpsynth.data.table.table import Table
+    from dpsynth.models.contract.fitted import load
+    from dpsynth.privacy.accounting.budget import Budget
+    from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
 
 try:
     __version__ = version("dpsynth-torch")
@@ -36,3 +40,26 @@ __all__ = [
     "load",
     "models",
 ]
+
+# Where each name lives. It is imported when it is first used, so that `import dpsynth` and `--help` take no time.
+_PLACES = {
+    "Budget": "dpsynth.privacy.accounting.budget",
+    "Domain": "dpsynth.data.table.domain",
+    "RandomGenerators": "dpsynth.privacy.noise.random",
+    "Table": "dpsynth.data.table.table",
+    "fresh_key": "dpsynth.privacy.noise.random",
+    "load": "dpsynth.models.contract.fitted",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":
+        return import_module("dpsynth.models")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'dpsynth' has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_PLACES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

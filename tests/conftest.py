@@ -50,15 +50,27 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+def documented_files() -> dict[str, str]:
+    """The files of docs/adding_a_model.md, by their titles."""
+    page = (ROOT / "docs" / "adding_a_model.md").read_text()
+    return dict(re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', page, re.DOTALL))
+
+
 @pytest.fixture(scope="session")
 def example():
-    """The module of docs/adding_a_model.md, as if it were dpsynth/models/example.py."""
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adding_a_model.md").read_text(), re.DOTALL)
-    module = types.ModuleType("dpsynth.models.example")
-    sys.modules[module.__name__] = module
-    exec(compile(code, "docs/adding_a_model.md", "exec"), module.__dict__)
-    yield module
-    del sys.modules[module.__name__]
+    """The method of docs/adding_a_model.md: all names of its package dpsynth.models.example."""
+    names = {"fitted": "dpsynth.models.example.fitted", "recipe": "dpsynth.models.example.recipe"}
+    package = types.ModuleType("dpsynth.models.example")
+    package.__path__ = []
+    sys.modules[package.__name__] = package
+    for file, name in names.items():
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        exec(compile(documented_files()[f"dpsynth/models/example/{file}.py"], name, "exec"), module.__dict__)
+        vars(package).update({key: value for key, value in vars(module).items() if not key.startswith("_")})
+    yield package
+    for name in (package.__name__, *names.values()):
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

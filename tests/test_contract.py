@@ -42,15 +42,18 @@ SMALL = {
         "rounds": 2, "queries": 6, "bins": 4, "teacher": {"count": 6, "at_once": 4, "hidden": 8},
         "student": {"steps": 2, "last_steps": 2, "width": 16}, "published": asdict(replace(OWN_CHOICES, keep=True)),
     },
-    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16, "bins": 8},
+    "merf": {
+        "bins": 8, "embedding": {"frequencies": 40}, "generator": {"hidden": 16},
+        "training": {"steps": 4, "batch_size": 16},
+    },
     "aim": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
-    "dpvi": {"steps": 4, "components": 3, "batch_size": 40, "bins": 8},
+    "dpvi": {"components": 3, "bins": 8, "inference": {"steps": 4, "batch_size": 40}},
     "napsu": {"draws": 2, "iterations": 10, "bins": 8},
     "pe": {
-        "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],
-        "population": 12,
-        "proposals": 200,
-        "variants": 50,
+        "evolution": {
+            "phases": [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}],
+        },
+        "population": 12, "proposal": {"rows": 200}, "pool": {"variants": 50},
     },
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")

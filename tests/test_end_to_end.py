@@ -81,7 +81,13 @@ def test_ctrl_c_saves_and_a_second_run_resumes_to_the_same_result(whole, tmp_pat
     assert not (tmp_path / "broken" / "private" / "checkpoint").exists()
 
 
-DIGITS = ["model=merf", "data=digits", "model.frequencies=300", "model.steps=150", "model.hidden=64"]
+DIGITS = [
+    "model=merf",
+    "data=digits",
+    "model.embedding.frequencies=300",
+    "model.training.steps=150",
+    "model.generator.hidden=64",
+]
 DIGITS += ["privacy.epsilon=10", "trainer.progress=quiet"]
 CHAIN = ["metrics=quick", "metrics.image_steps=30", "metrics.image_rows=200"]
 

@@ -36,8 +36,10 @@ SMALL: dict[str, dict] = {
         "student": {"steps": 2, "last_steps": 2, "width": 16}, "classifier": {"steps": 5},
         "published": asdict(replace(OWN_CHOICES, keep=True)),
     },
-    "merf": {"frequencies": 40, "steps": 4, "batch": 16, "hidden": 16},
-    "pe": {"phases": [{"iterations": 2}], "population": 12, "lookahead": 1},
+    "merf": {
+        "embedding": {"frequencies": 40}, "generator": {"hidden": 16}, "training": {"steps": 4, "batch_size": 16},
+    },
+    "pe": {"population": 12, "evolution": {"phases": [{"iterations": 2}], "lookahead": 1}},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")
 TARGETS = [("add_remove", 0.3), ("add_remove", 1.0), ("replace_one", 1.0), ("replace_one", 8.0)]

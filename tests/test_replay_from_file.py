@@ -23,7 +23,7 @@ columns:
 rows: 60
 """
 ODD = ["Köln,200,1e300,9999-12-31,yes", ",,,,no", "Ulm,3.7,-5,2020-02-02T10:00:00.000000001Z,yes"]
-METHODS = [Independent(bins=8), MST(bins=8), MST(bins=8, binning="privtree")]
+METHODS = [Independent(cells=8), MST(), MST(cells=8)]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 """The `dpsynth` command: schema, encode, account, audit and datalens-flags, and the three scripts under one name."""
 
 import sys
+from importlib import import_module
 
-from dpsynth.commands.launch import MISTAKES, ending, report_mistake
+from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -20,11 +21,12 @@ Add --help to a command to see its options."""
 
 
 def main() -> None:
+    speak_any_locale()
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
     elif command in ("schema", "encode", "account", "datalens-flags"):
-        from importlib import import_module
+        from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
         try:
             with ending():
@@ -32,13 +34,11 @@ def main() -> None:
                 package = "reproductions" if command == "datalens-flags" else "commands"
             getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
         except MISTAKES as error:
-            report_mistake(error)
+            report_mistake(error, command)
             sys.exit(2)
-    elif command in ("train", "generate", "evaluate", "audit"):
-        from importlib import import_module
-
+    elif command in COMMANDS:
         sys.argv = [f"dpsynth {command}", *arguments]
-        import_module(f"dpsynth.commands.{command}").main()
+        start(command, sys.argv[0])
     else:
         print(
             f"error: no command {command!r}; there are schema, encode, account, datalens-flags, train, generate, "

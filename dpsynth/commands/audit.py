@@ -25,7 +25,8 @@ from rich.table import Table
 
 from dpsynth.commands.audited_mechanisms import mechanism_findings
 from dpsynth.commands.audited_methods import Auditor, from_files, recipe_for
-from dpsynth.commands.launch import config_folder, launch
+from dpsynth.commands.config_files import config_folder
+from dpsynth.commands.launch import launch
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table import tabular_files
@@ -141,7 +142,7 @@ def write(findings: list[Finding], path: Path) -> None:
     """The findings as JSON."""
     text = json.dumps({"findings": [finding.to_dict() for finding in findings]}, indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tabular_files.write_whole(path, lambda temporary: temporary.write_text(text + "\n"))
+    tabular_files.write_text(path, text + "\n")
 
 
 def _short(value: float | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from dpsynth.data.table.csv_files import CsvDialect
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import encode_files
 
@@ -17,7 +17,7 @@ Encode CSV or Parquet files (several, a folder, or a quoted glob) of one table, 
 file of codes. Marginals are counted from it without the raw files. It holds private rows: keep it as safe.
 
   schema=FILE.yaml   what is public about the table
-  bins=32            the most bins of a number; model.bins must be the same
+  bins=4096          the most bins of a number: the finest that a method can see of it
   invalid=clamp      values outside the domain: clamp, missing or error
   unreadable=error   what is no value of the declared kind: error or missing
   delimiter=,        of CSV files; also encoding, quote, header, comment, skip_rows, ignore (as data=csv has them)
@@ -46,7 +46,7 @@ def encode(arguments: Sequence[str]) -> None:
     for switch in ("overwrite", "private_console"):
         if options.get(switch, "false") not in ("true", "false"):
             raise ConfigError(f"{switch}={options[switch]}: say true or false")
-    bins = options.get("bins", "32")
+    bins = options.get("bins", "4096")
     if not bins.isdecimal():
         raise ConfigError(f"bins={bins}: must be a whole number")
     if out.exists() and options.get("overwrite") != "true":
@@ -64,9 +64,7 @@ def encode(arguments: Sequence[str]) -> None:
     )
     lines = [line for column in intake.values() if (line := column.line())]
     report = [*lines, f"{len(encoded):,} rows of {len(encoded.sizes)} columns"]
-    beside = write_whole(
-        f"{out}.txt", lambda temporary: temporary.write_text("\n".join(report) + "\n", encoding="utf-8")
-    )
+    beside = write_text(f"{out}.txt", "\n".join(report) + "\n")
     if options.get("private_console") == "true":
         print("\n".join(report))
     print(f"{out}: {len(encoded.sizes)} columns; private, as the rows are, and so is {beside}, which counts them")

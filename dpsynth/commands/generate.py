@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
 from dpsynth.data.database import Database, files
-from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError

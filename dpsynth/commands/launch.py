@@ -22,8 +22,10 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dpsynth.commands.config_files import config_folder
+from dpsynth.commands.entry import speak_any_locale
 from dpsynth.errors import DpsynthError
-from dpsynth.runs.command_line import quoted
+from dpsynth.runs.command_line import as_called, quoted
 from dpsynth.runs.folder_lock import FolderLock
 from dpsynth.training import stoppable
 
@@ -32,24 +34,18 @@ STALE = 60.0  # seconds after which a scratch folder that nobody has locked belo
 MISTAKES = (DpsynthError, HydraException, OmegaConfBaseException, OSError, MemoryError)
 
 
-def config_folder() -> Path:
-    """The folder of the YAML files: packaged in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    packaged = package / "configs"
-    return packaged if packaged.is_dir() else package.parent / "configs"
-
-
 def launch(name: str, command: Callable[[DictConfig], None]) -> None:
     """Compose `configs/<name>.yaml` with the overrides of the command line, run `command` on it, and exit.
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
+    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
         with ending(), _scratch() as scratch:
             failed = scratch / "failed"
-            job = _logging_mistakes(command, failed)
+            job = _logging_mistakes(command, failed, name)
             os.environ["DPSYNTH_SCRATCH"] = str(scratch)  # where configs/*.yaml let Hydra write its multirun.yaml
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
             words = quoted(arguments[1:])
@@ -57,7 +53,7 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except MISTAKES as error:
-        report_mistake(error)
+        report_mistake(error, name)
         sys.exit(2)
     finally:
         sys.argv = arguments
@@ -96,11 +92,11 @@ def _scratch() -> Iterator[Path]:
             lock.release()
 
 
-def report_mistake(error: BaseException) -> None:
-    """Print the one line of a mistake, or of each of several."""
+def report_mistake(error: BaseException, command: str) -> None:
+    """Print the one line of a mistake, or of each of several, with options as the command calls them."""
     with suppress(OSError):  # the terminal may be gone
         for line in getattr(error, "lines", None) or [one_line(error)]:
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {as_called(line, command)}", file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
@@ -122,7 +118,7 @@ def one_line(error: BaseException) -> str:
     return text
 
 
-def _logging_mistakes(command: Callable[[DictConfig], None], failed: Path) -> Callable[[DictConfig], None]:
+def _logging_mistakes(command: Callable[[DictConfig], None], failed: Path, name: str) -> Callable[[DictConfig], None]:
     """`command`, reporting each job's own mistake when it happens and noting it in the file `failed`.
 
     A file, because the jobs of a sweep may run in other processes.
@@ -133,7 +129,7 @@ def _logging_mistakes(command: Callable[[DictConfig], None], failed: Path) -> Ca
         try:
             command(config)
         except MISTAKES as error:
-            report_mistake(error)
+            report_mistake(error, name)
             failed.touch()
 
     return job

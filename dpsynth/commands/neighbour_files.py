@@ -23,6 +23,7 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.synthesizer import BudgetFractions, Fitted, SynthesisPlan, Synthesizer
 from dpsynth.privacy.accounting.budget import Budget
@@ -96,7 +97,7 @@ class NeighbourFiles:
         made_up = data.get("schema") is None
         schema = folder / "schema.yaml" if made_up else Path(str(data["schema"]))
         if made_up:
-            schema.write_text(SCHEMA.format(rows=_public_rows(rows, budget)))
+            write_text(schema, SCHEMA.format(rows=_public_rows(rows, budget)))
         options = {**data, "schema": str(schema)}
         domain = _rowed(declared_domain(options, None, budget.neighbours), rows, budget)
         assert isinstance(domain, Domain), "of a table"

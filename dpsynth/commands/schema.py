@@ -10,7 +10,7 @@ from dpsynth.data.database import draft as database_draft
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.csv_sniffer import sniff
 from dpsynth.data.table.draft import draft
-from dpsynth.data.table.tabular_files import find, kind_of, write_whole
+from dpsynth.data.table.tabular_files import find, kind_of, write_text
 from dpsynth.errors import ConfigError
 
 
@@ -26,7 +26,9 @@ def schema(arguments: Sequence[str]) -> None:
     parser.add_argument("--delimiter", help="of CSV files; this and the next ones are looked for when left out")
     parser.add_argument("--encoding", help="of CSV files, for example cp1252")
     parser.add_argument("--quote", help="quotation mark of CSV files, or '' for none")
-    parser.add_argument("--no-header", dest="header", action="store_false", default=None, help="no header line")
+    parser.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, default=None, help="whether the first line names the columns"
+    )
     parser.add_argument("--comment", help="lines that begin with it are left out")
     parser.add_argument("--skip-rows", type=int, help="lines before the header to leave out")
     parser.add_argument("--ignore", nargs="*", help="columns of the file to leave out")
@@ -41,7 +43,7 @@ def schema(arguments: Sequence[str]) -> None:
     if options.out is None:
         print(text, end="")
         return
-    write_whole(options.out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(options.out, text)
     print(f"{options.out}: check every line marked 'guess', then use it with data.schema={options.out}")
 
 

@@ -21,8 +21,8 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError
-from dpsynth.evaluation.evaluation import write_text
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
@@ -95,7 +95,7 @@ def train(config: DictConfig) -> None:
                 kept_options.write(new, kept, names)
                 new.keep_key(selection.key)
                 write_text(new.private / "intake.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-                (new.private / "data.txt").write_text("".join(f"{line}\n" for line in files), encoding="utf-8")
+                write_text(new.private / "data.txt", "".join(f"{line}\n" for line in files))
 
             run, lock = RunFolder.claim(wanted, fill)
             open_ones.callback(lock.release)
@@ -111,7 +111,7 @@ def train(config: DictConfig) -> None:
             progress = listen(trainer.progress, run.private, trainer.tensorboard, trainer.private_console)
             fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
-            # Everything that may be shared appears at once.
+            # Everything that is safe to share appears at once.
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
                 artifact.write(fitted, folder)
@@ -126,7 +126,7 @@ def train(config: DictConfig) -> None:
 
     print_statement(fitted.statement, console)
     console.print(
-        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement may be shared: {run.release}\n"
+        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement are safe to share: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
         markup=False,

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +21,7 @@ from dpsynth.data.database.database import Database
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError, DpsynthError
 from dpsynth.evaluation.inputs import EvaluationInputs
 from dpsynth.evaluation.pictures import KINDS as FIGURES
@@ -133,9 +132,7 @@ class Evaluator:
             write_text(inputs.out / "report.html", text)
         return result
 
-    def _scores(
-        self, inputs: EvaluationInputs, report: Report
-    ) -> tuple[pd.DataFrame | Images | Database, list[Score]]:
+    def _scores(self, inputs: EvaluationInputs, report: Report) -> tuple[pd.DataFrame | Images | Database, list[Score]]:
         """The draw that is shown, and all scores; none for figures="diagnostics".
 
         The draws: what the files hold, and more from the model for the interval of every score.
@@ -216,8 +213,3 @@ def show(result: ScoreFile, inputs: EvaluationInputs, console: Console, begun: f
     what = "Report" if result.scores else "Pictures"
     took = f"({time.monotonic() - begun:.0f} s)"
     console.print(f"{what}, keep private: {where} {took}", highlight=False, soft_wrap=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """A text file, whole or not at all."""
-    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -23,10 +23,10 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.schema import parse_yaml
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError, DataError, SchemaError
 from dpsynth.metrics.table.validity import coerced
-from dpsynth.data.table.schema import parse_yaml
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.privacy.noise.random import fresh_key
 from dpsynth.runs import kept_options
@@ -164,7 +164,10 @@ def _inputs_of_databases(options: EvaluateOptions) -> EvaluationInputs:
     if options.synthetic is None:
         raise ConfigError("synthetic= is missing; name the folder or file of the synthetic database")
     domain = DatabaseDomain.from_yaml(str(options.schema))
-    found = [None if not path else _database(Path(path), domain, options.dialect()) for path in (options.real, options.holdout)]
+    found = [
+        None if not path else _database(Path(path), domain, options.dialect())
+        for path in (options.real, options.holdout)
+    ]
     train, holdout = found
     assert train is not None, "called for a real database"
     files = _files(options.synthetic, domain)

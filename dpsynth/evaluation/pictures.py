@@ -46,7 +46,9 @@ class Picture:
         return write_whole(folder / f"{self.name}.png", lambda temporary: temporary.write_bytes(self.png))
 
 
-def pictures(inputs: EvaluationInputs, shown: pd.DataFrame | Images | Database, scores: Sequence[Score] = ()) -> Iterator[Picture]:
+def pictures(
+    inputs: EvaluationInputs, shown: pd.DataFrame | Images | Database, scores: Sequence[Score] = ()
+) -> Iterator[Picture]:
     """The pictures of one candidate, drawn one after the other; with scores there is an overview of them first.
 
     shown: the draw that is to be seen.

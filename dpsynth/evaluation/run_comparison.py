@@ -16,9 +16,9 @@ import pandas as pd
 from rich.console import Console
 from rich.measure import Measurement
 
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text, write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
-from dpsynth.evaluation.evaluation import Evaluator, write_text
+from dpsynth.evaluation.evaluation import Evaluator
 from dpsynth.evaluation.inputs import digests_of, facts_of, inputs_of_run
 from dpsynth.evaluation.score_file import ScoreFile, basis_of
 from dpsynth.figures import tradeoff
@@ -112,7 +112,7 @@ def evaluated(folder: Path, evaluator: Evaluator) -> Evaluated:
     if scores is None:
         scores = evaluator.evaluate(inputs_of_run(EvaluateOptions(run=str(folder))))
     try:
-        statement = json.loads((run.release / "privacy.json").read_text())
+        statement = json.loads((run.release / "privacy.json").read_text(encoding="utf-8"))
     except ValueError:
         raise ArtifactError(f"{run.release / 'privacy.json'}: not readable; copy the run again") from None
     return Evaluated(folder, kept, statement, scores)

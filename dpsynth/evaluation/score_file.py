@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.evaluation.suite import Settings
 from dpsynth.metrics.framework.metric import Score
 
@@ -30,13 +30,13 @@ class ScoreFile:
         """Write `folder`/scores.json, whole or not at all."""
         record = {**self.basis, **self.names, "scores": [score.to_dict() for score in self.scores]}
         text = json.dumps(record, indent=1, default=str, allow_nan=False) + "\n"
-        return write_whole(folder / NAME, lambda temporary: temporary.write_text(text))
+        return write_text(folder / NAME, text)
 
     @classmethod
     def read(cls, folder: Path, basis: Mapping[str, Any]) -> "ScoreFile | None":
         """The scores in `folder` if they rest on this basis; None when there are none, or others, or damaged ones."""
         try:
-            record = json.loads((folder / NAME).read_text())
+            record = json.loads((folder / NAME).read_text(encoding="utf-8"))
             if any(record.get(key) != value for key, value in basis.items()):
                 return None
             scores = tuple(Score.from_dict(each) for each in record["scores"])

@@ -24,6 +24,7 @@ from dpsynth.metrics.image.sample import ImageSample, check_network, image_shape
 from dpsynth.metrics.table.association import Association
 from dpsynth.metrics.table.coefficients import Coefficients
 from dpsynth.metrics.table.columns import Columns
+from dpsynth.metrics.table.equal_mass import EqualMass
 from dpsynth.metrics.table.learners import LEARNERS
 from dpsynth.metrics.table.marginals import Divergence, Marginals
 from dpsynth.metrics.table.membership import Copying, Membership
@@ -39,6 +40,7 @@ from dpsynth.reproductions.seed_compat import SeedCompat
 # All metrics by the names that configs/metrics/*.yaml uses, in the order of the report.
 FAMILIES: dict[str, Callable[[Settings], Metric]] = {
     "marginals": lambda settings: Marginals(settings.marginals, settings.seed),
+    "equal_mass": lambda settings: EqualMass(settings.marginals, settings.equal_mass_cells, settings.seed),
     "divergence": lambda settings: Divergence(seed=settings.seed),
     "columns": lambda settings: Columns(),
     "association": lambda settings: Association(),
@@ -75,6 +77,7 @@ class Settings:
 
     families            metrics to compute, names of `FAMILIES`
     bins                equal-width bins of the declared bounds wherever cells are counted
+    equal_mass_cells    cells of a numeric column that hold equally many real rows, for the scores named *_equal_mass
     pairs, triples      number of 2- and 3-way marginals, None for all, 0 for none
     learners            models of the utility scores, names of `learners.LEARNERS`
     image_features      network of the image distances: random_conv, or a file with the weights of Inception
@@ -93,6 +96,7 @@ class Settings:
 
     families: tuple[str, ...] = ALL
     bins: int = 32
+    equal_mass_cells: int = 16
     pairs: int | None = None
     triples: int | None = 200
     learners: tuple[str, ...] = LEARNERS
@@ -116,7 +120,16 @@ class Settings:
                 if each not in known:
                     raise ConfigError(f"metrics.{name}: {each!r} is unknown; choose from {', '.join(known)}")
         check_network(self.image_features)
-        least = {"bins": 1, "pairs": 0, "triples": 0, "max_rows": 1, "draws": 1, "replicates": 2, "seed": 0}
+        least = {
+            "bins": 1,
+            "equal_mass_cells": 1,
+            "pairs": 0,
+            "triples": 0,
+            "max_rows": 1,
+            "draws": 1,
+            "replicates": 2,
+            "seed": 0,
+        }
         least |= {"costly_replicates": 2, "costly_draws": 1, "trainings": 1, "threads": 1}
         least |= {"image_rows": 2, "image_steps": 1, "datalens_epochs": 1}
         for name, bound in least.items():

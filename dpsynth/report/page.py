@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dpsynth.data.columns import Category, Column
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.bullet_chart import mark
 from dpsynth.report.guarantee import plain, promises, releases
@@ -136,8 +136,7 @@ class Page:
 
     def write(self, path: str | Path) -> Path:
         """Write the page; whole or not at all."""
-        text = self.html()
-        return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        return write_text(path, self.html())
 
 
 def _data_uri(png: bytes) -> str:

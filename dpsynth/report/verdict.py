@@ -7,6 +7,7 @@ The scores in plain sentences: what holds, what does not, and on which rule the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,14 +15,17 @@ from typing import Any, Literal
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
 
-# The verdict rests on these: combinations of columns, and prediction of the label, in that order; the class of images.
+# The verdict rests on these, in that order: combinations of columns in equal-width bins and in cells of equal mass,
+# single numeric columns, and prediction of the label; the class of images.
 HEADLINES = (
-    *("tv_3way", "tv_2way", "boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
+    *("tv_3way", "tv_2way", "tv_3way_equal_mass", "tv_2way_equal_mass", "ks"),
+    *("boosting_auc", "boosting_r2", "logistic_auc", "logistic_r2"),
     *("image_accuracy", "image_logistic"),
 )
 # A comparison of runs shows these, as far as they were computed.
 COLUMNS = (
-    *("tv_1way", "tv_2way", "tv_3way", "c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
+    *("tv_1way", "tv_2way", "tv_3way", "tv_2way_equal_mass", "ks"),
+    *("c2st_auc", "query_error", "boosting_auc", "boosting_r2"),
     *("image_accuracy", "image_logistic", "image_frechet", "image_kernel", "image_c2st_auc", "image_coverage"),
 )
 
@@ -61,12 +65,17 @@ def _named(scores: Sequence[Score], names: Sequence[str]) -> list[Score]:
 
 CLOSE, USEFUL = 0.95, 0.8  # fractions of the way from uniform rows to a real sample
 TWO_SAMPLE = ("c2st_auc", "image_c2st_auc")
+APART = 0.9  # AUC from which a classifier tells rows apart whatever the band of real samples says
 NAMED = 6  # scores named in one sentence
 RULE = (
-    "How the headline is found: the main scores are those of combinations of two and three columns and of "
-    "predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, the "
-    "table is like a real sample, unless a classifier tells it from real rows. "
-    "If one is worse than that of independent columns, the table loses to them. "
+    "How the headline is found: the main scores are those of combinations of two and three columns, with numbers in "
+    "equal-width bins and in cells that hold equally many real rows, the Kolmogorov-Smirnov statistic of numeric "
+    "columns, and predicting the label; of images, those of classifiers. If all lie in the band of fresh real samples, "
+    "the table is like a real sample, unless a classifier tells it from real rows (its AUC is beyond the band, or "
+    f"{APART} and more) or some of its rows break the schema. A score counts only where it can tell: outside the "
+    f"band, or if the band ends within {1 - USEFUL:.0%} of the way to rows drawn uniformly. Where none can, there are "
+    "too few rows for a verdict, and the number that would do is estimated from the width of the bands, which shrink "
+    "with the square root of the rows. If one is worse than that of independent columns, the table loses to them. "
     f"Otherwise the weakest decides: close from {CLOSE:.0%} of the way between rows drawn uniformly over the "
     f"domain and a real sample, useful from {USEFUL:.0%}, else far. Independent columns are the real columns, each "
     "shuffled by itself, without any noise (of images, every pixel and the label); scores on which they are "
@@ -104,24 +113,84 @@ def verdict(scores: Sequence[Score], statement: Mapping[str, Any] | None) -> Ver
     """Evaluate a table by its main scores (`RULE`); `statement` is the content of privacy.json, or None."""
     private, guarantee = promise(statement)
     main = headline_scores(scores)
-    grade = _grade(main)
-    blind = [score for score in main if "uniform" in score.baselines and _harmless(score, "uniform")]
-    if grade == "real" and blind and len(blind) == len(main):
-        words = (
-            "Too few rows for a verdict: rows drawn without any data are like a real sample, too, in all main scores."
-        )
-        return Verdict(private, guarantee, "unknown", words, tuple(_sentences(scores)))
-    if grade == "real" and (caught := stated_apart(scores)):
-        words = (
-            f"Like a real sample in the main scores, but {_names(caught)} tells it from real rows: not a real sample."
-        )
-        return Verdict(private, guarantee, "close", words, tuple(_sentences(scores)))
-    return Verdict(private, guarantee, grade, _WORDS[grade], tuple(_sentences(scores)))
+    telling = [score for score in main if _tells(score)]
+    grade = _grade(telling)
+    words = _WORDS[grade]
+    if main and not telling:
+        words = _too_few(main)
+    if grade in ("real", "close") and (doubts := _doubts(scores)):
+        grade, words = "close", f"{_DOUBTED[grade]}, but {' and '.join(doubts)}: not a real sample."
+    return Verdict(private, guarantee, grade, words, tuple(_sentences(scores)))
+
+
+def _tells(score: Score) -> bool:
+    """Whether a score says something: it lies outside the band, or the band is so narrow that a useless table would."""
+    if score.like_real is not True or "uniform" not in score.baselines:
+        return True
+    return _width(score) <= 1 - USEFUL
+
+
+def _width(score: Score) -> float:
+    """How far the band reaches from a real sample towards uniform rows, as a fraction of that way."""
+    edge = score.real_baseline_high if score.better == "lower" else score.real_baseline_low
+    if edge is None or score.real_baseline is None:
+        return math.inf
+    way = score.baselines["uniform"] - score.real_baseline
+    improves = way > 0 if score.better == "lower" else way < 0
+    return abs(edge - score.real_baseline) / abs(way) if improves else math.inf
+
+
+def rows_needed(scores: Sequence[Score]) -> int | None:
+    """Rows of each side with which the first score could tell, by the 1/sqrt(n) law; None where that is not known."""
+    found = [
+        score.detail["rows compared"] * (_width(score) / (1 - USEFUL)) ** 2
+        for score in scores
+        if "rows compared" in score.detail and math.isfinite(_width(score))
+    ]
+    if not found:
+        return None
+    least = min(found)
+    unit = 10 ** max(0, math.floor(math.log10(max(least, 1))) - 1)
+    return math.ceil(least / unit) * unit
+
+
+def _too_few(main: Sequence[Score]) -> str:
+    needed = rows_needed(main)
+    compared = [score.detail["rows compared"] for score in main if "rows compared" in score.detail]
+    words = "Too few rows for a verdict: rows drawn without any data could hardly be told from real ones"
+    if needed is None:
+        return f"{words}."
+    return (
+        f"{words}. {max(compared):,} of each side were compared, real rows the model has not seen and synthetic ones; "
+        f"about {needed:,} would tell."
+    )
+
+
+_DOUBTED = {"real": "Like a real sample in the main scores", "close": "Close to a real sample in the main scores"}
+
+
+def _doubts(scores: Sequence[Score]) -> list[str]:
+    """What speaks against a real sample although the main scores do not."""
+    found = []
+    if caught := stated_apart(scores):
+        found.append(f"{_names(caught)} tells it from real rows")
+    broken = [
+        score
+        for score in scores
+        if score.name == "validity" and score.value is not None and score.value < min(1.0, score.real_baseline or 1.0)
+    ]
+    if broken:
+        found.append("some of its rows break the schema")
+    return found
 
 
 def stated_apart(scores: Sequence[Score]) -> list[Score]:
-    """Two-sample tests by which a classifier tells synthetic rows from real ones, beyond chance and beyond the band."""
-    return [score for score in scores if score.name in TWO_SAMPLE and score.like_real is False]
+    """Two-sample tests by which a classifier tells synthetic rows from real ones: beyond the band, or nearly always.
+
+    With few rows the band of real samples can reach 1, and then says nothing of a score near it.
+    """
+    found = (score for score in scores if score.name in TWO_SAMPLE and score.value is not None)
+    return [score for score in found if score.like_real is False or (score.value or 0.0) >= APART]
 
 
 def promise(statement: Mapping[str, Any] | None) -> tuple[bool, str]:
@@ -144,7 +213,9 @@ def like_real(scores: Sequence[Score]) -> tuple[int, int]:
 
 
 def _grade(main: Sequence[Score]) -> Grade:
-    fractions = [fraction for score in main if (fraction := score.closeness("uniform")) is not None]
+    # where uniform rows are like a real sample the way between the two is made of chance
+    telling = [score for score in main if "uniform" in score.baselines and not _harmless(score, "uniform")]
+    fractions = [fraction for score in telling if (fraction := score.closeness("uniform")) is not None]
     if main and all(score.like_real for score in main):
         return "real"
     if losses(main):
@@ -178,6 +249,12 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
                 f"average{_beside(score, 'a real sample of the same size has')}."
             )
             break
+    single = named.get("ks")
+    if single is not None:
+        yield (
+            f"Fractions of rows below a value of a numeric or date column are off by up to {number(single.value)}, "
+            f"mean over these columns{_beside(single, 'a real sample of the same size has')}."
+        )
     for score in headline_scores(scores):
         if score.group == "utility":
             measure = {"auc": "AUC", "r2": "R2"}.get(score.name.rpartition("_")[2], score.name)

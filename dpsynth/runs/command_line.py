@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _SINGLE = (
     *("run", "runs", "real", "synthetic", "holdout", "schema", "out", *_CSV),
     *(f"data.{key}" for key in ("path", "schema", "root", "person", "holdout", *_CSV)),
 )
+_DIALECT = re.compile(r"\bdata\.(delimiter|encoding|quote|header|comment|skip_rows|ignore|invalid|unreadable)=")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # what Hydra takes as it is
 
 
@@ -46,6 +48,17 @@ def _quoted(word: str) -> str:
         inner = re.sub(r"(\\+)$", lambda match: match[1] * 2, inner)
         return f"{key}='{inner}'"
     return word
+
+
+def as_called(text: str, command: str) -> str:
+    """A message on how files are written, with its options as the command calls them: train has data.delimiter=, the
+    others delimiter=, and schema --delimiter.
+    """
+    if command == "schema":
+        text = _DIALECT.sub(lambda option: f"--{option[1].replace('_', '-')} ", text)
+        text = re.sub(r"--ignore '\[(.*?)\]'", r"--ignore '\1'", text)
+        return text.replace("--header false", "--no-header").replace("--header true", "--header")
+    return _DIALECT.sub(r"\1=", text) if command in ("evaluate", "encode") else text
 
 
 def mapping(value: Mapping[str, Any] | str | None, key: str) -> dict[str, Any] | None:
@@ -82,6 +95,9 @@ def data_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(text: str, key: str) -> Any:
+    if not text.startswith("@"):  # names are UTF-8, also where the locale took the command line for ASCII
+        with suppress(UnicodeError):  # a name that was typed in Python
+            text = text.encode("ascii", "surrogateescape").decode("utf-8")
     if text.startswith("@"):
         try:
             text = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")

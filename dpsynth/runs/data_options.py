@@ -123,6 +123,7 @@ def intake_of(rows: Table | EncodedFiles | Images | Database) -> dict[str, Any]:
     return {
         "columns": [column.to_dict() for column in rows.intake.values()],
         "rows without a person, left out": rows.nameless,
+        "types": list(rows.changed_types),
         "rows": len(rows),
         "rows that break a constraint": {
             str(rule): int((~rule.satisfied(rows.frame)).sum())
@@ -139,6 +140,7 @@ def stated_of(report: Mapping[str, Any]) -> list[str]:
         said = ", ".join(f"{count:,} {what}" for what, count in counts.items())
         lines.append(f"table '{name}': of {said}; both are left out")
     lines += [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
+    lines += report.get("types", ())
     for rule, count in report.get("rows that break a constraint", {}).items():
         if count:
             lines.append(f"constraint '{rule}': {count:,} of {report['rows']:,} rows break it; synthetic rows keep it")

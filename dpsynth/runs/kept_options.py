@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dpsynth.data.table.tabular_files import write_whole
+from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.runs.options import TrainOptions, typed
 from dpsynth.runs.run_folder import RunFolder
@@ -24,7 +24,7 @@ def write(run: RunFolder, options: Mapping[str, Any], chosen: Mapping[str, str])
     """Keep the resolved options and the names chosen from the groups of configs/, whole or not at all."""
     # Other letters than ASCII are escaped: left as they are, PyYAML reads some of them as line breaks.
     text = yaml.safe_dump({**options, "chosen": dict(chosen)}, sort_keys=False, allow_unicode=False)
-    write_whole(run.config, lambda temporary: temporary.write_text(text, encoding="ascii"))
+    write_text(run.config, text)
 
 
 def refuse_interpolation(value: Any, where: str = "", error: type[DpsynthError] = ConfigError) -> None:

@@ -1,4 +1,4 @@
-"""The folder of one run: what may be shared in `release/`, what may not in `private/`.
+"""The folder of one run: what is safe to share in `release/`, what is not in `private/`.
 
     run/release/   model.json  model.safetensors  privacy.json  synthetic.csv
     run/private/   config.yaml  rows.key  data.txt  intake.json  checkpoint/  train_log.csv

@@ -180,9 +180,9 @@ class CsvLog:
         self._title, self._begun = title, time.monotonic()
         kept: list[list[str]] = []
         if self.path.exists():
-            with self.path.open(newline="") as file:
+            with self.path.open(newline="", encoding="utf-8") as file:
                 kept = list(csv.reader(file))[1:]
-        self._file = self.path.open("w", newline="")
+        self._file = self.path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerow(self.HEAD)
         self._writer.writerows(row for row in kept if row[0] != title or int(row[1]) <= first)

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 
 from dpsynth.commands import audited_mechanisms as mechanisms
 from dpsynth.commands.audited_methods import Auditor, recipe_for
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.commands.neighbour_files import FileFit, NeighbourFiles
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.toy import Chain
@@ -25,7 +25,10 @@ from dpsynth.privacy.noise import integer_noise
 from dpsynth.runs.options import AuditOptions, typed
 from dpsynth.runs.run_folder import free_name
 
-NUMPY = "model.engine=numpy"  # compiles nothing
+NUMPY = "model.counting.engine=numpy"  # compiles nothing
+TINY_MERF = MERF(bins=4).replace(
+    embedding={"frequencies": 20}, generator={"hidden": 4}, training={"steps": 1, "batch_size": 4}
+)
 QUICK = ("processes=1", "progress=quiet", "seed=1", "runs=80")
 CSV = {
     "name": "csv", "path": None, "schema": None, "holdout": 0.2, "n_train": None, "person": None,
@@ -129,7 +132,7 @@ def test_all_is_said_in_three_ways(monkeypatch):
 
 def test_a_method_comes_near_its_claim_and_not_beyond(auditor):
     [finding] = auditor("privacy.epsilon=8", "runs=600", "attacks=[white_box]").in_memory(
-        "independent", Independent(engine="numpy"), Chain().domain, "toy"
+        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert 0.6 * 8 < finding.audited_epsilon <= 8
     assert finding.detail["view"] == "fixed"
@@ -139,7 +142,7 @@ def test_half_the_noise_is_caught(auditor, monkeypatch):
     honest = integer_noise.sample_rounded_gaussian
     monkeypatch.setattr(integer_noise, "sample_rounded_gaussian", lambda stream, sigma, n: honest(stream, sigma / 2, n))
     [finding] = auditor("privacy.epsilon=8", "runs=200", "attacks=[white_box]").in_memory(
-        "independent", Independent(engine="numpy"), Chain().domain, "toy"
+        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert finding.refuted
 
@@ -149,16 +152,17 @@ def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
 
     exact = MeanEmbedding.exact
     monkeypatch.setattr(MeanEmbedding, "exact", lambda *given: 3 * exact(*given))
-    merf = MERF(frequencies=20, steps=1, batch=4, hidden=4, bins=4)
     [finding] = auditor("privacy.epsilon=8", "runs=100", "attacks=[white_box]").in_memory(
-        "merf", merf, Chain().domain, "toy"
+        "merf", TINY_MERF, Chain().domain, "toy"
     )
     assert finding.refuted
 
 
 def test_the_relation_of_the_budget_is_audited(auditor):
     words = ("privacy.neighbours=replace_one", "privacy.epsilon=8", "runs=400", "attacks=[white_box]")
-    [finding] = auditor(*words).in_memory("independent", Independent(engine="numpy"), Chain().domain, "toy")
+    [finding] = auditor(*words).in_memory(
+        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+    )
     assert 0.5 * 8 < finding.audited_epsilon <= 8
 
 
@@ -166,11 +170,11 @@ def test_a_claim_of_sampled_batches_is_no_gaussian_claim():
     from dpsynth.models.dpvi.recipe import DPVI
 
     domain = replace(Chain().domain, rows=100)
-    recipe = DPVI(steps=4, batch_size=10, components=2, bins=4)
+    recipe = DPVI(components=2, bins=4).replace(inference={"steps": 4, "batch_size": 10})
     claim = Claim.of(recipe.plan(domain, Budget(1.0, 1e-5)))
     assert claim.secret_batches
     assert claim.mu is None
-    whole = Claim.of(recipe.replace(batch_size=100).plan(domain, Budget(1.0, 1e-5)))
+    whole = Claim.of(recipe.replace(inference={"batch_size": 100}).plan(domain, Budget(1.0, 1e-5)))
     assert not whole.secret_batches
     assert whole.mu == pytest.approx(0.268, abs=2e-3)
 
@@ -199,8 +203,10 @@ def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):
 
 def test_a_split_by_public_position_is_caught(tmp_path, auditor):
     files = written(tmp_path, CSV, 400)
-    plan = Independent(engine="numpy").plan(files.domain, Budget(1.0, 1e-5))
-    attack = WhiteBox.prepared(SplitByPosition(Independent(engine="numpy"), plan, files.domain), files.options, seed=0)
+    plan = Independent(counting={"engine": "numpy"}).plan(files.domain, Budget(1.0, 1e-5))
+    attack = WhiteBox.prepared(
+        SplitByPosition(Independent(counting={"engine": "numpy"}), plan, files.domain), files.options, seed=0
+    )
     assert auditor("runs=80").attacked("independent", "csv", attack, Claim.of(plan)).refuted
 
 
@@ -239,7 +245,9 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
         "  born: {kind: date, bounds: [1990-01-01, 2000-01-01]}\n  code: {kind: category, categories: private}\n"
     )
     files = written(tmp_path, {**CSV, "schema": str(schema), "holdout": 0}, 30)
-    rows = FileFit(Independent(engine="numpy"), None, files.domain, None).rows(files.options[1], SELECTION)
+    rows = FileFit(Independent(counting={"engine": "numpy"}), None, files.domain, None).rows(
+        files.options[1], SELECTION
+    )
     assert len(rows) == 31
     assert not rows.invalid
     assert rows.frame.iloc[0]["age"] == 100
@@ -247,7 +255,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
 def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
-    recipe = MERF(frequencies=20, steps=1, batch=4, hidden=4) if data is FOLDER else Independent(engine="numpy")
+    recipe = TINY_MERF.replace(bins=32) if data is FOLDER else Independent(counting={"engine": "numpy"})
     [finding] = auditor("runs=80", "rows=40", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
     assert finding.audited_epsilon < 1
 

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from hydra import compose, initialize_config_dir
 
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.errors import ConfigError
 from dpsynth.reproductions.datalens_flags import translated
 from dpsynth.runs.options import TrainOptions, typed

@@ -97,4 +97,5 @@ def test_a_method_over_marginals_fits_to_encoded_files_and_needs_no_raw_row(enco
         "learns from a table, not from encoded files; these do: model=aim | independent | mst | napsu | privbayes"
         in refused
     )
-    assert "bins" in command("train", "model=mst", "model.bins=8", "data=encoded", files, "run=r3").mistake
+    dask = ("model=mst", "model.counting.engine=dask", "data=encoded", files, "run=r3")
+    assert "dask" in command("train", *dask).mistake

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.commands import train
-from dpsynth.commands.launch import MISTAKES, config_folder, one_line
+from dpsynth.commands.config_files import config_folder
+from dpsynth.commands.launch import MISTAKES, one_line
 from dpsynth.runs import kept_options
 from dpsynth.runs.command_line import data_options, texts
 from dpsynth.runs.options import TrainOptions, resolved, typed

@@ -10,7 +10,7 @@ import dpsynth
 
 TOY = (
     "model=independent",
-    "model.engine=numpy",
+    "model.counting.engine=numpy",
     "data=toy",
     "data.rows=300",
     "trainer.progress=quiet",

@@ -1,11 +1,15 @@
 """Identifiers are set aside: nothing of them is learned, and synthetic rows get fresh ones."""
 
+import uuid
+
 import pandas as pd
 import pytest
 
 from dpsynth.data import Domain, Table
 from dpsynth.data.columns import Identifier
 from dpsynth.errors import DataError, SchemaError
+from dpsynth.models import Independent
+from dpsynth.privacy.accounting.budget import Budget
 
 SCHEMA = """\
 columns:
@@ -42,6 +46,19 @@ def test_chosen_columns_keep_the_identifiers_that_were_named():
     domain = Domain.from_yaml(SCHEMA)
     assert domain.select(["sex", "age"]).set_aside == ()
     assert [column.name for column in domain.select(["sex", "id"]).written] == ["sex", "id"]
+
+
+def test_uuids_follow_from_the_seed_of_the_sample_and_never_meet(tmp_path):
+    domain = Domain.from_yaml(SCHEMA)
+    table = Table(pd.DataFrame({"age": [30, 40], "sex": ["F", "M"]}), domain)
+    fitted = Independent().fit(table, Independent().plan(domain, Budget(1.0, 1e-5)))
+    first, again, other, fresh = (fitted.sample(50, seed=seed).written["key"] for seed in (0, 0, 1, None))
+    assert first.equals(again)
+    assert len({*first, *other, *fresh}) == 150
+    assert all(uuid.UUID(key).version == 4 for key in first)
+    assert not set(table.written["key"]) & set(Table(table.frame, domain).written["key"])
+    written = fitted.sample(50, seed=0).write(tmp_path / "a.csv")
+    assert pd.read_csv(written)["key"].tolist() == first.tolist()
 
 
 @pytest.mark.parametrize("pattern", ["P-1", "{x}", "{n:q}", "{", "{n}{m}"])

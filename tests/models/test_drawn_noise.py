@@ -8,9 +8,9 @@ from dpsynth.testing import check_noise, example_rows
 
 RECIPES = [
     AIM(workload=2, rounds=3, round_iterations=5, iterations=5),
-    MST(binning="quantiles", bins=8),
+    MST(cells=8),
     PrivBayes(estimator="ancestral"),
-    NAPSU(marginals=[["kind", "size"]], bins=8, draws=2, iterations=5),
+    NAPSU(marginals=[["kind", "size"]], cells=8, draws=2, iterations=5),
 ]
 
 

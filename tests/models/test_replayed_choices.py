@@ -31,7 +31,7 @@ def square(n: int, same: int, domain: Domain = SQUARE) -> Table:
 
 CHAINED = [
     AIM(workload=2, rounds=3, round_iterations=5, iterations=5),
-    MST(bins=4),
+    MST(cells=4),
     PrivBayes(estimator="ancestral"),
 ]
 
@@ -61,14 +61,17 @@ def test_the_choices_of_a_method_have_the_bounds_of_their_scores(neighbours):
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_pe_estimates_the_fractions_of_its_classes(neighbours):
-    recipe = PE(proposal_model=None, label_prior="private", phases=[{"iterations": 1}], population=8, variants=10)
+    recipe = PE(population=8).replace(
+        proposal={"model": None}, labels={"prior": "private"}, evolution={"phases": [{"iterations": 1}]},
+        pool={"variants": 10},
+    )  # fmt: skip
     assert any(each.name == CLASSES for each in recipe.plan(example_rows(20).domain, dpsynth.Budget(1.0, 1e-5)).charges)
     check_replay(recipe, example_rows(20), dpsynth.Budget(100.0, 1e-5, neighbours))
 
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_named_marginals_are_seen_through_their_release_alone(neighbours):
-    recipe = NAPSU(marginals=[["kind", "label"], ["member"]], draws=2, iterations=10, bins=4)
+    recipe = NAPSU(marginals=[["kind", "label"], ["member"]], draws=2, iterations=10, cells=4)
     check_replay(recipe, example_rows(20), dpsynth.Budget(100.0, 1e-5, neighbours))
 
 
@@ -83,7 +86,10 @@ def test_the_number_of_parents_follows_the_public_number_of_rows():
 
 
 def test_the_population_follows_the_public_number_of_rows():
-    recipe = PE(proposal_model=None, phases=[{"iterations": 1}], variants=1, label_prior="uniform")
+    recipe = PE().replace(
+        proposal={"model": None}, labels={"prior": "uniform"}, evolution={"phases": [{"iterations": 1}]},
+        pool={"variants": 1},
+    )  # fmt: skip
     candidates = []
     for declared in (60, 600):
         data, recorder = example_rows(60), Recorder(0)

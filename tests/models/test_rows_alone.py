@@ -71,7 +71,7 @@ def taught(space: Space, domain: ImageDomain) -> Map:
 
 def waves(domain: ImageDomain | Domain) -> Map:
     """All blocks of merf's features."""
-    recipe = MERF(frequencies=40)
+    recipe = MERF().replace(embedding={"frequencies": 40})
     view = recipe._view(domain)
     features = recipe._features(view, generator())
 

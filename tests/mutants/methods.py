@@ -73,8 +73,8 @@ METHODS = (
     ),
     Mutant(
         "aim: scores without the weight of their marginals in the bound", "B17", AIM,
-        "bound=misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),",
-        "bound=misfit_sensitivity(self.budget.neighbours),",
+        "misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),",
+        "misfit_sensitivity(self.budget.neighbours),",
         contract("replay", "aim"),
     ),
     Mutant(
@@ -85,8 +85,8 @@ METHODS = (
     ),
     Mutant(
         "aim: twice the budget", "B10 B34", "dpsynth/privacy/accounting/adaptive_budget.py",
-        "return math.sqrt(changed / cost) if self.private else 0.0",
-        "return math.sqrt(changed / cost / 2) if self.private else 0.0",
+        "self.unit * math.sqrt(changed / cost) if self.private else 0.0",
+        "self.unit * math.sqrt(changed / cost / 2) if self.private else 0.0",
         contract("spends", "aim"),
     ),
     Mutant(
@@ -142,8 +142,8 @@ METHODS = (
     ),
     Mutant(
         "dpvi: half the noise at the same charge, twice the steps", "B10 B44", DPVI,
-        "self.steps,",
-        "2 * self.steps,",
+        "options.steps,",
+        "2 * options.steps,",
         contract("spends", "dpvi"),
     ),
     Mutant(
@@ -221,9 +221,9 @@ METHODS = (
     ),
     Mutant(
         "datalens: classes in their exact shares", "B13", DATALENS,
-        "        histograms = plan.histograms.measure(values, labels, space.classes, ledger)\n",
-        "        plan.histograms.measure(values, labels, space.classes, ledger)\n"
-        "        histograms = plan.histograms.exact(values, labels, space.classes)\n",
+        "        histograms = plan.histograms.measure(seen.values, seen.labels, seen.space.classes, ledger)\n",
+        "        plan.histograms.measure(seen.values, seen.labels, seen.space.classes, ledger)\n"
+        "        histograms = plan.histograms.exact(seen.values, seen.labels, seen.space.classes)\n",
         contract("replay", "datalens") + contract("replay", "datalens", images=True),
     ),
     Mutant(
@@ -235,11 +235,11 @@ METHODS = (
     ),
     Mutant(
         "datalens: exact scatter of images", "B6", DATALENS,
-        "            variation = Variation.of(scatter.measure(away, ledger), low)\n",
-        "            blocks = list(away)\n"
-        "            released = scatter.measure(blocks, ledger)\n"
-        "            released.moments.add_(1e-6 * scatter.exact(blocks).sum())\n"
-        "            variation = Variation.of(released, low)\n",
+        "        return Variation.of(plan.scatter.measure(away, ledger), self._low(domain))\n",
+        "        blocks = list(away)\n"
+        "        released = plan.scatter.measure(blocks, ledger)\n"
+        "        released.moments.add_(1e-6 * plan.scatter.exact(blocks).sum())\n"
+        "        return Variation.of(released, self._low(domain))\n",
         contract("replay", "datalens", images=True),
     ),
     Mutant(

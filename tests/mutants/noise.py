@@ -49,12 +49,6 @@ NOISE = (
         "test_the_rounded_gaussian_is_symmetric_and_has_the_stated_variance"),
     ),
     Mutant(
-        "half the discrete Laplace noise", "B44", COUNTS,
-        "return _laplace(stream, Fraction(math.ceil(scale * 4096), 4096), count, band)",
-        "return _laplace(stream, Fraction(math.ceil(scale * 4096), 8192), count, band)",
-        guard("privacy/noise/test_integer_noise.py", "test_laplace_follows_its_exact_distribution"),
-    ),
-    Mutant(
         "half the Gaussian noise", "B44", GAUSSIAN,
         "noise.mul_(scale / spacing)  # everything below is in units of the grid",
         "noise.mul_(scale / spacing / 2)  # everything below is in units of the grid",

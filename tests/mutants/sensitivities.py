@@ -20,17 +20,32 @@ NEAR = guard("privacy/mechanisms/test_nearest_votes.py",
 MOVED = guard("privacy/mechanisms/test_mean_embedding.py", "test_neighbours_move_the_sum_by_at_most_its_sensitivity")
 SCATTERED = guard("privacy/mechanisms/test_class_scatter.py", "test_a_record_moves_the_sum_within_the_sensitivity")
 
+WEIGHED = guard("privacy/mechanisms/test_weights.py",
+                "test_a_person_moves_all_tables_by_no_more_than_is_declared")  # fmt: skip
+
 SENSITIVITIES = (
     Mutant(
-        "marginals without the root of their number", "B17", MARGINALS,
+        "every row of a person weighs a whole unit", "B36", "dpsynth/privacy/mechanisms/weights.py",
+        "return (GRID // np.maximum(rows, 1))[persons]",
+        "return np.full(len(persons), GRID) + 0 * rows[persons]",
+        WEIGHED,
+    ),
+    Mutant(
+        "weighted counts are charged as counts of rows", "B36", MARGINALS,
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
         "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
-        "return math.sqrt(cells_changed(self.neighbours))",
+        WEIGHED,
+    ),
+    Mutant(
+        "marginals without the root of their number", "B17", MARGINALS,
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
+        "return self.unit * math.sqrt(cells_changed(self.neighbours))",
         guard("privacy/mechanisms/test_marginals.py", "test_neighbours_stay_within_the_stated_sensitivity"),
     ),
     Mutant(
         "marginals without root two under replace_one", "B16", MARGINALS,
-        "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
-        "return math.sqrt(self.marginals)",
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
+        "return self.unit * math.sqrt(self.marginals)",
         LARGEST,
     ),
     Mutant(
@@ -233,28 +248,22 @@ SENSITIVITIES = (
         guard("models/datalens/test_teacher_ensemble.py", "test_one_record_changes_one_teacher"),
     ),
     Mutant(
-        "no decay along a tree", "B17", TREE,
-        "return math.ceil(self.scale * math.log(2))",
-        "return 0",
-        guard("privacy/test_largest_moves.py", "test_the_depth_of_a_tree_does_not_enter_its_price"),
+        "parts of a cell are counted with the rows beside it", "B17", TREE,
+        "return np.diff(below[np.searchsorted(self.places, edges)])",
+        "return np.diff(below[np.searchsorted(self.places, edges)]) + (edges[-1] > 0)",
+        guard("privacy/mechanisms/test_discretizer.py", "test_without_noise_the_tree_holds_the_rows"),
     ),
     Mutant(
-        "two thirds of a tree's noise", "B44", TREE,
-        "return 3.0 * self.sensitivity / self.epsilon",
-        "return 2.0 * self.sensitivity / self.epsilon",
-        guard("privacy/mechanisms/test_discretizer.py", "test_privtree_is_private_as_a_whole"),
+        "cells are split by exact counts", "B12", TREE,
+        "parts = nodes.split(first, least, part, exact.cuts)",
+        "parts = nodes.split(first, exact.counts.sum() / FINEST, part, exact.cuts)",
+        guard("privacy/mechanisms/test_discretizer.py", "test_neighbours_pass_the_replay_audit"),
     ),
     Mutant(
-        "a tree is charged at half its epsilon", "B44", TREE,
-        "return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon, 1)",
-        "return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon / 2, 1)",
-        guard("privacy/mechanisms/test_discretizer.py", "test_a_tree_is_charged_as_randomised_response"),
-    ),
-    Mutant(
-        "quantiles of exact counts", "B12", "dpsynth/privacy/mechanisms/discretizer.py",
-        "return [Bins(_cuts(counts, self.bins), counts, self.sigma) for counts in noisy]",
-        "return [Bins(_cuts(x, self.bins), y, self.sigma) for x, y in zip(histograms, noisy, strict=True)]",
-        guard("models/marginal/test_marginal_methods.py", "test_replay_of_what_the_configs_do_not_choose"),
+        "every column may spend the whole budget of numbers", "B37", TREE,
+        "left = self.budget.total / self.columns * (1 - 1e-9)",
+        "left = self.budget.total * (1 - 1e-9)",
+        guard("privacy/mechanisms/test_discretizer.py", "test_columns_share_the_budget"),
     ),
     Mutant(
         "associations of sensitivity one", "B17", SCORES,

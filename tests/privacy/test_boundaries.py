@@ -30,7 +30,6 @@ INSIDE = {  # of streams and of the ledger
     "_spent",
     "_released",
     "sample_rounded_gaussian",
-    "sample_laplace",
 }
 # The few that need a part of this, each with what and why.
 ALLOWED = {

@@ -1,9 +1,12 @@
 """What a plan is charged for: every part of every mechanism, as often as it is released, never less than it costs."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from dp_accounting import DpEvent, SelfComposedDpEvent
+from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from scipy.stats import norm
 
 from dpsynth.errors import BudgetError
@@ -12,10 +15,18 @@ from dpsynth.privacy.accounting.accounting import prove
 from dpsynth.privacy.accounting.calibration import calibrate
 from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches
 from dpsynth.privacy.mechanisms.discovery import PrivateCategories
-from dpsynth.privacy.mechanisms.discretizer import PrivTree
 from dpsynth.privacy.noise.random import PrivacyGenerator
 
 BUDGET = Budget(2.0, 1e-5)
+
+
+@dataclass(frozen=True)
+class Pure:
+    """A charge of pure privacy."""
+
+    name: str
+    event: DpEvent
+    delta: float = 0.0
 
 
 def steps(name, count, relation="add_remove", rate=0.02, noise=1.1):
@@ -29,11 +40,11 @@ def test_equal_charges_add_up(relation):
     apart = prove([steps("one", 30, relation), steps("two", 50, relation)], budget)
     assert apart.epsilon == pytest.approx(prove([steps("both", 80, relation)], budget).epsilon, rel=1e-9)
 
-    def tree(name, columns):
-        return PrivTree(name=name, neighbours=relation, releases=columns, epsilon=0.05, bins=4)
+    def pure(name, columns):
+        return Pure(name, SelfComposedDpEvent(DiscreteLaplaceDpEvent(0.05, 1), columns))
 
-    apart = prove([tree("one", 3), tree("two", 4)], budget)
-    assert apart.epsilon == pytest.approx(prove([tree("both", 7)], budget).epsilon, rel=1e-9)
+    apart = prove([pure("one", 3), pure("two", 4)], budget)
+    assert apart.epsilon == pytest.approx(prove([pure("both", 7)], budget).epsilon, rel=1e-9)
 
 
 def sampled_delta(rate, noise, epsilon):
@@ -110,9 +121,9 @@ def test_the_divisor_is_the_batch_that_is_expected(batches):
 def test_renyi_orders_are_dense_enough_where_nothing_else_is_trusted(scale):
     """Below the smallest delta of loss distributions: no worse than zCDP, whose best order is known in closed form."""
     budget = Budget(100.0, 1e-12)
-    tree = PrivTree(name="tree", neighbours="add_remove", epsilon=scale, bins=4)
+    pure = Pure("pure", DiscreteLaplaceDpEvent(scale, 1))
     counts = NoisyMarginals(name="counts", neighbours="add_remove", sigma=1 / scale, marginals=1)
-    proven = prove([tree, counts], budget)
+    proven = prove([pure, counts], budget)
     rho = scale**2
     assert proven.accountant == "RDP"
     assert rho < proven.epsilon <= rho + 2 * math.sqrt(rho * math.log(1 / budget.delta))

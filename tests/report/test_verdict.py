@@ -1,7 +1,8 @@
 import pytest
 
 from dpsynth.metrics.framework.metric import Score
-from dpsynth.report.verdict import like_real, losses, verdict
+from dpsynth.metrics.table.validity import with_real
+from dpsynth.report.verdict import like_real, losses, rows_needed, verdict
 
 STATEMENT = {"private": True, "guarantee": "(1, 1e-05)-differential privacy for one row"}
 
@@ -25,6 +26,23 @@ def test_the_weakest_main_score_decides(score, area, pairs, auc, grade):
 def test_other_scores_do_not_decide(score, area):
     other = score("tv_1way", 0.6)
     assert verdict([score(value=0.03), area(0.93), other], STATEMENT).grade == "real"
+
+
+def test_a_score_that_uniform_rows_pass_is_no_measure_of_the_way(score, area):
+    """Numbers that are uniform in truth: from uniform rows to a real sample there is no way to go part of."""
+    flat = score("ks", 0.05, baselines={"uniform": 0.035, "independent": 0.03})
+    assert verdict([score(value=0.05), area(0.93), flat], STATEMENT).grade == "close"
+    assert verdict([flat], STATEMENT).grade == "unknown"
+
+
+@pytest.mark.parametrize("name", ["tv_2way_equal_mass", "tv_3way_equal_mass", "ks"])
+def test_heavy_tails_decide_too(score, area, name):
+    assert verdict([score(value=0.03), area(0.93), score(name, 0.5)], STATEMENT).grade in ("far", "loses")
+
+
+def test_single_numbers_are_spoken_of(score):
+    text = " ".join(verdict([score(), score("ks", 0.0123, group="columns")], STATEMENT).sentences)
+    assert "up to 0.0123" in text
 
 
 def test_scores_in_the_band_are_counted_among_those_with_a_band(score, area):
@@ -133,3 +151,77 @@ def test_classifiers_of_images_decide_and_are_stated(score):
         )
         assert found.grade == grade
         assert f"accuracy {value:.4f}; one trained on real images has 0.9800" in " ".join(found.sentences)
+
+
+def wide(score, value=0.05, rows=50, high=0.4):
+    """A score of so few rows that fresh real samples reach most of the way to uniform ones at .7."""
+    return score(value=value, real_baseline_low=0.0, real_baseline_high=high, detail={"rows compared": rows})
+
+
+def test_few_rows_give_no_verdict_and_the_number_that_would_do(score, area):
+    """The band ends (.4 - .03) / (.7 - .03) = 55 % of the way to uniform rows, and has to end at 20 %."""
+    found = verdict([wide(score)], STATEMENT)
+    assert found.grade == "unknown"
+    assert found.headline.startswith("Too few rows for a verdict")
+    assert "50 of each side were compared" in found.headline
+    assert "about 390 would tell" in found.headline
+    assert rows_needed([wide(score), wide(score, rows=20)]) == 160
+    assert rows_needed([score()]) is None
+    blind = score(value=0.05, real_baseline_high=0.8, detail={"rows compared": 9})
+    assert verdict([blind], STATEMENT).grade == "unknown"
+    # a score that tells decides, and one that does not is not held against the table
+    assert verdict([wide(score), area(0.93)], STATEMENT).grade == "real"
+    assert verdict([wide(score, 0.3), area(0.93)], STATEMENT).grade == "real"
+    assert verdict([wide(score), area(0.6)], STATEMENT).grade == "far"
+
+
+def test_few_rows_are_enough_to_see_that_a_table_is_far(score):
+    """Outside even a wide band, a score says something."""
+    assert verdict([wide(score, 0.6)], STATEMENT).grade == "far"
+
+
+def test_the_numbers_of_rows_hold_by_the_law_they_state(score):
+    """With as many rows as were named, the band is narrow enough; with fewer it is not."""
+    needed = rows_needed([wide(score)])
+    assert needed is not None
+    for rows, grade in ((needed, "real"), (needed * 0.9, "unknown")):
+        reach = 0.37 * (50 / rows) ** 0.5
+        assert verdict([score(value=0.03, real_baseline_high=0.03 + reach)], STATEMENT).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("value", "high", "named"), [(0.99, 1.0, True), (0.9, None, True), (0.6, 0.55, True), (0.6, 0.7, False)]
+)
+def test_what_a_classifier_tells_apart_is_no_real_sample(score, area, value, high, named):
+    """Also where so few rows were compared that the band of real samples reaches 1, or where there is no band."""
+    low = None if high is None else 0.3
+    caught = score("c2st_auc", value, real_baseline=0.5, real_baseline_low=low, real_baseline_high=high, baselines={})
+    found = verdict([score(value=0.03), area(0.93), caught], STATEMENT)
+    assert found.grade == ("close" if named else "real")
+    assert ("c2st_auc tells it from real rows" in found.headline) == named
+    close = verdict([score(value=0.05), area(0.93), caught], STATEMENT)
+    assert close.grade == "close"
+    assert ("c2st_auc tells it from real rows" in close.headline) == named
+
+
+def test_rows_that_break_the_schema_are_no_real_sample(score, area):
+    """Unless the real file breaks it as often: `with_real` says what the real rows score."""
+    broken = score(
+        "validity",
+        0.9,
+        "higher",
+        group="validity",
+        real_baseline=1.0,
+        real_baseline_low=1.0,
+        real_baseline_high=1.0,
+        baselines={},
+    )
+    scores = [score(value=0.03), area(0.93), broken]
+    found = verdict(scores, STATEMENT)
+    assert found.grade == "close"
+    assert "some of its rows break the schema" in found.headline
+    alike = with_real(scores, 0.85)
+    assert [each.real_baseline for each in alike] == [0.03, 0.93, 0.85]
+    assert alike[2].real_baseline_low == alike[2].real_baseline_high == 0.85
+    assert alike[:2] == scores[:2]
+    assert verdict(alike, STATEMENT).grade == "real"

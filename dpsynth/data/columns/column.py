@@ -52,12 +52,14 @@ class Column:
     missing         whether a row may have no value
     label           the column to be predicted
     missing_values  texts that stand for no value in this column, instead of those of the schema; None: the schema's
+    type            in which type it stands in Parquet files, see `stored_types`; None: that of its kind
     """
 
     name: str
     missing: bool = field(default=False, kw_only=True)
     label: bool = field(default=False, kw_only=True)
     missing_values: tuple[str, ...] | None = field(default=None, kw_only=True)
+    type: str | None = field(default=None, kw_only=True)
 
     kind: ClassVar[str] = ""
     numeric: ClassVar[bool] = False  # True for the kinds with a value axis: integer, number, date, datetime

@@ -162,22 +162,27 @@ def written(seconds: np.ndarray, form: str | None, days: bool, clock: str = "UTC
     if not len(seconds):
         return np.zeros(0, dtype=object)
     if form in EPOCHS:
-        instants = pd.Series(seconds.astype(np.int64).astype("datetime64[s]"))
-        if clock not in ("UTC", WRITTEN):
-            zoned = instants.dt.tz_localize(
-                clock, ambiguous=np.ones(len(instants), dtype=bool), nonexistent="shift_forward"
-            )
-            instants = zoned.dt.tz_convert("UTC").dt.tz_localize(None)
+        instants = _zoned(seconds, clock).dt.tz_convert("UTC").dt.tz_localize(None)
         return (instants.to_numpy().astype("datetime64[s]").astype(np.int64) * EPOCHS[form]).astype(str).astype(object)
     values = seconds.astype(np.int64).astype("datetime64[s]")
     if form is None:
         texts = np.datetime_as_string(values, unit="D" if days else "s")
         return np.char.replace(texts, "T", " ").astype(object)
-    instants = pd.Series(values)
+    instants = _zoned(seconds, clock) if "%z" in form or "%Z" in form else pd.Series(values)
     if not (instants.dt.year < 1000).any():
         return instants.dt.strftime(form).to_numpy(dtype=object)
-    padded = [form.replace("%Y", f"{instant.year:04}") for instant in instants]  # strftime does not fill up years
+    padded = [  # strftime does not fill up years
+        form.replace("%Y", f"{instant.year:04}").replace("%G", f"{instant.isocalendar().year:04}")
+        for instant in instants
+    ]
     return np.array([instant.strftime(own) for instant, own in zip(instants, padded, strict=True)], dtype=object)
+
+
+def _zoned(seconds: np.ndarray, clock: str) -> pd.Series:
+    """The points in time of seconds by the clock, with its offset from UTC."""
+    instants = pd.Series(seconds.astype(np.int64).astype("datetime64[s]"))
+    zone = "UTC" if clock == WRITTEN else clock
+    return instants.dt.tz_localize(zone, ambiguous=np.ones(len(instants), dtype=bool), nonexistent="shift_forward")
 
 
 # -------------------- Moment ----------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Columns that name rows: keys, ids, e-mail addresses. They are not learned and cost no budget.
 
 What stands in the file is set aside when the table is read. Synthetic rows get fresh values, made from their row number
-alone, so nothing of the data is in them.
+and, for a uuid, the seed of the sample, so nothing of the data is in them.
 """
 
 from __future__ import annotations
@@ -45,15 +45,19 @@ class Identifier(Column):
                 "the row into it, as in 'P-{n:06}', or say uuid"
             )
 
-    def fresh(self, rows: int, first: int = 1) -> pd.Series:
-        """`rows` values, those of the rows with the numbers first, first + 1, ..."""
+    def fresh(self, rows: int, first: int = 1, seed: int = 0) -> pd.Series:
+        """`rows` values, those of the rows with the numbers first, first + 1, ...
+
+        seed: of 128 bits; uuids of another seed are others, with certainty for all purposes (122 random bits).
+        """
         numbers = range(first, first + rows)
         if self.pattern == "uuid":
-            return pd.Series([self._uuid(number) for number in numbers], name=self.name, dtype=object)
+            key = (seed % 2**128).to_bytes(16, "big")
+            return pd.Series([self._uuid(number, key) for number in numbers], name=self.name, dtype=object)
         return pd.Series([self.pattern.format(n=number) for number in numbers], name=self.name, dtype=object)
 
-    def _uuid(self, number: int) -> str:
-        digest = hashlib.blake2b(f"{self.name}/{number}".encode(), digest_size=16).digest()
+    def _uuid(self, number: int, key: bytes) -> str:
+        digest = hashlib.blake2b(f"{self.name}/{number}".encode(), digest_size=16, key=key).digest()
         return str(uuid.UUID(bytes=digest, version=4))
 
     def text(self, series: pd.Series) -> pd.Series:

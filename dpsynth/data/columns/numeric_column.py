@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Reading
+from dpsynth.data.columns.durations import DURATION, duration_text, seconds_of_durations
 from dpsynth.data.columns.notation import PLAIN, Notation
 from dpsynth.data.columns.raw import blank, to_numbers
 from dpsynth.errors import SchemaError
@@ -175,20 +176,28 @@ def _sentinels(column: NumericColumn, tokens: tuple[str, ...]) -> np.ndarray:
 class Integer(NumericColumn):
     """Whole numbers low .. high, both included. Fractions are rounded and counted as outside.
 
-    notation: how the file writes them.
+    notation: how the file writes them. format: "duration" for seconds that it writes as lengths of time (100:02:03).
     """
 
     low: int | None = None
     high: int | None = None
     point_masses: tuple[int, ...] = ()
     notation: Notation = field(default=PLAIN, kw_only=True)
+    format: str | None = field(default=None, kw_only=True)
 
     kind = "integer"
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        return self.notation.to_numbers(series)
+        return self.notation.to_numbers(series) if self.format is None else seconds_of_durations(series)
+
+    def text(self, series: pd.Series) -> pd.Series:
+        return series if self.format is None else series.map(duration_text, na_action="ignore")
 
     def _check_values(self) -> None:
+        if self.format not in (None, DURATION):
+            raise SchemaError(f"column '{self.name}': the format of an integer can be {DURATION}, got {self.format!r}")
+        if self.format is not None and not self.notation.plain:
+            raise SchemaError(f"column '{self.name}': durations have no decimal, thousands, symbols or negative")
         for value in (*self.point_masses, *(() if self.low is None else (self.low, self.high))):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise SchemaError(f"column '{self.name}': {value!r} is not an integer; use 'kind: number'?")

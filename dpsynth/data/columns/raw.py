@@ -10,8 +10,8 @@ where they give the very same result for each value.
 Numbers as they stand in files: raw values of any type as float64, each by itself.
 
 A text is a number when it is one in plain decimal notation, with an optional sign, point and exponent, or an infinity;
-spaces around it do not count. Long columns of plain texts are cast by Arrow, which rounds correctly as Python does, so
-both give the same bits.
+spaces around it do not count, and digits and signs may be those of any script. Long columns of plain texts are cast by
+Arrow, which rounds correctly as Python does, so both give the same bits.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -21,6 +21,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, cast
@@ -133,6 +134,8 @@ def texts_of(series: pd.Series) -> pa.ChunkedArray | None:
 
 PLAIN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _PLAIN_NUMBER = re.compile(PLAIN)
+# Minus signs, full-width signs, and the marks of Arabic numerals
+_SIGNS = {"\u2212": "-", "\uff0d": "-", "\uff0b": "+", "\uff0e": ".", "\uff0c": ",", "\u066b": ".", "\u066c": ","}
 _INFINITE = re.compile(r"([+-]?)inf(?:inity)?", re.IGNORECASE)
 
 
@@ -140,6 +143,10 @@ def to_numbers(series: pd.Series) -> np.ndarray:
     """(n,) float64; NaN for whatever is no number. Never raises."""
     kind = series.dtype
     numeric = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
+    if numeric and kind in (np.float32, np.float16):
+        # as the decimal that the value is written as: 0.1, not the nearest float32 to it
+        texts = pc.cast(pa.array(series.to_numpy(np.float32), from_pandas=True), pa.string())
+        return np.array(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
     if numeric and not isinstance(kind, pd.CategoricalDtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     texts = texts_of(series)
@@ -151,7 +158,7 @@ def to_numbers(series: pd.Series) -> np.ndarray:
 def number_of(value: Any) -> float:
     """One raw value as a number; NaN when it is none."""
     if isinstance(value, (str, bytes)):
-        text = as_text(value)
+        text = plain_digits(as_text(value))
         if _PLAIN_NUMBER.fullmatch(text):
             return float(text)
         infinite = _INFINITE.fullmatch(text)
@@ -166,6 +173,17 @@ def number_of(value: Any) -> float:
         return math.inf if value > 0 else -math.inf
     except Exception:  # whatever an object's own conversion may raise, it is no number
         return math.nan
+
+
+def plain_digits(text: str) -> str:
+    """The text with the digits of every script, full-width points and signs, and the minus sign as ASCII has them.
+
+    >>> plain_digits("−١٢")
+    '-12'
+    """
+    if text.isascii():
+        return text
+    return "".join(_SIGNS.get(sign) or str(unicodedata.decimal(sign, sign)) for sign in text)
 
 
 def _of_texts(texts: pa.ChunkedArray) -> np.ndarray:

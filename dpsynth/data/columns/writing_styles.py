@@ -5,7 +5,9 @@ What is found here was read from the data, so it is a proposal to the data's own
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,15 +16,29 @@ import pandas as pd
 
 from dpsynth.data.columns import Boolean, Category, Column, Date, Datetime, Integer, Number
 from dpsynth.data.columns.datetime_column import to_seconds
-from dpsynth.data.columns.notation import Notation
+from dpsynth.data.columns.durations import seconds_of_durations
+from dpsynth.data.columns.notation import LAKH, Negative, Notation
+from dpsynth.data.columns.raw import plain_digits
 
 LOOKED_AT = 5_000  # distinct texts
-_TOKENS = 5  # distinct words that may stand for no value
+_TOKENS = 12  # distinct words that may stand for no value
+_WORD = re.compile(
+    r"[^0-9]*|#[A-Z]+/?0?[!?]?"
+)  # a text that is no number: without digits, or an error of a spreadsheet
+# Letters before a number are a currency; otherwise they make it a code, such as P100. Those after it are a unit.
+_CURRENCIES = {
+    *("AED", "AUD", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD", "HUF", "IDR"),
+    *("ILS", "INR", "JPY", "KES", "KR", "KRW", "KZT", "LEI", "MAD", "MXN", "MYR", "NGN", "NOK", "NZD", "PEN", "PHP"),
+    *("PKR", "PLN", "RM", "RMB", "RON", "RP", "RS", "RUB", "SAR", "SEK", "SFR", "SGD", "THB", "TRY", "TWD", "UAH"),
+    *("USD", "VND", "ZAR", "R$", "US$", "A$", "C$", "HK$", "S$", "NT$"),
+}
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d %b %Y")
 _DATES += ("%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y")
+_DATES += ("%G-W%V-%u", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y")
+_WHOLE = ("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %z")  # of mails, programs, web servers
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
 _MARKS = ((".", None), (".", ","), (",", None), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
-_MARKS += ((",", "\u00a0"), (",", "\u202f"), (".", "\u2019"))
+_MARKS += ((",", "\u00a0"), (",", "\u202f"), (".", "\u2019"), (".", LAKH))
 
 
 @dataclass(frozen=True)
@@ -41,33 +57,68 @@ class NumberStyle:
             found["thousands"] = self.notation.thousands
         if self.notation.symbols:
             found["symbols"] = list(self.notation.symbols)
+        if self.notation.negative != "leading":
+            found["negative"] = self.notation.negative
         return found
 
 
 def number_style(texts: Sequence[str]) -> NumberStyle | None:
-    """The simplest notation in which all texts but a few words are numbers; None when there is none."""
-    words = [text for text in texts if not re.search(r"[0-9]", text)]
-    rest = [text for text in texts if re.search(r"[0-9]", text)]
-    if not rest or len(words) > _TOKENS:
+    """The simplest notation in which all texts but a few words are numbers; None when there is none, or when numbers
+    would lose what the texts say: leading zeros, or symbols that differ from value to value.
+    """
+    words = [text for text in texts if _WORD.fullmatch(plain_digits(text))]
+    rest = [text for text in map(plain_digits, texts) if not _WORD.fullmatch(text)]
+    if not rest or len(words) > min(_TOKENS, 5 + len(rest) // 10):
         return None
-    symbols = tuple(sorted({symbol for text in rest for symbol in _beside(text)}))
-    if len(symbols) > 4 or any(len(symbol) > 4 or re.search(r"[0-9+-]", symbol) for symbol in symbols):
+    negative, bare = _negative(rest)
+    beside = {_beside(text) for text in bare}
+    if None in beside or len({frozenset(symbols) for symbols in beside if symbols}) > 1:
+        return None
+    symbols = tuple(sorted({symbol for each in beside for symbol in each or ()}))
+    figures = [_without(text, symbols) for text in bare]
+    if symbols and any(re.match(r"0[0-9]", text) for text in figures):
         return None
     for decimal, thousands in _MARKS:
-        notation = Notation(decimal, thousands, symbols)
-        if all(np.isfinite(notation.number_of(text)) for text in rest):
+        notation = Notation(decimal, thousands, symbols, negative)
+        if all(math.isfinite(notation.number_of(text)) for text in rest):
             return NumberStyle(notation, tuple(words))
     return None
 
 
-def _beside(text: str) -> list[str]:
-    """What stands before and after the figures of a text."""
+def _negative(texts: Sequence[str]) -> tuple[Negative, list[str]]:
+    """(how the texts write numbers below zero, the texts without that)."""
+    if any(re.search(r"\([^()]*[0-9][^()]*\)", text) for text in texts):
+        return "parentheses", [re.sub(r"[()]", "", text) for text in texts]
+    if any(re.search(r"[0-9]\s*[^0-9+-]*-$", text.strip()) for text in texts):
+        return "trailing", [text.strip().removesuffix("-").strip() for text in texts]
+    return "leading", list(texts)
+
+
+def _beside(text: str) -> tuple[str, ...] | None:
+    """What stands before and after the figures of a text, where that can be a currency or a unit; else None."""
     match = re.fullmatch(
-        r"[+-]?\s*(.*?)\s*[+-]?([0-9.,][0-9.,'\s\u2019]*?(?:[eE][+-]?[0-9]+)?)\s*([^0-9]*)", text.strip()
+        r"[+-]?\s*([^0-9.,]*?)(\s*)[+-]?([0-9.,][0-9.,'\s\u2019]*?(?:[eE][+-]?[0-9]+)?)\s*([^0-9]*)", text.strip()
     )
     if match is None:
-        return []
-    return [part.strip() for part in (match[1], match[3]) if part.strip()]
+        return None
+    before, blank, after = match[1].strip(), match[2], match[4].strip()
+    money = all(unicodedata.category(sign) == "Sc" for sign in before)
+    if before and not (money or before.upper().rstrip(".") in _CURRENCIES or (blank and before.isalpha())):
+        return None
+    symbols = tuple(part for part in (before, after) if part)
+    fit = all(len(symbol) <= 4 and all(_of_unit(sign) for sign in symbol) for symbol in symbols)
+    return symbols if fit else None
+
+
+def _of_unit(sign: str) -> bool:
+    """Whether a sign can be part of a currency or a unit: not one that changes what the number says (< ~ +)."""
+    return unicodedata.category(sign) in ("Lu", "Ll", "Lo", "Lm", "Sc") or sign in "%\u2030\u00b0/.\u00b2\u00b3'\""
+
+
+def _without(text: str, symbols: Iterable[str]) -> str:
+    for symbol in symbols:
+        text = text.replace(symbol, "")
+    return text.strip().lstrip("+-").strip()
 
 
 def date_format(texts: Sequence[str]) -> tuple[str, bool, tuple[str, ...]] | None:
@@ -75,15 +126,23 @@ def date_format(texts: Sequence[str]) -> tuple[str, bool, tuple[str, ...]] | Non
 
     Day first is proposed before month first where both read everything; the message or the draft says so.
     """
-    words = tuple(text for text in texts if not re.search(r"[1-9]", text))
+    words = [text for text in texts if not re.search(r"[1-9]", text)]
     rest = pd.Series([text for text in texts if re.search(r"[1-9]", text)], dtype=object)
     if not len(rest) or len(words) > _TOKENS:
         return None
-    for day in _DATES:
-        for form in (day, *(f"{day} {time}" for time in _TIMES)):
-            if np.isfinite(to_seconds(rest.head(20), form)).all() and np.isfinite(to_seconds(rest, form)).all():
-                return form, form != day, words
+    forms = [(f"{day}{time}", bool(time)) for day in _DATES for time in ("", *(f" {time}" for time in _TIMES))]
+    for form, with_time in (*forms, *((form, True) for form in (*_WHOLE, "%H:%M", "%H:%M:%S"))):
+        if np.isfinite(to_seconds(rest.head(20), form)).all() and np.isfinite(to_seconds(rest, form)).all():
+            read = np.isfinite(to_seconds(pd.Series(words, dtype=object), form))  # midnight, written as 00:00
+            return form, with_time, tuple(word for word, known in zip(words, read, strict=True) if not known)
     return None
+
+
+def durations(texts: Sequence[str]) -> bool:
+    """Whether all texts are lengths of time in whole seconds, written as such."""
+    seconds = seconds_of_durations(pd.Series(list(texts), dtype=object))
+    written = any(":" in text or "P" in text for text in texts)
+    return written and bool(np.isfinite(seconds).all() and (seconds == np.rint(seconds)).all())
 
 
 def ambiguous(form: str, texts: Iterable[str]) -> str | None:
@@ -105,6 +164,10 @@ def remedy(column: Column, unreadable: Sequence[str], others: Sequence[str]) -> 
                 described += (", " if described else "") + _tokens_stated(style.tokens, column)
             if described:
                 return f"declare {described} for the column"
+        if durations(texts) and isinstance(column, Integer):
+            return "declare format: duration for the column, which makes them seconds"
+        if durations(texts):
+            return "declare kind: integer, format: duration for the column, which makes them seconds"
         if date_format(texts) is not None or np.isfinite(to_seconds(pd.Series(texts, dtype=object))).all():
             return "they are dates: declare kind: date or datetime"
         return "declare how the file writes them (decimal, thousands, symbols, missing_values), or kind: category"

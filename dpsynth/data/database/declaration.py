@@ -106,6 +106,11 @@ class LinkedTable:
         """Columns of its file that are not learned."""
         return tuple(dict.fromkeys((*self.keys, *self.domain.set_aside)))
 
+    @property
+    def between(self) -> tuple[LinkedRule, ...]:
+        """The rules between rows, once they are read."""
+        return tuple(rule for rule in self.rules if isinstance(rule, LinkedRule))
+
     def pattern_of(self, name: str) -> Identifier | None:
         """How fresh keys of a column are written; None for whole numbers."""
         return next((column for _, column in self.domain.identifiers if column.name == name), None)

@@ -54,7 +54,9 @@ def database(
     return finish(rows, held, n_train, selection, f"{text}; holdout {_provenance(holdout, domain)}")
 
 
-def database_toy(distribution: str = "clinic", rows: int = 10_000, holdout: float | None = 0.2, seed: int = 0) -> Source:
+def database_toy(
+    distribution: str = "clinic", rows: int = 10_000, holdout: float | None = 0.2, seed: int = 0
+) -> Source:
     """`rows` persons to train on and a further fraction of as many to evaluate with, drawn independently."""
     if distribution not in LAWS:
         raise ConfigError(f"data.distribution={distribution!r} is not one of {', '.join(LAWS)}")

@@ -22,8 +22,8 @@ SourceRows = TypeVar("SourceRows", Table, Images, Database)
 class Source(Generic[SourceRows]):
     """Rows to train on, rows to evaluate with (or None), and a text that says which files they came from.
 
-    Rows are those of a table or a database, or images.  `provenance` describes the file exactly (size, checksum), so it belongs
-    with the private results.
+    Rows are those of a table or a database, or images.  `provenance` describes the file exactly (size, checksum), so it
+    belongs with the private results.
     """
 
     train: SourceRows

@@ -3,12 +3,12 @@
 The codes of one column: which values share a code, and the maps between values, codes and units.
 
 Layout: value bins 0 .. value_bins-1, then one code per point mass, then one for missing. Everything here is
-public: it follows from the declared column and the greatest number of bins.
+public: it follows from the declared column and the greatest number of bins, or from cuts that were released.
 
 Rows of a table as codes and as numbers in the unit interval, with the exact way back.
 
-A codec is made from a domain alone and never sees data, so bins and codes are public. Codes of a column
-are laid out as
+A codec is made from a domain, and from cuts where bins were estimated privately. It never sees data, so bins and codes
+are public. Codes of a column are laid out as
 
     value bins 0 .. value_bins-1, then one code per point mass, then one for missing
 
@@ -16,10 +16,15 @@ For a category the value bins are its values. For a numeric column they have equ
 or log) axis, snapped to the lattice of possible values, so that every bin holds a known number of values
 and none is empty; point masses within the bounds are taken out of the lattice first. The unit interval is the
 same axis cut into one cell per lattice value; a value stands in the middle of its cell.
+
+Places: the lattice values of a column are numbered from 0, without its point masses; a continuum has 2^40 places of
+equal width on its axis. Cuts are ascending places. A bin of one place is a single value: on a continuum the one with
+the fewest decimals that the place holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,13 +37,26 @@ from dpsynth.data.columns.raw import series_of
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError, SchemaError
 
+CONTINUUM = 2**40  # places of a continuum
+
 
 @dataclass(frozen=True)
 class ColumnCodes:
-    """The code layout of one declared column, and the maps between its values, codes and units."""
+    """The code layout of one declared column, and the maps between its values, codes and units.
+
+    given: cuts of the value bins, ascending places from 0 to `places`; None for `bins` bins of equal width.
+    """
 
     column: Column
     bins: int
+    given: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.given is None:
+            return
+        cuts = np.array(self.given, dtype=np.int64)
+        if not (len(cuts) > 1 and cuts[0] == 0 and cuts[-1] == self.places and (np.diff(cuts) > 0).all()):
+            raise ConfigError(f"column '{self.name}': cuts must rise from 0 to {self.places}")
 
     @property
     def name(self) -> str:
@@ -69,13 +87,22 @@ class ColumnCodes:
         return self._numeric_column.count - len(self._inner)
 
     @cached_property
+    def places(self) -> int:
+        """Number of places on the value axis; 0 for categories."""
+        if not self.on_axis:
+            return 0
+        return CONTINUUM if self.cells is None else self.cells
+
+    @cached_property
     def _cuts(self) -> np.ndarray | None:
         """(value_bins + 1,) int64 first cell of each bin, and the end; None where there is no lattice."""
         if self.cells is None:
             return None
+        if self.given is not None:
+            return np.array(self.given, dtype=np.int64)
         if self.cells <= self.bins:
             return np.arange(self.cells + 1)
-        cuts = np.rint(self._from_axis(np.arange(self.bins + 1) / self.bins)).astype(np.int64)
+        cuts = np.rint(self.from_axis(np.arange(self.bins + 1) / self.bins)).astype(np.int64)
         cuts[0], cuts[-1] = 0, self.cells
         return np.unique(cuts)
 
@@ -84,9 +111,18 @@ class ColumnCodes:
         """(value_bins + 1,) float64 bin edges on the unit interval, from 0 to 1, strictly rising."""
         if isinstance(self.column, Category):
             return np.arange(self.value_bins + 1) / self.size
-        if self._cuts is None:
-            return np.arange(self.bins + 1) / self.bins
-        return self._to_axis(self._cuts.astype(np.float64))
+        if self._cuts is not None:
+            return self._to_axis(self._cuts.astype(np.float64))
+        if self.given is not None:
+            return np.array(self.given, dtype=np.float64) / CONTINUUM
+        return np.arange(self.bins + 1) / self.bins
+
+    @cached_property
+    def cut_places(self) -> np.ndarray:
+        """(value_bins + 1,) int64 place at which each value bin begins, and the end."""
+        if self._cuts is not None:
+            return self._cuts
+        return np.rint(self.edges * CONTINUUM).astype(np.int64)
 
     @cached_property
     def values_in_bin(self) -> np.ndarray | None:
@@ -97,6 +133,8 @@ class ColumnCodes:
     def value_bins(self) -> int:
         if isinstance(self.column, Category):
             return len(self.column.values)
+        if self.given is not None:
+            return len(self.given) - 1
         return self.bins if self._cuts is None else len(self._cuts) - 1
 
     @cached_property
@@ -130,7 +168,8 @@ class ColumnCodes:
             return np.log1p(distance / origin) / np.log1p(length / origin)
         return distance / length
 
-    def _from_axis(self, units: np.ndarray) -> np.ndarray:
+    def from_axis(self, units: np.ndarray) -> np.ndarray:
+        """Distances from the low bound (lattice values, or units of the value) of units on the axis."""
         origin, length = self._origin_and_length
         if self._numeric_column is not None and self._numeric_column.scale == "log":
             return origin * np.expm1(units * np.log1p(length / origin))
@@ -162,6 +201,49 @@ class ColumnCodes:
             codes, units = np.where(where, code, codes), np.where(where, (code + 0.5) / self.size, units)
         return codes, units
 
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """(n,) int64 place of values within the bounds; that of a point mass is the place after it."""
+        column = self._numeric_column
+        assert column is not None, "categories have no places"
+        inside = np.clip(values, column.start, column.stop)
+        if self.cells is None:
+            units = np.clip(self._to_axis(inside - column.start), 0.0, 1.0)
+            return np.minimum(np.floor(units * CONTINUUM), CONTINUUM - 1).astype(np.int64)
+        ticks = column.tick(inside)
+        return np.minimum(ticks - np.searchsorted(self._inner, ticks), self.cells - 1)
+
+    def places_and_others(self, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+        """((n,) int64 places, (n,) int64 others) of legal values: others is -1 for a value on the axis, else the
+        number of its point mass, or that after the last one for missing."""
+        column = self._numeric_column
+        assert column is not None, "categories have no places"
+        others = np.full(len(reading.values), -1, dtype=np.int64)
+        for number, point_mass in enumerate(column.point_mass_values):
+            others[reading.values == point_mass] = number
+        if self.column.missing:
+            others[reading.missing] = len(column.point_mass_values)
+        return self.place(reading.values), others
+
+    @cached_property
+    def _single_values(self) -> np.ndarray:
+        """(value_bins,) the value of each bin of one place on a continuum, NaN for wider bins."""
+        column = self._numeric_column
+        assert column is not None
+        found = np.full(self.value_bins, np.nan)
+        if self.given is None:
+            return found
+        cuts = np.array(self.given, dtype=np.int64)
+        for k in np.flatnonzero(np.diff(cuts) == 1):
+            middle = column.start + float(self.from_axis(np.array((cuts[k] + 0.5) / CONTINUUM)))
+            for decimals in range(-18, 18):
+                value = min(max(round(middle, decimals), column.start), column.stop)
+                if self.place(np.array([value]))[0] == cuts[k]:
+                    found[k] = value
+                    break
+            else:
+                found[k] = middle
+        return found
+
     def cell_ends(self, codes: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((n,), (n,)) float64: the stretch of the axis that stands for each lattice value.
 
@@ -169,7 +251,7 @@ class ColumnCodes:
         """
         if self._cuts is None:
             return units, units
-        cells = np.floor(self._from_axis(units))
+        cells = np.floor(self.from_axis(units))
         of_value = codes < self.value_bins
         low, high = (np.where(of_value, self._to_axis(cell), units) for cell in (cells, cells + 1))
         return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
@@ -188,14 +270,17 @@ class ColumnCodes:
             low, high = self.edges[bins], self.edges[bins + 1]
             if units is None:
                 units = low + (high - low) * (0.5 if generator is None else generator.random(len(codes)))
-            values = numeric_column.start + self._from_axis(np.clip(units, low, high))
+            values = numeric_column.start + self.from_axis(np.clip(units, low, high))
             values = np.clip(values, numeric_column.start, numeric_column.stop)
+            if self.given is not None:
+                single = self._single_values[bins]
+                values = np.where(np.isnan(single), values, single)
         else:
             first, last = self._cuts[bins], self._cuts[bins + 1] - 1
             if units is None:
                 cells = (first + last) // 2 if generator is None else generator.integers(first, last, endpoint=True)
             else:
-                cells = np.clip(np.floor(self._from_axis(np.clip(units, 0.0, 1.0))).astype(np.int64), first, last)
+                cells = np.clip(np.floor(self.from_axis(np.clip(units, 0.0, 1.0))).astype(np.int64), first, last)
             values = numeric_column.value(self._to_ticks(cells))
         for code, point_mass in zip(self.point_mass_codes, numeric_column.point_mass_values, strict=True):
             values = np.where(codes == code, point_mass, values)
@@ -229,20 +314,24 @@ class Encoded:
 
 
 class Codec:
-    """Both views of the tables of one domain. `bins` is the most value bins that a numeric column gets.
+    """Both views of the tables of one domain.
+
+    bins: the most value bins that a numeric column gets. cuts: for some numeric columns, the ascending places at which
+    their bins begin, and the end; these have other bins than `bins` says.
 
     Raises `SchemaError` for bounds or categories still to be estimated privately, and for a column of more than 65,535
     codes.
     """
 
-    def __init__(self, domain: Domain, bins: int = 64):
+    def __init__(self, domain: Domain, bins: int = 64, cuts: Mapping[str, Sequence[int]] | None = None):
         if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= MOST_CODES:
             raise ConfigError(f"bins must be a whole number from 1 to {MOST_CODES}, got {bins!r}")
         if domain.undeclared:
             names = ", ".join(column.name for column in domain.undeclared)
             raise SchemaError(f"columns with private bounds or categories must be completed first: {names}")
         self.domain, self.bins = domain, int(bins)
-        self.columns = tuple(ColumnCodes(column, self.bins) for column in domain)
+        self.cuts = {name: tuple(int(place) for place in places) for name, places in (cuts or {}).items()}
+        self.columns = tuple(ColumnCodes(column, self.bins, self.cuts.get(column.name)) for column in domain)
         self.sizes: tuple[int, ...] = tuple(column.size for column in self.columns)
         for column in self.columns:
             if column.size > MOST_CODES:

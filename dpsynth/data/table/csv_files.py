@@ -27,6 +27,8 @@ from pyarrow import csv as arrow_csv
 from dpsynth.data.columns.raw import number_of
 from dpsynth.errors import ConfigError, DataError
 
+LARGEST_CELL = 1 << 30  # characters; Python's own limit refuses long texts
+csv.field_size_limit(max(csv.field_size_limit(), LARGEST_CELL))
 PEEK = 100  # rows looked at to find the header
 BLOCK = 1 << 23  # bytes parsed at a time
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
@@ -138,9 +140,15 @@ def first_rows(file: Path, dialect: CsvDialect, count: int = PEEK) -> tuple[list
 
 
 def _top(file: Path, dialect: CsvDialect, names: Sequence[str] | None) -> _Top:
+    refuse_other_formats(file)
     rows, lines = first_rows(file, dialect)
     if not rows:
         raise DataError(f"'{file}' is empty; it needs a header line and rows")
+    if any("\0" in name for name in rows[0]):
+        raise DataError(
+            f"'{file}' is not {dialect.encoding} text: its header has zero bytes; set data.encoding=utf-16-le or "
+            "utf-16-be, or save it as UTF-8"
+        )
     said = re.fullmatch(r"sep=(.)?", dialect.delimiter.join(rows[0]))
     before = 0
     if said is not None and not dialect.skip_rows:  # a line for spreadsheet programs
@@ -212,8 +220,8 @@ def _tables(file: Path, dialect: CsvDialect, top: _Top) -> Iterator[pa.RecordBat
         try:
             reader = arrow_csv.open_csv(stream, read, parse, convert)
         except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error) or "no data" in str(error).lower():
-                return
+            if any(words in str(error) for words in ("Empty CSV", "no data", "Could not skip initial")):
+                return  # a header and nothing after it
             raise
         for batch in reader:
             if bad:
@@ -263,9 +271,32 @@ def _other_length(file: Path, dialect: CsvDialect, top: _Top) -> DataError:
         hint = "a quotation mark is never closed: repair it, or set data.quote='' when the file has no quotation marks"
     elif width == 1:
         hint = "check the delimiter"
+    elif any(cell.strip().startswith("'") for cell in row) and any(cell.strip().endswith("'") for cell in row):
+        hint = "when its quotation mark is ', set data.quote=\"'\""
+    elif dialect.quote and any(cell != cell.lstrip() and cell.lstrip().startswith(dialect.quote) for cell in row):
+        hint = f"remove the blanks between {dialect.delimiter!r} and the quotation mark after it"
+    elif number == len(rows) - 1 or (len(row) == 1 and count <= 5):
+        hint = "when these are remarks below the table, remove them"
     else:
         hint = f"repair them, or check the delimiter {dialect.delimiter!r} and the quotation mark"
     return DataError(f"'{file}': {count:,} rows do not have the {width} fields of the header, {place}; {hint}")
+
+
+def refuse_other_formats(file: Path) -> None:
+    """`DataError` for a file that is no text with fields, whatever its name says."""
+    with uncompressed(file) as stream:
+        head = stream.read(512)
+    if head.startswith(b"PAR1"):
+        raise DataError(f"'{file}' is a Parquet file; give it a name that ends with .parquet")
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise DataError(f"'{file}' is a workbook or an archive, not text; save the sheet as CSV in UTF-8")
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")):
+        raise DataError(f"'{file}' is compressed; give it a name that ends with .gz, .bz2, .zst or .xz")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<table")):
+        raise DataError(f"'{file}' is a page or XML, not CSV; export the table as CSV in UTF-8")
+    if text.startswith((b"{", b"[{", b"[[")) and re.match(rb'[\[{\s]+("[^"]*"\s*:|\[|\{)', text):
+        raise DataError(f"'{file}' is JSON, not CSV; convert it to CSV or Parquet")
 
 
 def check_header(file: Path, header: Sequence[str]) -> None:

@@ -8,22 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from dpsynth.data.columns.raw import number_of
-from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, first_rows, uncompressed
+from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, first_rows, refuse_other_formats, uncompressed
 from dpsynth.errors import DataError
 
+_QUOTES = ('"', "'")
 _LOOK = 1 << 20  # bytes by which the encoding is recognised
 
 
 def sniff(file: Path) -> CsvDialect:
     """The dialect in which the first rows of the file have most fields, all as many; commas and UTF-8 when none has."""
     encoding = _encoding(file)
+    refuse_other_formats(file)
     plain = CsvDialect(encoding=encoding)
     rows, _ = first_rows(file, CsvDialect("\x1f", encoding, quote=""))
     if not rows:
         return plain
     said = re.fullmatch(r"sep=(.)", rows[0][0].strip())
-    scored = [(_consistency(file, replace(plain, delimiter=sign)), -k, sign) for k, sign in enumerate(DELIMITERS)]
-    dialect = replace(plain, delimiter=said[1] if said else max(scored)[2])
+    scored = [
+        (_consistency(file, replace(plain, delimiter=sign, quote=quote)), -k, sign, quote)
+        for quote in _QUOTES
+        for k, sign in enumerate(DELIMITERS)
+    ]
+    best = max(scored, key=lambda each: (each[0], each[3] == '"', each[1]))
+    dialect = replace(plain, delimiter=said[1] if said else best[2], quote='"' if said else best[3])
     if said:
         return dialect
     found, lines = first_rows(file, dialect)
@@ -70,6 +77,9 @@ def _encoding(file: Path) -> str:
         head = stream.read(_LOOK)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    zeros = [head[start::2].count(0) > len(head) / 8 for start in (0, 1)]
+    if any(zeros) and not all(zeros):
+        return "utf-16-be" if zeros[0] else "utf-16-le"
     for encoding in ("utf-8", "cp1252"):
         try:
             head[: len(head) if len(head) < _LOOK else -4].decode(encoding)

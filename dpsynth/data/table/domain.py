@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns import MISSING_VALUES, Column, Identifier
+from dpsynth.data.columns.stored_types import check_type
 from dpsynth.data.table.constraints import Constraint, check_together, repair, satisfied
 from dpsynth.data.table.schema import (
     NOTATION,
@@ -57,6 +58,8 @@ class Domain:
         for position, name in enumerate(names):
             if name in names[:position]:
                 raise SchemaError(f"column '{name}' is declared twice")
+        for column in self.written:
+            check_type(column)
         labels = [column.name for column in self.columns if column.label]
         if len(labels) > 1:
             raise SchemaError(f"columns {' and '.join(labels)} are all marked 'label: true'; keep one")

@@ -8,6 +8,7 @@ loses nothing, and says so.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import sys
@@ -17,15 +18,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from dpsynth.data.columns import MISSING_VALUES
 from dpsynth.data.columns.datetime_column import WRITTEN, to_seconds
+from dpsynth.data.columns.durations import DURATION, seconds_of_durations
 from dpsynth.data.columns.raw import as_text, blank, distinct, series_of, to_numbers
-from dpsynth.data.columns.writing_styles import LOOKED_AT, ambiguous, date_format, number_style
+from dpsynth.data.columns.stored_types import fits, plain_type, type_name
+from dpsynth.data.columns.writing_styles import LOOKED_AT, ambiguous, date_format, durations, number_style
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_files import CsvDialect, first_rows
 from dpsynth.data.table.csv_sniffer import ignorable, sniff
-from dpsynth.data.table.schema import PRIVATE, dump_yaml
+from dpsynth.data.table.schema import PRIVATE, column_from, dump_yaml
+from dpsynth.errors import DataError
 
 _LONGEST_LIST = 60  # distinct texts that are still listed
 _FEW_NUMBERS = 10  # distinct whole numbers that look like codes of a category
@@ -57,9 +62,11 @@ def draft(path: str | Path | Iterable[str | Path], dialect: CsvDialect | None = 
         if dialect.options:
             described = " ".join(f"data.{key}={_on_command_line(value)}" for key, value in dialect.options.items())
             notes += f"# Read the file with: {described}\n"
-        if dialect.ignore:
-            notes += f"# Left out, because they have no name: {', '.join(dialect.ignore)}.\n"
-    frame = tabular_files.read(path, dialect or CsvDialect())
+        notes += _doubts(first, dialect)
+    named = first_rows(first, dialect, 1)[0] if dialect is not None and dialect.header else []
+    frame = tabular_files.read(path, dialect or CsvDialect(), named[0] if named else None)
+    if not len(frame.columns):
+        raise DataError(f"'{first}': no column has a name; name them in the header, or set data.header=false")
     name = Path(path).name if isinstance(path, (str, Path)) else "several files"
     lines = [_HEADER.format(name=name.replace("\n", " ")) + notes + "columns:"]
     guesses = {column: guess(series_of(frame, column)) for column in frame.columns}
@@ -67,13 +74,47 @@ def draft(path: str | Path | Iterable[str | Path], dialect: CsvDialect | None = 
         guesses = {
             column: ({"kind": "category", "categories": PRIVATE}, notes) for column, (_, notes) in guesses.items()
         }
+    stored = tabular_files.stored_types(first)
     for column, (spec, remarks) in guesses.items():
+        if column in stored:
+            _typed(str(column), spec, remarks, stored[column])
         lines.append(f"{entry(str(column), spec)}  # guess: {'; '.join(remarks)}; check that it is public")
     lines += [
         "# constraints: ['start <= end']   rules between columns that always hold",
         "# rows: 10000                     a public rough number of rows",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _typed(name: str, spec: dict[str, Any], remarks: list[str], stored: pa.DataType) -> None:
+    """Propose the type of a Parquet column, or say what is written instead."""
+    column, found = column_from(name, spec), type_name(stored)
+    if found == plain_type(column) or (found == "large_string" and plain_type(column) == "string"):
+        return
+    if found is not None and fits(column, found):
+        spec["type"] = found
+    else:
+        remarks.append(f"{stored} in the file, written as {plain_type(column)}")
+
+
+def _doubts(file: Path, dialect: CsvDialect) -> str:
+    """Remarks on what the beginning of the file leaves open."""
+    rows, _ = first_rows(file, dialect)
+    found = []
+    if dialect.ignore:
+        found.append(f"Left out, because they have no name: {', '.join(dialect.ignore)}.")
+    if not dialect.header:
+        found.append("The first line looks like a row of data. If it names the columns, draft again with --header.")
+    strange = [cell for row in rows for cell in row if not cell.isascii()]
+    if strange and not dialect.encoding.startswith("utf"):
+        found.append(f"The encoding is a guess: check that {_printable(strange[0])} reads right, else say --encoding.")
+    if rows and max(map(len, rows)) == 1 and re.search(r"\S[\s;,|:^~]+\S", rows[0][0]):
+        found.append("Only one column was found; when there are more, draft again with --delimiter.")
+    return "".join(f"# {line}\n" for line in found)
+
+
+def _printable(text: str) -> str:
+    return ascii(text[:40]) if not text.isprintable() else repr(text[:40])
 
 
 def entry(name: str, spec: dict[str, Any]) -> str:
@@ -86,6 +127,8 @@ def _on_command_line(value: Any) -> str:
     if isinstance(value, tuple):
         return "'[" + ",".join(value) + "]'"
     text = {"\t": "tab"}.get(value, value)
+    if value == "'":
+        return f'"{value}"'
     return (
         str(text).lower() if isinstance(text, (bool, int)) or str(text).replace("-", "").isalnum() else f"\"'{text}'\""
     )
@@ -95,6 +138,8 @@ def guess(series: pd.Series) -> Guess:
     """(the entry of a column under `columns:`, remarks on it), read from its raw values."""
     none = blank(series, np.ones(len(series), dtype=bool), MISSING_VALUES)
     known = series.loc[~none].reset_index(drop=True)
+    if len(known) and isinstance(known.iloc[0], dt.time):
+        known = known.astype(str)
     spec, notes = _kind(known)
     if none.any() and spec["kind"] != "identifier":
         spec["missing"] = True
@@ -120,6 +165,7 @@ def _kind(known: pd.Series) -> Guess:
         compact = _compact_dates(texts)
         return compact or _texts(texts, different, "codes with leading zeros or an E, which a number would lose")
     found = _compact_dates(texts) or _as_number(known, texts, different) or _as_moment(known, texts)
+    found = found or _as_duration(known, texts)
     return found or _texts(texts, different)
 
 
@@ -156,6 +202,10 @@ def _as_number(known: pd.Series, texts: list[str], different: bool) -> Guess | N
         return None
     figures = [text for text in finite if text not in tokens]
     plain = figures if notation is None else [notation.plain_text(text) for text in figures]
+    if notation is None or notation.plain:
+        beyond = all(re.fullmatch(r"[+-]?[0-9]+(\.0*)?", text) for text in plain) and np.abs(numbers).max() >= _EXACT
+        if beyond and len(texts) < len(known):
+            return _texts(texts, False, "whole numbers beyond 2^53, which a number would round")
     guessed, notes = _number(numbers, plain, different and not tokens and not infinite)
     if guessed["kind"] == "category" and (spec or tokens):
         guessed, notes = {"kind": "integer", "bounds": _whole_bounds(numbers)}, ["bounds rounded outward from the data"]
@@ -163,6 +213,11 @@ def _as_number(known: pd.Series, texts: list[str], different: bool) -> Guess | N
         return guessed, notes
     if spec:
         notes.append(f"the file writes {figures[0]!r}")
+        bare = (
+            [text for text in figures if not any(symbol in text for symbol in style.notation.symbols)] if style else []
+        )
+        if bare and style and style.notation.symbols:
+            notes.append(f"some values are without {' '.join(style.notation.symbols)}, such as {bare[0]!r}")
     if tokens:
         spec |= {"missing": True, "missing_values": [*MISSING_VALUES, *tokens]}
         notes.append(f"{', '.join(map(repr, tokens))} taken for missing")
@@ -184,7 +239,7 @@ def _whole_bounds(numbers: np.ndarray) -> list[int]:
 def _number(numbers: np.ndarray, texts: list[str], different: bool) -> Guess:
     whole = bool((numbers == np.rint(numbers)).all())
     digits = all(re.fullmatch(r"[+-]?[0-9]+", text) for text in texts)
-    if digits and np.abs(numbers).max() >= _EXACT:
+    if all(re.fullmatch(r"[+-]?[0-9]+(\.0*)?", text) for text in texts) and np.abs(numbers).max() >= _EXACT:
         return _identifier(["whole numbers beyond 2^53, which a number would round"])
     low, high = outward(float(numbers.min()), float(numbers.max()))
     integer = whole and np.abs(numbers).max() < _EXACT / 4 and high - low < _WIDEST
@@ -212,6 +267,8 @@ def _number(numbers: np.ndarray, texts: list[str], different: bool) -> Guess:
             spec["bounds"] = [math.floor(low * grid) / grid, math.ceil(high * grid) / grid]
             spec["decimals"] = places
             notes.append("decimals as in the data")
+    if numbers.min() in (-9, -99, -999, -9999, -99999) and (numbers >= 0).sum() > (numbers < 0).sum():
+        notes.append(f"if {numbers.min():.0f} stands for no value, list it under missing_values")
     if (numbers == 0).mean() >= _POINT_MASS_FRACTION:
         spec["point_masses"] = 0
         notes.append("many zeros")
@@ -240,10 +297,11 @@ def _as_moment(known: pd.Series, texts: list[str]) -> Guess | None:
             return None
         seconds = to_seconds(pd.Series(rest, dtype=object), None, WRITTEN)
         if not np.isfinite(seconds).all():
-            found = date_format(rest[:LOOKED_AT])
+            found = date_format(texts[:LOOKED_AT])
             if found is None:
                 return None
-            form = found[0]
+            form, _, words = found
+            rest = [text for text in texts if text not in words]
             seconds = to_seconds(pd.Series(rest, dtype=object), form, WRITTEN)
             other = ambiguous(form, rest)
             notes += [f"format {other!r} would read them too"] if other else []
@@ -254,7 +312,10 @@ def _as_moment(known: pd.Series, texts: list[str]) -> Guess | None:
     if far and len(far) <= 3 and isinstance(known.iloc[0], str) and len(far) < len(texts):
         words = (*words, *far)
         seconds = np.array([s for s in seconds if pd.Timestamp(s, unit="s").year < _FAR])
-    spec, more = _instant(seconds, with_time=bool((seconds % 86_400 != 0).any()))
+    if form in ("%H:%M", "%H:%M:%S"):
+        spec, more = _times_of_day(form, texts)
+    else:
+        spec, more = _instant(seconds, with_time=bool((seconds % 86_400 != 0).any()))
     if spec["kind"] == "datetime" and any(re.search(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", text) for text in texts):
         more.append("offsets from UTC are converted to UTC; say 'timezone:' for another clock")
     if spec["kind"] == "datetime" and any(re.search(r"[.,][0-9]*[1-9]", text) for text in texts):
@@ -263,6 +324,29 @@ def _as_moment(known: pd.Series, texts: list[str]) -> Guess | None:
         spec |= {"missing": True, "missing_values": [*MISSING_VALUES, *words]}
         more.append(f"{', '.join(map(repr, words))} taken for missing")
     return spec | ({"format": form} if form else {}), [*notes, *more]
+
+
+def _times_of_day(form: str, texts: list[str]) -> Guess:
+    """Times without a day: those of the day that `strptime` gives them."""
+    last, more = ("23:59:59", {}) if form.endswith("%S") else ("23:59:00", {"resolution": 60})
+    notes = ["times of day, which the format puts on 1900-01-01"]
+    if durations(texts):
+        notes.append("if they are lengths of time: kind: integer, format: duration, bounds in seconds")
+    return {"kind": "datetime", "bounds": ["1900-01-01 00:00:00", f"1900-01-01 {last}"], **more}, notes
+
+
+def _as_duration(known: pd.Series, texts: list[str]) -> Guess | None:
+    """Lengths of time, as texts or typed."""
+    if not (known.dtype.kind == "m" or (isinstance(known.iloc[0], (str, dt.timedelta)) and durations(texts))):
+        return None
+    seconds = seconds_of_durations(known)
+    if not (np.isfinite(seconds).all() and (seconds == np.rint(seconds)).all()):
+        return None
+    low, high = _whole_bounds(seconds)
+    if high - low >= _WIDEST or max(abs(low), abs(high)) >= _EXACT / 4:
+        return None
+    spec = {"kind": "integer", "bounds": [low, high], "format": DURATION}
+    return spec, ["lengths of time, in seconds", "bounds rounded outward from the data"]
 
 
 def _instant(seconds: np.ndarray, with_time: bool) -> Guess:

@@ -8,8 +8,8 @@
     constraints: ["start <= end"]
     rows: 30000                     a public rough number of rows, optional
     missing_values: ["", "?"]       texts that stand for no value, optional; a column may have its own
-    decimal: ","                    how the file writes numbers, optional; also thousands: "." and symbols: ["$"].
-                                    A column may have its own
+    decimal: ","                    how the file writes numbers, optional; also thousands: ".", symbols: ["$"] and
+                                    negative: parentheses. A column may have its own
 
 YAML's own guesses (no -> False, 1990-01-01 -> date, 012 -> 10) are switched off: every scalar arrives as
 the text that was written, and the kind of the column says what it means.
@@ -31,17 +31,18 @@ from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import as_text
 from dpsynth.errors import SchemaError
 
-NOTATION = ("decimal", "thousands", "symbols")  # of a column, or of all columns at the top
+NOTATION = ("decimal", "thousands", "symbols", "negative")  # of a column, or of all columns at the top
 TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")  # such texts are written as JSON, escaped
-_SHARED = ("kind", "missing", "label", "missing_values")
+# Such texts are written as JSON, escaped: control signs, blanks that look like others, marks that turn the direction
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_SHARED = ("kind", "missing", "label", "missing_values", "type")
 _KEYS = {
     "category": (*_SHARED, "categories", "other", "ordered"),
     "boolean": _SHARED,
-    "integer": (*_SHARED, "bounds", "point_masses", "scale", *NOTATION),
+    "integer": (*_SHARED, "bounds", "point_masses", "scale", "format", *NOTATION),
     "number": (*_SHARED, "bounds", "point_masses", "scale", "decimals", *NOTATION),
     "date": (*_SHARED, "bounds", "point_masses", "format", "timezone"),
-    "identifier": ("kind", "pattern"),
+    "identifier": ("kind", "pattern", "type"),
     "datetime": (*_SHARED, "bounds", "point_masses", "resolution", "format", "timezone"),
 }
 PRIVATE = "private"
@@ -103,6 +104,8 @@ def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None)
     fields: dict[str, Any] = {key: truth(spec[key], f"{where}, {key}") for key in ("missing", "label") if key in spec}
     if spec.get("missing_values") is not None:
         fields["missing_values"] = texts(spec["missing_values"], f"{where}, missing_values")
+    if spec.get("type") is not None:
+        fields["type"] = str(spec["type"])
     if kind in ("integer", "number"):
         fields["notation"] = notation_from(
             {**(notation or {}), **{key: spec[key] for key in NOTATION if key in spec}}, where
@@ -156,7 +159,9 @@ def _numeric_column(kind: str, spec: Mapping[str, Any], where: str) -> dict[str,
 
 def notation_from(spec: Mapping[str, Any], where: str) -> Notation:
     """The notation that the keys of `NOTATION` declare."""
-    fields = {key: str(spec[key]) for key in ("decimal", "thousands") if spec.get(key) not in (None, "")}
+    fields: dict[str, Any] = {
+        key: str(spec[key]) for key in ("decimal", "thousands", "negative") if spec.get(key) not in (None, "")
+    }
     try:
         return Notation(**fields, symbols=texts(spec.get("symbols") or (), f"{where}, symbols"))
     except SchemaError as error:
@@ -191,15 +196,18 @@ def spec_of(column: Column) -> dict[str, Any]:
         spec["decimals"] = column.decimals
     if isinstance(column, Datetime) and column.resolution != 1:
         spec["resolution"] = column.resolution
-    if isinstance(column, (Date, Datetime)):
-        spec |= {key: getattr(column, key) for key in ("format", "timezone") if getattr(column, key) is not None}
+    if isinstance(column, (Date, Datetime, Integer)):
+        keys = ("format",) if isinstance(column, Integer) else ("format", "timezone")
+        spec |= {key: getattr(column, key) for key in keys if getattr(column, key) is not None}
     if isinstance(column, (Integer, Number)) and not column.notation.plain:
         spec |= {
             key: getattr(column.notation, key) for key in ("decimal", "thousands") if getattr(column.notation, key)
         }
         spec |= {"symbols": list(column.notation.symbols)} if column.notation.symbols else {}
+        spec |= {"negative": column.notation.negative} if column.notation.negative != "leading" else {}
     if column.missing_values is not None:
         spec["missing_values"] = list(column.missing_values)
+    spec |= {"type": column.type} if column.type is not None else {}
     return spec | {key: True for key in ("missing", "label") if getattr(column, key)}
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dpsynth.data.columns import POLICIES, Category, Column, Date, Policy, Reading
+from dpsynth.data.columns import POLICIES, Category, Column, Policy, Reading
 from dpsynth.data.columns.raw import series_of
+from dpsynth.data.columns.stored_types import change_of_type, to_arrow
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
@@ -47,6 +48,9 @@ class Table:
     Two public attributes say how the rows came about; they go along with every selection of rows:
     rows_per_person  the most rows of one person, once `bound_contributions` has seen to it; None before
     coverage         which rows of the data are here and with which probability, for the privacy statement
+
+    changed_types    a line for each column of a Parquet file whose type is not the one that samples are written in
+    identifier_seed  of the fresh uuids that are written for identifiers; drawn for every table that no seed made
     """
 
     suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
@@ -82,6 +86,8 @@ class Table:
         self.person = person
         self.rows_per_person: int | None = None
         self.coverage: tuple[str, ...] = ()
+        self.identifier_seed = fresh_seed()
+        self.changed_types: tuple[str, ...] = ()
         self.people: np.ndarray | None = None  # (n,) int64 number of each row's person, -1 for none
         self._names: tuple[str, ...] = ()  # the persons' names, by number
         if person is not None:
@@ -123,7 +129,11 @@ class Table:
             raise DataError(f"{where}: a header but no rows")
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
-        return cls(frame, domain, invalid, person, unreadable)
+        table = cls(frame, domain, invalid, person, unreadable)
+        stored = tabular_files.stored_types(tabular_files.find(path)[0])
+        found = (change_of_type(column, stored[column.name]) for column in domain.written if column.name in stored)
+        table.changed_types = tuple(line for line in found if line)
+        return table
 
     @classmethod
     def as_it_stands(cls, frame: pd.DataFrame, domain: Domain) -> Table:
@@ -136,6 +146,7 @@ class Table:
         table = object.__new__(cls)
         table.domain, table.person, table.people, table._names = domain, None, None, ()
         table.rows_per_person, table.coverage, table.nameless = None, (), 0
+        table.identifier_seed, table.changed_types = fresh_seed(), ()
         table.intake = {c.name: taken_in(c, readings[c.name], "clamp") for c in domain}
         wrong = [c.read(series_of(frame, c.name), domain.missing_values).invalid for c in domain]
         table.broken = np.any(wrong, axis=0)
@@ -166,15 +177,19 @@ class Table:
             texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
         compression: Any = "gzip" if str(path).endswith(".gz") else None
         return tabular_files.write_whole(
-            path, lambda temporary: texts.to_csv(temporary, index=False, na_rep="", compression=compression)
+            path,
+            lambda temporary: texts.to_csv(
+                temporary, index=False, na_rep="", compression=compression, lineterminator="\n", encoding="utf-8"
+            ),
         )
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Parquet, zstd-compressed; dates as date32, times as timestamp[s], categories as texts, numbers in 64 bits."""
-        table = pa.Table.from_pandas(self.written, preserve_index=False)
-        for position, column in enumerate(self.domain.written):
-            if isinstance(column, Date):
-                table = table.set_column(position, column.name, table.column(position).cast(pa.date32()))
+        """Parquet, zstd-compressed. Every column has its declared type, or that of its kind: int64, float64, bool,
+        string, date32, timestamp[ms].
+        """
+        frame = self.written
+        columns = [to_arrow(column, series_of(frame, column.name)) for column in self.domain.written]
+        table = pa.table(columns, names=[column.name for column in self.domain.written])
         return tabular_files.write_whole(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
     @property
@@ -182,7 +197,9 @@ class Table:
         """The rows as they are written: with fresh identifiers, where the schema has some."""
         if not self.domain.identifiers:
             return self.frame
-        fresh = {column.name: column.fresh(len(self)) for _, column in self.domain.identifiers}
+        fresh = {
+            column.name: column.fresh(len(self), seed=self.identifier_seed) for _, column in self.domain.identifiers
+        }
         names = [column.name for column in self.domain.written]
         return pd.DataFrame({name: fresh[name] if name in fresh else self.frame[name] for name in names})
 
@@ -306,7 +323,13 @@ class Table:
         table.person = self.person
         table.people, table._names = None if self.people is None else self.people[rows], self._names
         table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
+        table.identifier_seed, table.changed_types = self.identifier_seed, self.changed_types
         return table
+
+
+def fresh_seed() -> int:
+    """128 bits from the system; for names of rows, not for noise."""
+    return int.from_bytes(np.random.SeedSequence().generate_state(4, np.uint32).tobytes(), "big")
 
 
 def read_columns(frame: pd.DataFrame, domain: Domain, unreadable: str, first_row: int = 1) -> dict[str, Reading]:

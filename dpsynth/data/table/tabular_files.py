@@ -144,6 +144,17 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
 
 
+def stored_types(file: Path) -> dict[str, pa.DataType]:
+    """Column -> type of a Parquet file; nothing for a CSV file, in which all is text."""
+    if kind_of(file) != "parquet":
+        return {}
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"'{file}' cannot be read as Parquet: {' '.join(str(error).split())}") from None
+    return {str(field.name): field.type for field in schema}
+
+
 def from_arrow(table: pa.Table) -> pd.DataFrame:
     """The columns of an Arrow table as they are stored: whole numbers stay so beside missing values."""
     return table.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
@@ -214,3 +225,8 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return target
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """A text file in UTF-8 with line feeds, whatever the locale and the system; whole or not at all."""
+    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))

@@ -251,7 +251,7 @@ def encode_files(
     out: str | Path,
     schema: Domain | str | Path,
     *,
-    bins: int = 32,
+    bins: int = 4096,
     invalid: Policies = "clamp",
     unreadable: str = "error",
     rows: int = ROWS,

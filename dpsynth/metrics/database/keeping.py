@@ -18,7 +18,7 @@ def rules_kept(database: Database) -> Score:
     for table in database.domain:
         rows, persons = database[table.name].frame, database.persons_of(table.name)
         found = {f"{table.name}: {rule}": rule.satisfied(rows) for rule in table.domain.constraints}
-        for rule in table.rules:
+        for rule in table.between:
             if rule.reach == "next":
                 rank = ranks(database.owners[table.name])
                 kept, later = np.ones(len(rows), dtype=bool), np.flatnonzero(rank > 0)

@@ -179,7 +179,8 @@ class _Task:
 
     def run(self, family: Metric) -> list[Score]:
         evaluated, reference = self.tables()
-        return family.measure(evaluated, reference)
+        compared = {"rows compared": min(len(evaluated), len(reference.holdout))}
+        return [replace(score, detail={**score.detail, **compared}) for score in family.measure(evaluated, reference)]
 
 
 def _place(family: Metric) -> int:

@@ -6,7 +6,7 @@ post-processing and costs no budget, however many rows are drawn.
 
 `FittedTable` (fitted_table.py) draws rows of a table, `FittedImages` (fitted_images.py) images.
 
-The saved form of a fitted model: what may be shared, and nothing else.
+The saved form of a fitted model: what is safe to share, and nothing else.
 
     model.json          format version, class of the model, its public configuration, domain, checksums
     model.safetensors   the tensors
@@ -157,7 +157,7 @@ def write(fitted: Fitted, folder: Path) -> None:
     kind = type(fitted)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
-    (folder / "privacy.json").write_text(_json(fitted.statement))
+    (folder / "privacy.json").write_text(_json(fitted.statement), encoding="utf-8", newline="\n")
     model = {
         "format": FORMAT,
         "target": f"{kind.__module__}.{kind.__qualname__}",
@@ -165,7 +165,7 @@ def write(fitted: Fitted, folder: Path) -> None:
         "domain": fitted.domain.to_dict(),
         "sha256": {name: sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
     }
-    (folder / "model.json").write_text(_json(model))
+    (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
 
 def load(folder: str | Path) -> Fitted:

@@ -42,7 +42,13 @@ class FittedTable(Fitted[Table]):
 
     def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Table:
         given = self._legal(where)
-        return Table(self._within_constraints(self._draw(n, generators, given), generators, given), self.domain)
+        return self._table(self._within_constraints(self._draw(n, generators, given), generators, given), generators)
+
+    def _table(self, frame: pd.DataFrame, generators: Generators) -> Table:
+        """The rows as a table whose identifiers follow from the seed of the sample."""
+        table = Table(frame, self.domain)
+        table.identifier_seed = int.from_bytes(generators.numpy.bytes(16), "big")
+        return table
 
     def _legal(self, where: Mapping[str, Any]) -> dict[str, Any]:
         """The conditions as canonical values of their columns."""
@@ -142,4 +148,4 @@ class FittedPosterior(FittedTable):
         def draw(count: int) -> pd.DataFrame:
             return self._draw_from(points, [count], generators, given)
 
-        return Table(self._within_constraints(draw(n), generators, given, draw), self.domain)
+        return self._table(self._within_constraints(draw(n), generators, given, draw), generators)

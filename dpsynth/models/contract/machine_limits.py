@@ -20,10 +20,10 @@ def available_memory() -> int | None:
     """Bytes that this process may still take without swapping; None where the system does not say."""
     found: list[int] = []
     with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
     with suppress(OSError, ValueError):
-        limit, used = (int((GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        limit, used = (int((GROUP / name).read_text(encoding="utf-8")) for name in ("memory.max", "memory.current"))
         found.append(max(0, limit - used))
     if not found:
         with suppress(OSError, ValueError, AttributeError):

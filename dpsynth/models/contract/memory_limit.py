@@ -44,7 +44,7 @@ def limited(more: int) -> Iterator[None]:
 
 def _used() -> int:
     """Bytes of writable memory that the process has now."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmData:"):
             return 1024 * int(line.split()[1])
     return 0

@@ -17,6 +17,7 @@ the recipe puts the path of the group before it, as in `model.student.steps=0`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
+from inspect import isabstract
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from dpsynth.errors import ConfigError
@@ -38,7 +39,7 @@ def groups_of(recipe: type) -> dict[str, type]:
     found: dict[str, type] = {}
     for name, hint in hints.items():
         for kind in (hint, *get_args(hint)):
-            if isinstance(kind, type) and is_dataclass(kind):
+            if isinstance(kind, type) and is_dataclass(kind) and not isabstract(kind):
                 found[name] = kind
     return found
 

@@ -80,10 +80,10 @@ def build(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
 
 
 def _built(config: Mapping[str, Any], kind: type[Kind], where: str) -> Kind:
-    return _made(class_of(config.get("_target_"), kind, where), config, where)
+    return _constructed(class_of(config.get("_target_"), kind, where), config, where)
 
 
-def _made(built: type[Kind], config: Mapping[str, Any], where: str) -> Kind:
+def _constructed(built: type[Kind], config: Mapping[str, Any], where: str) -> Kind:
     """An object of the class `built`; its groups of options are made from the types of its fields."""
     groups = groups_of(built)
     fields = {
@@ -112,7 +112,7 @@ def _made(built: type[Kind], config: Mapping[str, Any], where: str) -> Kind:
 def _group(kind: type, value: Any, where: str) -> Any:
     """A group of options, of a given class or of the one it names; anything but a mapping as it is."""
     if isinstance(value, Mapping) and "_target_" not in value:
-        return _made(kind, value, where)
+        return _constructed(kind, value, where)
     return _value(value, where)
 
 

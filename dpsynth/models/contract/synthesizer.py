@@ -175,8 +175,10 @@ class Synthesizer(ABC):
         """
         domain = table.domain
         if budget.neighbours == "replace_one":
-            domain = domain.with_rows(len(table)) if isinstance(domain, DatabaseDomain) else replace(
-                domain, rows=max(1, len(table))
+            domain = (
+                domain.with_rows(len(table))
+                if isinstance(domain, DatabaseDomain)
+                else replace(domain, rows=max(1, len(table)))
             )
         return self.plan(domain, budget, fractions)
 

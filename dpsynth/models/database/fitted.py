@@ -72,7 +72,7 @@ class FittedDatabase(Fitted[Database]):
         given = self._split(where)
         root = self.domain.root
         drawn = self.models[root]._sample(n, generators, given.pop(root, {})).frame
-        parts = Parts(self.domain, {root: drawn[list(self.domain.persons.domain.names)]}, {}, {})
+        parts = Parts(self.domain, {root: drawn.loc[:, list(self.domain.persons.domain.names)]}, {}, {})
         for table in self.domain.children(root):
             parts.numbers[table.name] = drawn[number_of(table.name)].to_numpy(np.int64)
         for table in self.domain:
@@ -116,7 +116,9 @@ class FittedDatabase(Fitted[Database]):
         if exact:
             fixed = {name: series[kept].reset_index(drop=True) for name, series in exact.items()}
             if any(not series_of(frame, name).equals(series) for name, series in fixed.items()):
-                raise ConfigError(f"where: no rows of '{table.name}' found that keep the conditions and the constraints")
+                raise ConfigError(
+                    f"where: no rows of '{table.name}' found that keep the conditions and the constraints"
+                )
         parts.frames[table.name], parts.owners[table.name] = frame, owners[kept]
         parts.numbers[table.name] = np.bincount(owners[kept], minlength=len(parts.numbers[table.name]))
         parts.numbers |= {name: numbers[kept] for name, numbers in below_it.items()}

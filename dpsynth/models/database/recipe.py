@@ -24,11 +24,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, cast
 
-
 from dpsynth.data.database.database import Database
 from dpsynth.data.database.declaration import DatabaseDomain
 from dpsynth.data.table.codec import Codec
-
+from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
@@ -51,6 +50,7 @@ from dpsynth.privacy.noise.exponential import ExponentialMechanism
 from dpsynth.training.device import processor_threads
 
 PERSONS_FRACTION = 0.3  # of the budget, for the table of persons; the others share the rest evenly
+CELLS = 32  # of a number in a table of rows
 SLOT_BYTES = 200  # of a row while its slots are put together
 
 
@@ -108,7 +108,7 @@ class DatabaseSynthesizer(Synthesizer):
         rows: list[RowsPlan] = []
         for place, table in enumerate(below, 1):
             slots = Slots(domain, table)
-            codec = Codec(slots.domain, self.method.bins)
+            codec = public_cells(slots.domain)
             earlier = spent(len(below) - place)
             own = self._method_for(slots)._releases(slots.domain, codec.sizes, budget, earlier)
             charges += own.charges
@@ -134,7 +134,7 @@ class DatabaseSynthesizer(Synthesizer):
             slots = Slots(domain, linked)
             frame = Table(slots.frame(parts), slots.domain)
             weighted = WeightedRows.weighted(
-                own.codec, frame, table.persons_of(linked.name), len(table), self.method.counting
+                own.codec, frame, table.persons_of(linked.name), len(table), self.method.engine
             )
             with processor_threads(run.settings.threads or 1):
                 learned = self._method_for(slots)._learn(weighted, rows, own.method, ledger, run)
@@ -151,6 +151,12 @@ class DatabaseSynthesizer(Synthesizer):
         degree = min(self.method.workload, len(names))
         targets = [list(each) for each in itertools.combinations(names, degree) if own & set(each)]
         return replace(self.method, workload=targets)
+
+
+def public_cells(domain: Domain) -> Codec:
+    """The codec of a table of rows: numbers in cells that are even on their axis."""
+    even = Codec(domain, CELLS)
+    return Codec(domain, 1, {column.name: column.cut_places.tolist() for column in even.columns if column.on_axis})
 
 
 def recipe_for(recipe: Synthesizer, domain: object) -> Synthesizer:

@@ -28,29 +28,29 @@ def kept(
         above: For every table above, its row for each of `rows`.
         owners: (n,) int64 the parent of each row.
     """
-    if not table.rules and not table.domain.constraints:
+    if not table.between and not table.domain.constraints:
         return rows, np.ones(len(rows), dtype=bool)
     rank = ranks(owners)
     for _ in range(ROUNDS):
         rows = table.domain.repair(rows)
-        for rule in table.rules:
+        for rule in table.between:
             if rule.reach == "above":
                 rows = rows.assign(**{rule.own: rule.adjusted(rows, above[rule.above])})
         rows = _in_order(table, rows, rank)
-        for rule in table.rules:
+        for rule in table.between:
             if rule.reach == "next":
                 rows = _following(rule, rows, rank)
         broken = _broken(table, rows, above, rank)
         if not broken.any():
             return rows, ~broken
     after = pd.Series(broken).groupby(owners).cummax().to_numpy(dtype=bool)
-    return rows[~after].reset_index(drop=True), ~after
+    return rows.loc[~after].reset_index(drop=True), ~after
 
 
 def _broken(table: LinkedTable, rows: pd.DataFrame, above: dict[str, pd.DataFrame], rank: np.ndarray) -> np.ndarray:
     """(n,) bool: rows that break a rule; of two rows the later one."""
     broken = ~table.domain.satisfied(rows)
-    for rule in table.rules:
+    for rule in table.between:
         if rule.reach == "above":
             broken |= ~rule.satisfied(rows, above[rule.above])
             continue
@@ -79,4 +79,3 @@ def _in_order(table: LinkedTable, rows: pd.DataFrame, rank: np.ndarray) -> pd.Da
     groups = np.cumsum(rank == 0)
     values = pd.Series(reading.values).groupby(groups).cummax().to_numpy()
     return rows.assign(**{table.order: column.write(values, reading.missing)})
-

@@ -220,4 +220,3 @@ _ENDS = np.array([1, 2, 4, 8, 16, 32])  # the last rank of each coarse position 
 def _numbers(domain: DatabaseDomain, name: str) -> tuple[Integer, ...]:
     """A column for each table below `name`: how many rows it has of a row."""
     return tuple(Integer(number_of(table.name), low=0, high=table.most) for table in domain.children(name))
-

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpsynth.data.columns.raw import series_of
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.table import Table
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.models.marginal.domain_compression import DomainCompression
-from dpsynth.models.marginal.method import Clique, EncodedRows, encoded
+from dpsynth.models.marginal.method import Clique, EncodedRows
 from dpsynth.privacy.mechanisms.weights import row_weights
 
 
@@ -35,14 +36,19 @@ class WeightedRows(EncodedRows):
         units = row_weights(persons, number)
         order = np.argsort(units, kind="stable")
         weights, counts = np.unique(units, return_counts=True)
-        codes = np.asfortranarray(encoded(codec, rows)[order])
+        codes = np.empty((len(rows), len(codec.sizes)), dtype=codec.dtype, order="F")
+        for j, column in enumerate(codec.columns):
+            reading = column.column.read(series_of(rows.frame, column.name), rows.domain.missing_values)
+            codes[:, j] = column.encode(reading)[0][order]
         none = DomainCompression.none(codec.sizes)
-        return cls(codec, codes, none, engine, tuple(weights.tolist()), tuple(np.cumsum(counts).tolist()))
+        ends = tuple(np.cumsum(counts).tolist())
+        return cls(codec, codes, none, engine, weights=tuple(weights.tolist()), ends=ends)
 
     def merged(self, further: DomainCompression) -> WeightedRows:
-        assert isinstance(self.codes, np.ndarray)
-        compression = self.compression.then(further)
-        return WeightedRows(self.codec, further(self.codes), compression, self.engine, self.weights, self.ends)
+        fewer = super().merged(further)
+        return WeightedRows(
+            self.codec, fewer.codes, fewer.compression, self.engine, fewer.known, self.weights, self.ends
+        )
 
     def counts(self, cliques: Sequence[Clique]) -> list[np.ndarray]:
         """Sums of weights in units of `weights.GRID` a person, int64; else as of `EncodedRows`."""

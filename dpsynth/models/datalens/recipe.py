@@ -33,7 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -120,6 +120,20 @@ class DataLensPlan(MethodPlan):
 
 
 MATCHED_IMAGES = 400  # images of a class from which its histogram-matching curve is made
+
+
+class SeenRows(NamedTuple):
+    """Private rows as teachers look at them.
+
+    vectors: (rows, numbers), float32 or bytes. labels: (rows,) int64. values: uint8 pixels of images, one array a row;
+    None for a table. people: (rows,) whose row it is; None where every row stands for itself.
+    """
+
+    space: Space
+    vectors: NDArray[Any]
+    labels: NDArray[np.int64]
+    values: NDArray[np.uint8] | None
+    people: NDArray[Any] | None
 
 
 @dataclass(frozen=True)
@@ -277,39 +291,67 @@ class DataLens(Synthesizer):
             + 16 * self.student.width * (flat + 2 * self.student.width)
         )
 
+    # -------------------- The fit, in stages ------------------------------------------------
+
     def _fit(
         self, rows: Table | Images, n: int, plan: DataLensPlan, ledger: Ledger, run: FitRun
     ) -> FittedDataLensTable | FittedDataLensImages:
-        randomness = run.randomness
-        space, values = self.space(rows.domain, plan.frequencies), None
+        seen = self._seen(rows, plan)
+        histograms = plan.histograms.measure(seen.values, seen.labels, seen.space.classes, ledger)
+        classifier = self._rejection_classifier(seen, plan, n, ledger)
+        student = self._taught_student(seen, plan, ledger, run)
+        if isinstance(rows, Table):
+            fractions = torch.from_numpy(histograms[:, 0]).clamp_min(0.5)
+            return FittedDataLensTable(rows.domain, student, self.bins, fractions / fractions.sum())
+        variation = self._variation(seen, student, rows.domain, plan, ledger)
+        # From here on only released numbers are looked at.
+        post_processing = PostProcessing(self.post_processing.spread, self.post_processing.deformation, variation)
+        drawn = torch.arange(seen.space.classes).repeat_interleave(MATCHED_IMAGES)
+        generator = run.randomness.model("histogram matching")
+        varied = post_processing.varied(student.draw(drawn, generator), drawn, generator)
+        curves = matching_curves(varied, drawn, torch.from_numpy(histograms))
+        return FittedDataLensImages(rows.domain, student, post_processing, curves, classifier, self.classifier.tries)
+
+    def _seen(self, rows: Table | Images, plan: DataLensPlan) -> SeenRows:
+        """Stage 1: rows as vectors in the space in which teachers look at them."""
+        space = self.space(rows.domain, plan.frequencies)
         if isinstance(rows, Table):
             vectors, labels = space.table_rows(rows, self.bins)
-        else:
-            values, labels = space.pixels(rows)
-            vectors = space.image_rows(values)
-        histograms = plan.histograms.measure(values, labels, space.classes, ledger)
-        classifier = None
-        if plan.classifier is not None and values is not None:
-            classifier = RejectionClassifier(values.shape[1:], space.classes)
-            units = (part.float() / 255 for part, _ in _blocks(values, labels))
-            plan.classifier.fit(classifier, units, torch.from_numpy(labels), n, ledger)
+            return SeenRows(space, vectors, labels, None, rows.people)
+        values, labels = space.pixels(rows)
+        return SeenRows(space, space.image_rows(values), labels, values, None)
+
+    def _rejection_classifier(
+        self, seen: SeenRows, plan: DataLensPlan, n: int, ledger: Ledger
+    ) -> RejectionClassifier | None:
+        """Stage 2, for images with classes: the classifier that will reject draws of the wrong class."""
+        values, labels = seen.values, seen.labels
+        if plan.classifier is None or values is None:
+            return None
+        classifier = RejectionClassifier(values.shape[1:], seen.space.classes)
+        units = (part.float() / 255 for part, _ in _blocks(values, labels))
+        plan.classifier.fit(classifier, units, torch.from_numpy(labels), n, ledger)
+        return classifier
+
+    def _taught_student(self, seen: SeenRows, plan: DataLensPlan, ledger: Ledger, run: FitRun) -> Student:
+        """Stage 3: rounds in which teachers vote on the student's queries, and the student follows the noisy votes."""
+        randomness, space = run.randomness, seen.space
         device, rule = resolve_device(run.settings.device), plan.votes
-        people = rows.people if isinstance(rows, Table) else None
-        shards = ledger.shards(rule.sharding, len(rows), people)
+        shards = ledger.shards(rule.sharding, len(seen.vectors), seen.people)
         seed = int(torch.randint(1 << 40, (1,), generator=randomness.model("teachers")))
         ensemble = TeacherEnsemble(
             self.network(space), rule.teachers, self._teacher_training(seed, space.extent), device
         )
-        data, classes = torch.from_numpy(vectors).to(device), torch.from_numpy(labels).to(device)
+        data, classes = torch.from_numpy(seen.vectors).to(device), torch.from_numpy(seen.labels).to(device)
 
         def ask(turn: int, x: Tensor, y: Tensor) -> Tensor:
             """The released direction of a round: the only way from the rows to the student."""
             noisy = rule.measure(turn, ensemble.ask(turn, shards, data, classes, x, y, rule), ledger)
             return (rule.aggregated(noisy) / rule.unit).float().to(device)
 
-        scatter, options = plan.scatter, self.student
+        options = self.student
         student = self._student(
-            space, rule.queries, scatter is not None, randomness.model("generator"), randomness.model("codes")
+            space, rule.queries, plan.scatter is not None, randomness.model("generator"), randomness.model("codes")
         )
         student_training = StudentTraining(
             student, space.seen, space.back, ask, self.rounds, rule.queries, options.steps, self.choices.fresh,
@@ -333,19 +375,16 @@ class DataLens(Synthesizer):
         if average is not None:
             average.apply()
         student.network.to("cpu")
-        if isinstance(rows, Table):
-            fractions = torch.from_numpy(histograms[:, 0]).clamp_min(0.5)
-            return FittedDataLensTable(rows.domain, student, self.bins, fractions / fractions.sum())
-        variation = None
-        if scatter is not None and values is not None:
-            away, low = self._offsets(values, labels, student, rows.domain), self._low(rows.domain)
-            variation = Variation.of(scatter.measure(away, ledger), low)
-        post_processing = PostProcessing(self.post_processing.spread, self.post_processing.deformation, variation)
-        drawn = torch.arange(space.classes).repeat_interleave(MATCHED_IMAGES)
-        generator = randomness.model("histogram matching")
-        varied = post_processing.varied(student.draw(drawn, generator), drawn, generator)
-        curves = matching_curves(varied, drawn, torch.from_numpy(histograms))
-        return FittedDataLensImages(rows.domain, student, post_processing, curves, classifier, self.classifier.tries)
+        return student
+
+    def _variation(
+        self, seen: SeenRows, student: Student, domain: ImageDomain, plan: DataLensPlan, ledger: Ledger
+    ) -> Variation | None:
+        """Stage 4, for images whose queries stay: how images scatter around the student's output."""
+        if plan.scatter is None or seen.values is None:
+            return None
+        away = self._offsets(seen.values, seen.labels, student, domain)
+        return Variation.of(plan.scatter.measure(away, ledger), self._low(domain))
 
     def _offsets(
         self, values: NDArray[np.uint8], labels: NDArray[np.int64], student: Student, domain: ImageDomain

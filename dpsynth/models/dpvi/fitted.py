@@ -71,7 +71,7 @@ def distributions(domain: Domain, numeric_columns: str, file: str | Path | None)
 def read_model_file(file: str | Path) -> dict[str, str]:
     """{column: distribution} of a text file with one `column: Distribution` a line; # begins a comment."""
     try:
-        content = yaml.safe_load(Path(file).read_text())
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"model.file={file}: cannot be read ({error}); one `column: Distribution` a line") from None
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, Synthesizer
 from dpsynth.models.dpvi.fitted import DISTRIBUTIONS, FittedMixture, code_distributions, distributions
@@ -60,17 +61,49 @@ class DPVIPlan(MethodPlan):
 
 
 @dataclass(frozen=True)
+class InferenceOptions(OptionGroup):
+    """The descent of variational inference.
+
+    Attributes:
+        steps: Public, never fewer, never more.
+        batch_size: Expected rows a step; the rate is this over the declared number of rows.
+        learning_rate: Of the first step; 1 follows its gradient all the way.
+        settling: After a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an average
+            over the last of them.
+        clipping: Of a row's gradient, times the square root of the columns plus one.
+        start: Of the random start, in prior standard deviations.
+        microbatch_size: Rows handled at a time; bounds memory, never changes the result.
+    """
+
+    steps: int = 400
+    batch_size: int = 4000
+    learning_rate: float = 0.3
+    settling: float = 0.3
+    clipping: float = 0.3
+    start: float = 1.0
+    microbatch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "steps", "batch_size", "microbatch_size")
+        between(self, 0, 1, "learning_rate", "settling", ends="(]")
+        above_zero(self, "clipping")
+        at_least(self, 0, "start")
+
+
+@dataclass(frozen=True)
 class DPVI(Synthesizer):
     """The recipe. Defaults are one set for all tables.
 
-    components: k. bins: most value bins of a number. numeric_columns: distribution of numbers and dates that the file
-    does not name. file: a model file, `column: Distribution` a line. missing: whether each component has its own
-    fraction of missing values, or each column one. width: prior standard deviation of logits around the noisy one-way
-    marginal. steps, batch_size (expected): of the descent. learning_rate: of the first step; 1 follows its gradient all
-    the way. settling: after a fifth of the steps the rate is 1 / (1 / learning_rate + settling * steps since), an
-    average over the last of them.
-    clipping: C over the square root of the columns plus one. one_way_fraction: of the budget, for one-way marginals.
-    start: of the random start, in prior standard deviations. records_per_draw: rows that share a draw of the posterior.
+    Attributes:
+        components: Of the mixture.
+        bins: Most value bins of a number.
+        numeric_columns: Distribution of numbers and dates that the file does not name.
+        file: A model file, `column: Distribution` a line, for some columns or all.
+        missing: Whether each component has its own fraction of missing values, or each column one.
+        width: Prior standard deviation of logits around the noisy one-way marginal.
+        one_way_fraction: Of the budget, for noisy one-way marginals; 0 measures none.
+        records_per_draw: Rows of a sample that share a draw of the posterior.
+        inference: Options of the descent.
     """
 
     components: int = 30
@@ -79,35 +112,16 @@ class DPVI(Synthesizer):
     file: str | None = None
     missing: Literal["component", "column"] = "component"
     width: float = 1.0
-    steps: int = 400
-    batch_size: int = 4000
-    learning_rate: float = 0.3
-    settling: float = 0.3
-    clipping: float = 0.3
     one_way_fraction: float = 0.1
-    start: float = 1.0
     records_per_draw: int = 100
-    microbatch_size: int | None = None
+    inference: InferenceOptions = field(default_factory=InferenceOptions)
 
     def __post_init__(self) -> None:
-        for name in ("components", "bins", "steps", "batch_size", "records_per_draw"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
-        for name in ("width", "learning_rate", "clipping"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
-        if not 0 < self.settling <= 1 or not 0 < self.learning_rate <= 1:
-            raise ConfigError("model.settling and model.learning_rate must lie in (0, 1]")
-        if not 0 <= self.one_way_fraction < 1:
-            raise ConfigError(f"model.one_way_fraction={self.one_way_fraction}: must be at least 0 and below 1")
-        if self.start < 0:
-            raise ConfigError(f"model.start={self.start}: must not be negative")
-        if self.numeric_columns not in DISTRIBUTIONS:
-            raise ConfigError(
-                f"model.numeric_columns '{self.numeric_columns}': choose one of {', '.join(DISTRIBUTIONS)}"
-            )
-        if self.missing not in ("component", "column"):
-            raise ConfigError(f"model.missing '{self.missing}': choose component or column")
+        at_least(self, 1, "components", "bins", "records_per_draw", where="model.")
+        above_zero(self, "width", where="model.")
+        between(self, 0, 1, "one_way_fraction", where="model.", ends="[)")
+        one_of(self, tuple(DISTRIBUTIONS), "numeric_columns", where="model.")
+        one_of(self, ("component", "column"), "missing", where="model.")
 
     def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> DPVIPlan:
         kinds = distributions(domain, self.numeric_columns, self.file)
@@ -116,13 +130,13 @@ class DPVI(Synthesizer):
         if self.one_way_fraction:
             ones = NoisyMarginals.at_fraction(ONES, columns, budget, self.one_way_fraction)
         batches = self._batches(domain.rows, budget)
-        clipping_norm = self.clipping * math.sqrt(columns + 1) if budget.private else math.inf
+        clipping_norm = self.inference.clipping * math.sqrt(columns + 1) if budget.private else math.inf
 
         def steps(noise: float) -> DPSGD:
             return DPSGD.sampled(SGD, budget.neighbours, batches, noise, clipping_norm)
 
         sgd = steps(calibrate(lambda z: (*before, *((ones,) if ones else ()), steps(z)), budget))
-        batch = min(self.microbatch_size or 16_384, 2 * self.batch_size)
+        batch = min(self.inference.microbatch_size or 16_384, 2 * self.inference.batch_size)
         memory = 120 * self.components * sum(codec.sizes) + 40 * batch * self.components
         memory += 11 * columns * (domain.rows or UNKNOWN_ROWS)
         parameters = self._mixture(codec, kinds, {}).size
@@ -151,16 +165,17 @@ class DPVI(Synthesizer):
     ) -> MeanField:
         """The descent: the only step that looks at whole rows."""
         assert sgd.sampling is not None, "planned with batches"
+        options = self.inference
         clip, rate = sgd.clipping_norm, sgd.sampling.rate
 
         drawing = run.randomness.model("start and guide draws")
-        first = mixture.start + self.start * mixture.spread * torch.randn(
+        first = mixture.start + options.start * mixture.spread * torch.randn(
             mixture.size, generator=drawing, dtype=torch.float64
         )
         guide = MeanField(first, 1e-3)
         guide.log_scale.requires_grad_(False)
         likelihood = MixtureLikelihood(mixture, first)
-        engine = MixtureGradients(likelihood, clip, self.microbatch_size)
+        engine = MixtureGradients(likelihood, clip, options.microbatch_size)
         sigma = sgd.deviation / rate
         natural = NaturalSteps(
             guide,
@@ -168,7 +183,7 @@ class DPVI(Synthesizer):
             mixture.spread,
             lambda phi: rows * mixture.information(phi),
             sigma,
-            self._rate(self.steps - 1),
+            self._rate(options.steps - 1),
         )
         shown: dict[str, Figure] = {}
 
@@ -194,7 +209,7 @@ class DPVI(Synthesizer):
             step,
             torch.optim.SGD([guide.mean], lr=1.0),
             self._rate,
-            self.steps,
+            options.steps,
             settings=run.settings,
             generators={"start and guide draws": drawing},
             more={"ledger": ledger},
@@ -206,20 +221,22 @@ class DPVI(Synthesizer):
 
     def _rate(self, t: int) -> float:
         """The learning rate of step t: constant while components part, then falling as one over the steps made."""
-        return 1.0 / (1.0 / self.learning_rate + self.settling * max(0.0, t - PARTING * self.steps))
+        options = self.inference
+        return 1.0 / (1.0 / options.learning_rate + options.settling * max(0.0, t - PARTING * options.steps))
 
     def _mixture(self, codec: Codec, kinds: Sequence[str], bases: dict[int, np.ndarray]) -> Mixture:
         return Mixture(self.components, code_distributions(codec, kinds, bases, self.width, self.missing == "column"))
 
     def _batches(self, rows: int | None, budget: Budget) -> PoissonBatches | FixedSizeBatches:
         """Public: rate from the declared number of rows; a fixed batch size where the number itself is public."""
+        options = self.inference
         if budget.neighbours == "replace_one":
             if rows is None:
                 raise ConfigError(
                     "neighbours=replace_one makes the number of rows public: declare `rows: N` in the schema"
                 )
-            return FixedSizeBatches(rows, min(self.batch_size, rows), self.steps)
-        return PoissonBatches(min(1.0, self.batch_size / (rows or UNKNOWN_ROWS)), self.steps)
+            return FixedSizeBatches(rows, min(options.batch_size, rows), options.steps)
+        return PoissonBatches(min(1.0, options.batch_size / (rows or UNKNOWN_ROWS)), options.steps)
 
 
 def _bases(codec: Codec, codes: np.ndarray, ones: NoisyMarginals | None, ledger: Ledger) -> dict[int, np.ndarray]:

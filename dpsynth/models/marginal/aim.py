@@ -121,7 +121,7 @@ class AIM(MarginalMethod):
         model = GraphicalModel.fit(rows.sizes, measured)
         if d > 1:
             model = _Rounds(self, plan, rows, ledger, measured, model).all()
-        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        return FittedGraph(rows.codec, rows.compression, model)
 
     def _rounds(self, columns: int) -> int:
         return self.rounds or ROUNDS * columns

@@ -1,8 +1,8 @@
 """Codes that are counted as one, and how they part again when rows are drawn.
 
 Domain compression is decided from noisy counts or the domain, never from true counts, so it is public. Two uses:
-- *bins*: fine public bins of a number become the bins that a mechanism has estimated privately
-(`privacy/mechanisms/discretizer.py`);
+- *cells*: fine bins of a number become the coarse cells that a model works with (`models/shared/value_cells.py`), and
+part again by the fine distribution;
 - *rare codes*: codes whose noisy count does not stand out of the noise say nothing by themselves and cost cells in
   every marginal (McKenna, Miklau and Sheldon 2021, arXiv 2108.04978, section 3.2, for columns without an order). Here
   neighbouring bins of a number are joined until they stand out; categories, point masses and missing that do not are
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from dpsynth.data.table.codec import Codec
+from dpsynth.models.shared.value_cells import ValueCells
 
 STANDS_OUT = 3.0  # standard deviations of the noise really added
 
@@ -89,22 +90,21 @@ class DomainCompression:
         return cls(tuple(maps), tuple(fractions))
 
 
-def bins_compression(
-    codec: Codec, cuts: dict[int, np.ndarray], noisy: dict[int, tuple[np.ndarray, float]]
-) -> DomainCompression:
-    """Value bins of column j joined between cuts[j]; noisy[j]: (counts of its value bins, their noise), if estimated
-    privately."""
+def cells_compression(codec: Codec, cells: Mapping[int, ValueCells]) -> DomainCompression:
+    """Fine bins of the columns in `cells` joined in their coarse cells; other columns as they are."""
     maps, fractions = [], []
     for j, column in enumerate(codec.columns):
-        m = np.arange(column.size)
-        if j in cuts:
-            bins = len(cuts[j]) - 1
-            joined = np.searchsorted(cuts[j], np.arange(column.value_bins), side="right") - 1
-            m = np.concatenate([joined, np.arange(bins, bins + column.size - column.value_bins)])
-        counts, sigma = noisy.get(j, (np.ones(column.value_bins), 0.0))
-        counts = np.concatenate([counts, np.ones(column.size - column.value_bins)])
+        m, masses = np.arange(column.size), np.ones(column.size)
+        if j in cells:
+            found = cells[j]
+            others = np.arange(column.size - column.value_bins)
+            m = np.concatenate([found.cells, found.cells[-1] + 1 + others])
+            masses = np.concatenate([found.fractions, np.ones(len(others))])
+            # A cell that is estimated to be empty is spread over its places.
+            empty = np.bincount(m, masses)[m] <= 0
+            masses[empty] = np.append(np.diff(found.cuts), np.ones(len(others)))[empty]
         maps.append(m)
-        fractions.append(_fractions(m, counts, sigma))
+        fractions.append(masses / np.bincount(m, masses)[m])
     return DomainCompression(tuple(maps), tuple(fractions))
 
 

@@ -22,17 +22,16 @@ class FittedGraph(FittedTable):
 
     def __init__(
         self,
-        domain: Domain,
-        bins: int,
+        codec: Codec,
         compression: DomainCompression,
         model: GraphicalModel,
         statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
-        self.codec, self.compression, self.model = Codec(domain, bins), compression, model
+        super().__init__(codec.domain, statement)
+        self.codec, self.compression, self.model = codec, compression, model
 
     def config(self) -> dict[str, Any]:
-        return {"bins": self.codec.bins, "model": self.model.state()[0]}
+        return {"cuts": self.codec.cuts, "model": self.model.state()[0]}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         model = {f"model.{name}": tensor for name, tensor in self.model.state()[1].items()}
@@ -47,8 +46,9 @@ class FittedGraph(FittedTable):
         statement: Mapping[str, Any],
     ) -> Self:
         model = GraphicalModel.restore(config["model"], below("model.", tensors))
-        compression = DomainCompression.restore(tensors, Codec(domain, config["bins"]).sizes)
-        return cls(domain, config["bins"], compression, model, statement)
+        codec = Codec(domain, 1, config["cuts"])
+        compression = DomainCompression.restore(tensors, codec.sizes)
+        return cls(codec, compression, model, statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = compressed_conditions(self.codec, self.compression, where)

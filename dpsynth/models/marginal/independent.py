@@ -14,7 +14,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
 from dpsynth.models.marginal.fitted_graph import FittedGraph
-from dpsynth.models.marginal.method import EncodedRows, MarginalMethod, measurement, one_way
+from dpsynth.models.marginal.method import EncodedRows, MarginalMethod, combined, measurement, one_way
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import calibrate
@@ -49,5 +49,6 @@ class Independent(MarginalMethod):
         noisy = plan.one_way.measure(rows.counts(columns), ledger)
         sigma = plan.one_way.sigma
         measured = [measurement(column, counts, sigma) for column, counts in zip(columns, noisy, strict=True)]
+        measured = combined(measured, rows.known)
         model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        return FittedGraph(rows.codec, rows.compression, model)

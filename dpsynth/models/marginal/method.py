@@ -1,44 +1,52 @@
-"""What the methods over marginals share: encoded rows that are counted, value bins, and a first look at every column.
+"""What the methods over marginals share: encoded rows that are counted, cells of numbers, a first look at every column.
 
 The private rows as codes, in memory or on disk, and the one thing that is done with them: counting.
 
 Exact counts are private. They go nowhere but into a mechanism of `dpsynth.privacy`.
 
-What the methods over marginals share: codes, bins, and a first look at every column.
-
-1  the codec gives every column codes, from the domain alone; bins of numbers may be estimated privately (`binning`)
-2  rows become codes once, in chunks; from then on only counts of codes are asked for
-3  a method asks for counts, adds noise through `dpsynth.privacy`, and fits a distribution to what comes out
+1  every numeric column is counted with noise on a tree of ever finer cells (`privacy/mechanisms/discretizer.py`), for
+   `summary_fraction` of the budget
+2  from that follow a fine distribution of each, and the coarse cells that the method works with, as many as its noise
+   can feed (`models/shared/value_cells.py`)
+3  rows become codes once; from then on only counts of coarse codes are asked for
+4  a method asks for counts, adds noise through `dpsynth.privacy`, and fits a distribution to what comes out
+5  rows are drawn in coarse codes, and their values from the fine distribution within
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from dpsynth.data.table.codec import Codec
+from dpsynth.data.columns import Reading
+from dpsynth.data.columns.raw import series_of
+from dpsynth.data.table.codec import Codec, ColumnCodes
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.value_grid import grid, origin
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, read_blocks
 from dpsynth.marginals.graphical_model.graphical_model import Measurement
 from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
-from dpsynth.models.marginal.domain_compression import DomainCompression, bins_compression, rare_compression
+from dpsynth.models.marginal.domain_compression import DomainCompression, cells_compression, rare_compression
+from dpsynth.models.shared.value_cells import value_cells
 from dpsynth.privacy.accounting.accounting import Charge
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.calibration import fraction_noise
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.privacy.mechanisms.discretizer import PrivateQuantiles, PrivTree
+from dpsynth.privacy.mechanisms.discretizer import ColumnCounts, Discretizer, places_counted
 from dpsynth.training.device import processor_threads
 
 Clique = tuple[int, ...]
-ENCODED_AT_ONCE = 250_000  # rows
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,14 @@ class MappedFiles(EncodedFiles):
     @classmethod
     def of(cls, files: EncodedFiles, views: Sequence[tuple[int, np.ndarray]]) -> Self:
         """`files` may be mapped already; `views` speak of the columns on disk."""
-        known = {field.name: getattr(files, field.name) for field in fields(EncodedFiles)}
+        known = {each.name: getattr(files, each.name) for each in fields(EncodedFiles)}
         stored = files.stored if isinstance(files, MappedFiles) else files.sizes
         known["sizes"] = tuple(int(m.max()) + 1 for _, m in views)
         return cls(**known, stored=stored, views=tuple(views))
+
+    def joined(self, maps: Sequence[np.ndarray]) -> MappedFiles:
+        """The same files, with the codes of every view mapped once more."""
+        return MappedFiles.of(self, [(j, m[seen]) for (j, seen), m in zip(self.views, maps, strict=True)])
 
     def blocks(self, columns: Sequence[int] | None = None) -> Iterator[np.ndarray]:
         """As of the files, with one column for every view; only `columns` are set."""
@@ -76,19 +88,15 @@ class MappedFiles(EncodedFiles):
 class EncodedRows:
     """Rows in merged codes.
 
-    codes: (rows, columns) uint8 or uint16, or files of codes. compression: from the codec's codes to these.
+    codes: (rows, columns) uint8 or uint16, or files of codes. compression: from the codec's codes to these. known:
+    noisy one-way counts that were released before, of some columns in these codes.
     """
 
     codec: Codec
     codes: np.ndarray | EncodedFiles
     compression: DomainCompression
     engine: Engine
-
-    @classmethod
-    def of(cls, codec: Codec, rows: Table | EncodedFiles, engine: Engine) -> EncodedRows:
-        """A table in memory is encoded here; files were encoded before, and are not read yet."""
-        codes = rows if isinstance(rows, EncodedFiles) else encoded(codec, rows)
-        return cls(codec, codes, DomainCompression.none(codec.sizes), engine)
+    known: tuple[Measurement, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,11 +105,13 @@ class EncodedRows:
     def merged(self, further: DomainCompression) -> EncodedRows:
         """The same rows in fewer codes."""
         compression = self.compression.then(further)
-        if isinstance(self.codes, EncodedFiles):
-            codes: np.ndarray | EncodedFiles = MappedFiles.of(self.codes, list(enumerate(compression.maps)))
-        else:
-            codes = further(self.codes)
-        return EncodedRows(self.codec, codes, compression, self.engine)
+        codes = self.codes.joined(further.maps) if isinstance(self.codes, MappedFiles) else (
+            MappedFiles.of(self.codes, list(enumerate(further.maps)))
+            if isinstance(self.codes, EncodedFiles)
+            else further(self.codes)
+        )  # fmt: skip
+        known = tuple(_joined(each, further.maps[each.clique[0]]) for each in self.known)
+        return EncodedRows(self.codec, codes, compression, self.engine, known)
 
     def counts(self, cliques: Sequence[Clique]) -> list[np.ndarray]:
         """Exact int64 counts of each clique, axes in the order of its columns. Private: for mechanisms only."""
@@ -109,33 +119,28 @@ class EncodedRows:
         return [counted[clique] for clique in cliques]
 
 
-def encoded(codec: Codec, table: Table) -> np.ndarray:
-    """(rows, columns) codes, column-major, made in chunks so that memory stays near that of the codes."""
-    codes = np.empty((len(table), len(codec.sizes)), dtype=codec.dtype, order="F")
-    for start in range(0, len(table), ENCODED_AT_ONCE):
-        stop = start + ENCODED_AT_ONCE
-        codes[start:stop] = codec.encode(table.frame.iloc[start:stop]).codes
-    return codes
+def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
+    """A one-way measurement in merged codes: counts add up, and so do the variances of their noise."""
+    variances = np.broadcast_to(np.square(measured.sigma), measured.values.shape)
+    return Measurement(measured.clique, np.bincount(m, measured.values), np.sqrt(np.bincount(m, variances)))
 
 
 # -------------------- Marginal method -------------------------------------------------------
 
-Binning = Literal["uniform", "quantiles", "privtree"]
-FINE = 1024  # fine public bins of a number whose bins are estimated privately
-COLUMN_BYTES = 40_000  # of a column beside its codes and cells: objects of its tables, the codec and the model
+COUNTING = ("engine", "threads", "address")
+MOST_CELLS = 40  # coarse cells of a number, however little the noise
+FEWEST_CELLS = 4
+ROWS_A_CELL = 2.0  # of a pair of numbers, on average: at least so many times the noise of its counts
+COLUMN_BYTES = 60_000  # of a column beside its codes and cells: objects of its tables, the codec and the model
 NOISELESS = 1.0  # the least noise a model is given, in rows: exact counts (epsilon = inf) are all alike
-
-
-Discretizer = PrivateQuantiles | PrivTree
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarginalPlan(MethodPlan):
-    """What a method over marginals will release: bins of numbers, if they are private, and what the method measures."""
+    """What a method over marginals will release: the values of numbers, and what the method measures."""
 
-    codec: Codec
-    binning: str
-    discretizer: Discretizer | None
+    discretizer: AdaptiveBudget | None
+    numbers: int
     method: MethodPlan
 
 
@@ -143,32 +148,31 @@ class MarginalPlan(MethodPlan):
 class MarginalMethod(Synthesizer):
     """Fields that all of these methods have; public, one set for all tables.
 
-    bins: most bins of a number. binning: uniform (free), or quantiles or privtree, which take
-    `binning_fraction` of the budget. engine, threads, address: how counts are made (`marginals/counting/counting.py`);
-    never what they are.
+    cells: most coarse cells of a number; None for as many as the noise can feed. summary_fraction: of the budget, for
+    the distribution of every number by itself. counting: how counts are made, never what they are: engine, threads and
+    address of `marginals/counting/counting.py`.
     """
 
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, EncodedFiles)
 
-    bins: int = 32
-    binning: Binning = "uniform"
-    binning_fraction: float = 0.1
-    engine: Literal["numba", "numpy", "torch", "dask"] = "numba"
-    threads: int | None = None
-    address: str | None = None
+    cells: int | None = None
+    summary_fraction: float = 0.1
+    counting: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.bins < 1:
-            raise ConfigError(f"model.bins={self.bins}: must be at least 1")
-        if self.binning not in ("uniform", "quantiles", "privtree"):
-            raise ConfigError(f"model.binning '{self.binning}': choose uniform, quantiles or privtree")
-        if not 0 < self.binning_fraction < 1:
-            raise ConfigError(f"model.binning_fraction={self.binning_fraction}: must lie between 0 and 1")
-        _ = self.counting  # refuses an engine that is not known
+        _ = self.engine  # refuses what is not known
+        if self.cells is not None and self.cells < 1:
+            raise ConfigError(f"model.cells={self.cells}: must be at least 1, or null")
+        if not 0 < self.summary_fraction < 1:
+            raise ConfigError(f"model.summary_fraction={self.summary_fraction}: must lie between 0 and 1")
 
     @property
-    def counting(self) -> Engine:
-        return Engine(engine=self.engine, threads=self.threads, address=self.address)
+    def engine(self) -> Engine:
+        """How counts are made. Raises `ConfigError` for what `counting` cannot say."""
+        if unknown := [key for key in self.counting if key not in COUNTING]:
+            raise ConfigError(f"model.counting.{unknown[0]}: unknown; its keys are {', '.join(COUNTING)}")
+        check_types(Engine, self.counting, "model.counting")
+        return Engine(**self.counting)
 
     @abstractmethod
     def _releases(self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> MethodPlan:
@@ -179,80 +183,150 @@ class MarginalMethod(Synthesizer):
         """The fitted model; `total` is the declared or noisy number of rows, `plan` what `_releases` returned."""
 
     def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> MarginalPlan:
-        codec = Codec(domain, self.codec_bins)
-        discretizer = self._discretizer(codec, budget)
-        first = (discretizer,) if discretizer else ()
-        sizes = tuple(min(c.size, self.bins + c.size - c.value_bins) if c.on_axis else c.size for c in codec.columns)
+        codec = Codec(domain, 1)
+        numbers = [column for column in codec.columns if column.on_axis]
+        discretizer = Discretizer.planned(len(numbers), budget, self.summary_fraction) if numbers else None
+        first = (discretizer.budget,) if discretizer else ()
+        # A few cells more than `most` may be made where values stand alone.
+        most = 2 * self._most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget)
+        sizes = tuple(min(c.places, most) + c.size - c.value_bins if c.on_axis else c.size for c in codec.columns)
         own = self._releases(domain, sizes, budget, (*before, *first))
-        encoded = len(sizes) * (3 * (domain.rows or UNKNOWN_ROWS) + COLUMN_BYTES)
+        encoded = len(sizes) * (19 * (domain.rows or UNKNOWN_ROWS) + COLUMN_BYTES)
         return MarginalPlan(
-            codec=codec, binning=self.binning, discretizer=discretizer, method=own,
+            discretizer=discretizer.budget if discretizer else None, numbers=len(numbers), method=own,
             memory_bytes=own.memory_bytes + encoded,
         )  # fmt: skip
 
     def _fit(self, table: Table | EncodedFiles, rows: int, plan: MarginalPlan, ledger: Ledger, run: FitRun) -> Fitted:
         """Encoded files stream: no raw row is opened, and memory does not grow with their rows."""
-        if isinstance(table, EncodedFiles):
-            self._refuse_unlike(table)
-        codec = table.codec if isinstance(table, EncodedFiles) else plan.codec.under(table.domain)
-        encoded = EncodedRows.of(codec, table, self.counting)
-        if plan.discretizer:
-            encoded = _discretized(encoded, plan.discretizer, ledger)
+        if isinstance(table, EncodedFiles) and self.engine.engine == "dask":
+            raise ConfigError("model.counting.engine=dask: encoded files stream with numba, numpy or torch")
+        discretizer = Discretizer(plan.discretizer, plan.numbers) if plan.discretizer else None
+        most = self._most_cells(rows, len(table.domain), ledger.budget)
+        encoded = discretized(table, discretizer, most, rows, self.engine, ledger)
         # Inference is thousands of small operations: threads that wait for each other on a busy machine made AIM ten
         # times slower. Counting has threads of its own.
         with processor_threads(run.settings.threads or 1):
             return self._learn(encoded, rows, plan.method, ledger, run)
 
-    def _refuse_unlike(self, files: EncodedFiles) -> None:
-        """`ConfigError` when the files have other bins than the recipe, or its engine cannot count them."""
-        if self.binning == "uniform" and files.bins != self.bins:
-            raise ConfigError(
-                f"model.bins={self.bins}, but the files were encoded with bins={files.bins}: use the same in both"
-            )
-        if self.engine == "dask":
-            raise ConfigError("model.engine=dask: encoded files stream with numba, numpy or torch")
-
-    @property
-    def codec_bins(self) -> int:
-        """Value bins of the codec: `bins`, or many more where bins are estimated privately."""
-        return self.bins if self.binning == "uniform" else max(FINE, self.bins)
-
-    def _discretizer(self, codec: Codec, budget: Budget) -> Discretizer | None:
-        numbers = len(_numbers(codec))
-        if self.binning == "uniform" or not numbers:
-            return None
-        kind = PrivateQuantiles if self.binning == "quantiles" else PrivTree
-        return kind.planned(numbers, self.bins, budget, self.binning_fraction)
+    def _most_cells(self, rows: int, columns: int, budget: Budget) -> int:
+        """Coarse cells of a number such that the counts of a pair of numbers stand out of their noise on average."""
+        if self.cells is not None:
+            return self.cells
+        # About two pairs are measured for every column.
+        sigma = fraction_noise(budget, 1 - 1e-9, 2 * columns * budget.cells_changed)
+        return round(min(max((rows / (ROWS_A_CELL * max(sigma, 1.0))) ** 0.5, FEWEST_CELLS), MOST_CELLS))
 
 
-def _discretized(encoded: EncodedRows, discretizer: Discretizer, ledger: Ledger) -> EncodedRows:
-    """The rows in bins of numbers that are estimated privately."""
-    codec = encoded.codec
-    numbers = _numbers(codec)
-    histograms = encoded.counts([(j,) for j in numbers])
-    values = [h[: codec.columns[j].value_bins] for j, h in zip(numbers, histograms, strict=True)]
-    found = dict(zip(numbers, discretizer.discretize(values, ledger), strict=True))
-    cuts = {j: bins.cuts for j, bins in found.items()}
-    noisy = {j: (bins.noisy, bins.sigma) for j, bins in found.items() if bins.noisy is not None}
-    return encoded.merged(bins_compression(codec, cuts, noisy))
+def discretized(
+    table: Table | EncodedFiles,
+    discretizer: Discretizer | None,
+    most: int,
+    rows: int,
+    engine: Engine,
+    ledger: Ledger,
+) -> EncodedRows:
+    """The rows in coarse cells of their numbers, which are estimated privately; with the counts that were released.
+
+    most: about the most coarse cells of a number. rows: the declared or noisy number.
+    """
+    public = table.codec if isinstance(table, EncodedFiles) else Codec(table.domain, 1)
+    codes, cells = _Codes(table, len(public.columns)), {}
+    for j, column in enumerate(public.columns):
+        if not column.on_axis or discretizer is None:
+            codes.keep(j, column)
+            continue
+        exact = codes.exact(j, column, engine)
+        tree = discretizer.measure(grid(column), exact, rows, ledger)
+        cells[j] = value_cells(tree, origin(column), rows, most, exact.cuts)
+        codes.cut(j, column, cells[j].cuts)
+    codec = Codec(table.domain, 1, {public.columns[j].name: found.cuts for j, found in cells.items()})
+    fine = EncodedRows(codec, codes.all(), DomainCompression.none(codec.sizes), engine)
+    coarse = fine.merged(cells_compression(codec, cells))
+    known = tuple(Measurement((j,), found.counts, found.sigma) for j, found in cells.items())
+    return replace(coarse, known=known)
 
 
-def _numbers(codec: Codec) -> list[int]:
-    """Columns whose value bins lie on an axis."""
-    return [j for j, column in enumerate(codec.columns) if column.on_axis]
+class _Codes:
+    """The private rows as codes, column by column."""
+
+    def __init__(self, rows: Table | EncodedFiles, columns: int) -> None:
+        self.rows = rows
+        self.codes: list[np.ndarray] = []
+        self._places: tuple[np.ndarray, np.ndarray] | None = None
+
+    def keep(self, j: int, column: ColumnCodes) -> None:
+        """Column j in the codes of the public codec."""
+        if isinstance(self.rows, EncodedFiles):
+            self.codes.append(np.arange(column.size))
+        else:
+            self.codes.append(_narrow(column.encode(self._reading(column))[0], column.size))
+
+    def exact(self, j: int, column: ColumnCodes, engine: Engine) -> ColumnCounts:
+        """The exact counts of column j. Private: for the discretizer only."""
+        kinds = column.size - column.value_bins
+        if isinstance(self.rows, EncodedFiles):
+            counts = engine.count(self.rows, self.rows.sizes, [(j,)])[j,]
+            cuts = column.cut_places
+            return ColumnCounts(cuts[:-1], counts[: column.value_bins], counts[column.value_bins :], cuts)
+        self._places = column.places_and_others(self._reading(column))
+        return places_counted(*self._places, kinds)
+
+    def cut(self, j: int, column: ColumnCodes, cuts: np.ndarray) -> None:
+        """Column j in bins that begin at `cuts`."""
+        size = len(cuts) - 1 + column.size - column.value_bins
+        if isinstance(self.rows, EncodedFiles):
+            bins = np.searchsorted(cuts, column.cut_places[:-1], side="right") - 1
+            self.codes.append(np.append(bins, np.arange(len(cuts) - 1, size)))
+            return
+        assert self._places is not None, "counted before"
+        places, others = self._places
+        bins = np.searchsorted(cuts, places, side="right") - 1
+        self.codes.append(_narrow(np.where(others < 0, bins, len(cuts) - 1 + others), size))
+        self._places = None
+
+    def all(self) -> np.ndarray | EncodedFiles:
+        if isinstance(self.rows, EncodedFiles):
+            return MappedFiles.of(self.rows, list(enumerate(self.codes)))
+        dtype = np.uint16 if any(column.dtype == np.uint16 for column in self.codes) else np.uint8
+        codes = np.empty((len(self.rows), len(self.codes)), dtype=dtype, order="F")
+        for j, column in enumerate(self.codes):
+            codes[:, j] = column
+        return codes
+
+    def _reading(self, column: ColumnCodes) -> Reading:
+        assert isinstance(self.rows, Table)
+        return column.column.read(series_of(self.rows.frame, column.name), self.rows.domain.missing_values)
+
+
+def _narrow(codes: np.ndarray, size: int) -> np.ndarray:
+    """Codes below `size` in as few bytes as they need."""
+    return codes.astype(np.uint8 if size <= 256 else np.uint16)
 
 
 def compressed(
     rows: EncodedRows, noisy: Sequence[np.ndarray], sigma: float, most: int
 ) -> tuple[EncodedRows, list[Measurement]]:
     """Rows with rare codes merged, and the one-way measurements that go with them. `noisy`: one-way counts."""
-    compression = rare_compression(rows.codec, rows.compression, noisy, sigma, most)
-    measured = []
-    for j, counts in enumerate(noisy):
-        values = np.bincount(compression.maps[j], counts)
-        # The sum of k noisy counts has sqrt(k) times their noise.
-        measured.append(measurement((j,), values, sigma * np.sqrt(compression.members[j])))
-    return rows.merged(compression), measured
+    measured = combined(
+        [measurement(column, counts, sigma) for column, counts in zip(one_way(len(noisy)), noisy, strict=True)],
+        rows.known,
+    )
+    compression = rare_compression(rows.codec, rows.compression, [m.values for m in measured], sigma, most)
+    return rows.merged(compression), [_joined(m, compression.maps[m.clique[0]]) for m in measured]
+
+
+def combined(measured: Sequence[Measurement], known: Sequence[Measurement]) -> list[Measurement]:
+    """One-way measurements, each with what was known of its column before, by inverse variance."""
+    before = {each.clique: each for each in known}
+    found = []
+    for each in measured:
+        if each.clique in before:
+            one, other = (1 / np.broadcast_to(np.square(m.sigma), m.values.shape) for m in (each, before[each.clique]))
+            values = (each.values * one + before[each.clique].values * other) / (one + other)
+            each = Measurement(each.clique, values, (one + other) ** -0.5)
+        found.append(each)
+    return found
 
 
 def measurement(clique: Clique, counts: np.ndarray, sigma: float | np.ndarray) -> Measurement:

@@ -137,7 +137,7 @@ class MST(MarginalMethod):
     def _learn(self, rows: EncodedRows, total: int, plan: TreePlan, ledger: Ledger, run: FitRun) -> FittedGraph:
         rows, measured = plan.measure(rows, ledger, run)
         model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec.domain, rows.codec.bins, rows.compression, model)
+        return FittedGraph(rows.codec, rows.compression, model)
 
 
 def _marginals(name: str, count: int, sigma: float, budget: Budget) -> NoisyMarginals:

@@ -59,7 +59,7 @@ from dpsynth.models.contract.fitted_table import FittedPosterior
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
 from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.fitted_graph import compressed_conditions, decoded
-from dpsynth.models.marginal.method import Clique, EncodedRows, MarginalMethod, MarginalPlan, measurement
+from dpsynth.models.marginal.method import MOST_CELLS, Clique, EncodedRows, MarginalMethod, MarginalPlan, measurement
 from dpsynth.models.marginal.mst import MST, TreePlan
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
@@ -109,25 +109,22 @@ class FittedDistributions(FittedPosterior):
 
     def __init__(
         self,
-        domain: Domain,
-        bins: int,
+        codec: Codec,
         compression: DomainCompression,
         state: tuple[Mapping[str, Any], Mapping[str, torch.Tensor]],
         statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
-        self.codec, self.compression = Codec(domain, bins), compression
+        super().__init__(codec.domain, statement)
+        self.codec, self.compression = codec, compression
         self._config, self._stacked = dict(state[0]), dict(state[1])
 
     @classmethod
-    def of(
-        cls, domain: Domain, bins: int, compression: DomainCompression, distributions: Sequence[GraphicalModel]
-    ) -> Self:
+    def of(cls, codec: Codec, compression: DomainCompression, distributions: Sequence[GraphicalModel]) -> Self:
         """distributions: the middle and the draws, fitted over the same measured marginals."""
         states = [distribution.state() for distribution in distributions]
         stacked = {name: torch.stack([tensors[name] for _, tensors in states]) for name in states[0][1]}
         config = {**states[0][0], "iterations": max(config["iterations"] for config, _ in states)}
-        return cls(domain, bins, compression, (config, stacked))
+        return cls(codec, compression, (config, stacked))
 
     @property
     def draws(self) -> int:
@@ -140,7 +137,7 @@ class FittedDistributions(FittedPosterior):
         return GraphicalModel.restore(self._config, {name: stack[place] for name, stack in self._stacked.items()})
 
     def config(self) -> dict[str, Any]:
-        return {"bins": self.codec.bins, "model": self._config}
+        return {"cuts": self.codec.cuts, "model": self._config}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {**self.compression.tensors(), **{f"model.{name}": stack for name, stack in self._stacked.items()}}
@@ -153,8 +150,9 @@ class FittedDistributions(FittedPosterior):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        compression = DomainCompression.restore(tensors, Codec(domain, config["bins"]).sizes)
-        return cls(domain, config["bins"], compression, (config["model"], below("model.", tensors)), statement)
+        codec = Codec(domain, 1, config["cuts"])
+        compression = DomainCompression.restore(tensors, codec.sizes)
+        return cls(codec, compression, (config["model"], below("model.", tensors)), statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         codes = self.distribution().sample(
@@ -204,7 +202,7 @@ class NAPSU(MarginalMethod):
     for every draw.
     """
 
-    bins: int = 16
+    cells: int | None = 16
     marginals: Literal["tree"] | Sequence[Sequence[str]] = "tree"
     draws: int = 100
     iterations: int = 300
@@ -220,7 +218,7 @@ class NAPSU(MarginalMethod):
 
     def _plan(self, domain: Domain, budget: Budget, before: Sequence[Charge]) -> MarginalPlan:
         if not isinstance(self.marginals, str):
-            codec = Codec(domain, self.bins)
+            codec = Codec(domain, self.cells or MOST_CELLS)
             cliques = named_cliques(self.marginals, domain)
             largest = max(cliques, key=lambda clique: math.prod(codec.sizes[j] for j in clique))
             cells = max(
@@ -231,7 +229,7 @@ class NAPSU(MarginalMethod):
                 names = ", ".join(f"{domain.names[j]} ({codec.sizes[j]} codes)" for j in largest)
                 raise ConfigError(
                     f"model.marginals: {cells:,} cells, more than model.most_cells={self.most_cells:,}; the largest "
-                    f"marginal joins {names}: name fewer columns together, or use fewer bins"
+                    f"marginal joins {names}: name fewer columns together, or use fewer cells"
                 )
         return super()._plan(domain, budget, before)
 
@@ -257,12 +255,13 @@ class NAPSU(MarginalMethod):
         else:
             noisy, sigma = plan.marginals.measure(rows.counts(plan.cliques), ledger), plan.marginals.sigma
             measured = [measurement(clique, table, sigma) for clique, table in zip(plan.cliques, noisy, strict=True)]
+            measured += rows.known
         middle = GraphicalModel.fit(rows.sizes, measured)
         cells = sum(m.values.size for m in measured)
         draws = max(2, min(self.draws, MOST_NUMBERS // cells))
         generator = run.randomness.numpy("posterior draws")
         distributions = posterior_distributions(middle, measured, draws, generator, self.iterations)
-        return FittedDistributions.of(rows.codec.domain, rows.codec.bins, rows.compression, [middle, *distributions])
+        return FittedDistributions.of(rows.codec, rows.compression, [middle, *distributions])
 
 
 def named_cliques(marginals: Sequence[Sequence[str]], domain: Domain) -> tuple[Clique, ...]:

@@ -71,19 +71,18 @@ class FittedNetwork(FittedTable):
 
     def __init__(
         self,
-        domain: Domain,
-        bins: int,
+        codec: Codec,
         compression: DomainCompression,
         nodes: Sequence[Node],
         statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
-        self.codec, self.compression, self.nodes = Codec(domain, bins), compression, tuple(nodes)
+        super().__init__(codec.domain, statement)
+        self.codec, self.compression, self.nodes = codec, compression, tuple(nodes)
         self.taxonomy_levels = TaxonomyLevels(self.codec, compression)
 
     def config(self) -> dict[str, Any]:
         network = [[node.column, [list(column_level) for column_level in node.parents]] for node in self.nodes]
-        return {"bins": self.codec.bins, "network": network}
+        return {"cuts": self.codec.cuts, "network": network}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         distributions = {f"distribution.{k}": torch.from_numpy(node.distribution) for k, node in enumerate(self.nodes)}
@@ -97,7 +96,8 @@ class FittedNetwork(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        compression = DomainCompression.restore(tensors, Codec(domain, config["bins"]).sizes)
+        codec = Codec(domain, 1, config["cuts"])
+        compression = DomainCompression.restore(tensors, codec.sizes)
         nodes = [
             Node(
                 column,
@@ -106,7 +106,7 @@ class FittedNetwork(FittedTable):
             )
             for k, (column, parents) in enumerate(config["network"])
         ]
-        return cls(domain, config["bins"], compression, nodes, statement)
+        return cls(codec, compression, nodes, statement)
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = compressed_conditions(self.codec, self.compression, where)
@@ -237,16 +237,15 @@ class PrivBayes(MarginalMethod):
         seen = _Seen(rows, TaxonomyLevels(rows.codec, rows.compression, coarsen=self.estimator == "ancestral"))
         families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), plan, ledger, run)
         noisy = plan.tables.measure(seen.counts(families), ledger)
-        domain, bins = rows.codec.domain, rows.codec.bins
         measured = [_measured(family, table, sigma) for family, table in zip(families, noisy, strict=True)]
         if self.estimator == "pgm":
-            return FittedGraph(domain, bins, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+            return FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, [*rows.known, *measured]))
         counted = noisy_total(measured)
         nodes = [
             Node(family.column, family.parents, _distribution(table.reshape(len(table), -1), counted, sigma))
             for family, table in zip(families, noisy, strict=True)
         ]
-        return FittedNetwork(domain, bins, rows.compression, nodes)
+        return FittedNetwork(rows.codec, rows.compression, nodes)
 
     def _network(self, seen: _Seen, cells: float, plan: PrivBayesPlan, ledger: Ledger, run: FitRun) -> list[Family]:
         """Step 1: every column once, with parents that came before it."""

@@ -28,7 +28,7 @@ sizes and steps are public: they follow from configuration and domain. The rest 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -39,7 +39,7 @@ from dpsynth.data.image.domain import ImageDomain, ImageView
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ConfigError
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, between, refuse
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.merf.fitted import FittedImageGenerator, FittedTableGenerator, image_generator, table_generator
 from dpsynth.models.shared.row_vectors import VectorView
@@ -115,72 +115,115 @@ class MERFPlan(MethodPlan):
 
 
 @dataclass(frozen=True)
-class MERF(Synthesizer):
-    """The recipe. Defaults are one set for all data sets.
+class EmbeddingOptions(OptionGroup):
+    """The random features whose sum is released.
 
-    frequencies: of the random features. bandwidths: of the kernels of images, in root mean square pixel distance, black
-    to white being 1. single_fraction: part of the squared norm that one-way marginals have in the features of tables.
-    count_weight: the part of a row's squared norm that counts it.
-    latent, hidden, layers: of the generator. size: working resolution of images, unless the domain declares one.
-    waves: fraction of the cosine waves along a side that an image is made of. bins: most value bins of a number.
-    steps, batch, learning_rate, averaging: of the generator's training: samples of a step, Adam's rate, falling to
-    zero, and the decay of the average of the weights along the path.
+    Attributes:
+        frequencies: Of the random Fourier features; each is a cosine and a sine.
+        bandwidths: Of the kernels of images, in root mean square pixel distance, black to white being 1.
+        single_fraction: Of tables: part of the features' squared norm for one-way marginals; pairs have the rest.
+        count_weight: Part of a row's squared norm that counts the rows of each class.
     """
-
-    modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
-    learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, Images)
 
     frequencies: int = 2000
     bandwidths: Sequence[float] = (0.45, 0.25, 0.16, 0.11)
     single_fraction: float = 0.3
     count_weight: float = 0.05
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "frequencies")
+        if not self.bandwidths or not all(width > 0 for width in self.bandwidths):
+            refuse(self, "bandwidths", "must be one or more numbers above 0")
+        if self.frequencies < len(self.bandwidths):
+            refuse(self, "frequencies", "every bandwidth needs one at least")
+        between(self, 0, 1, "single_fraction", "count_weight", ends="()")
+
+
+@dataclass(frozen=True)
+class GeneratorOptions(OptionGroup):
+    """The class-conditional generator.
+
+    Attributes:
+        latent: Numbers of noise that a sample is made of.
+        hidden: Units of a hidden layer.
+        layers: Residual hidden layers.
+        waves: Of images: fraction of the cosine waves along a side that they are made of; fewer is smoother.
+    """
+
     latent: int = 16
     hidden: int = 256
     layers: int = 2
-    size: int = 32
     waves: float = 0.45
-    bins: int = 32
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "latent", "hidden")
+        at_least(self, 0, "layers")
+        between(self, 0, 1, "waves", ends="(]")
+
+
+@dataclass(frozen=True)
+class TrainingOptions(OptionGroup):
+    """The training of the generator: post-processing, which costs time only.
+
+    Attributes:
+        steps: Of Adam.
+        batch_size: Samples of a step, over all classes.
+        learning_rate: Of Adam, falling to zero.
+        averaging: Decay of the average of the weights along the path; 0 takes the last weights.
+    """
+
     steps: int = 1500
-    batch: int = 500
+    batch_size: int = 500
     learning_rate: float = 6e-3
     averaging: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("frequencies", "latent", "hidden", "size", "bins", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
-        if not self.bandwidths or not all(width > 0 for width in self.bandwidths):
-            raise ConfigError(f"model.bandwidths={self.bandwidths}: must be one or more numbers above 0")
-        if self.frequencies < len(self.bandwidths):
-            raise ConfigError(f"model.frequencies={self.frequencies}: every bandwidth needs one at least")
-        for name in ("single_fraction", "count_weight"):
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
-        if not 0 < self.waves <= 1:
-            raise ConfigError(f"model.waves={self.waves}: must be above 0, at most 1")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"model.learning_rate={self.learning_rate}: must be above 0")
-        if self.layers < 0:
-            raise ConfigError(f"model.layers={self.layers}: must not be negative")
-        if not 0 <= self.averaging < 1:
-            raise ConfigError(f"model.averaging={self.averaging}: must be at least 0 and below 1")
+        at_least(self, 1, "steps", "batch_size")
+        above_zero(self, "learning_rate")
+        between(self, 0, 1, "averaging", ends="[)")
+
+
+@dataclass(frozen=True)
+class MERF(Synthesizer):
+    """The recipe. Defaults are one set for all data sets.
+
+    Attributes:
+        bins: Of tables: most value bins of a number.
+        size: Working resolution of images, pixels of the longer side, unless the domain declares one.
+        embedding, generator, training: Options in groups.
+    """
+
+    modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
+    learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, Images)
+
+    bins: int = 32
+    size: int = 32
+    embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    generator: GeneratorOptions = field(default_factory=GeneratorOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "bins", "size", where="model.")
 
     @property
     def shape(self) -> GeneratorShape:
-        return GeneratorShape(self.latent, self.hidden, self.layers)
+        return GeneratorShape(self.generator.latent, self.generator.hidden, self.generator.layers)
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> MERFPlan:
         view = self._view(domain)
 
         def embedding(noise: float) -> MeanEmbedding:
             return MeanEmbedding(
-                name=NAME, neighbours=budget.neighbours, noise_multiplier=noise, count_weight=self.count_weight
-            )
+                name=NAME, neighbours=budget.neighbours, noise_multiplier=noise,
+                count_weight=self.embedding.count_weight,
+            )  # fmt: skip
 
         released = embedding(calibrate(lambda z: (*before, embedding(z)), budget))
         classes, features = self._width(view)
         memory = self._memory(domain, classes, features)
-        return MERFPlan(embedding=released, features=features, classes=classes, steps=self.steps, memory_bytes=memory)
+        return MERFPlan(
+            embedding=released, features=features, classes=classes, steps=self.training.steps, memory_bytes=memory
+        )
 
     def _fit(
         self, table: Table | Images, rows: int, plan: MERFPlan, ledger: Ledger, run: FitRun
@@ -195,23 +238,23 @@ class MERF(Synthesizer):
         fractions = torch.from_numpy(nearest_counts(embedding.counts.numpy()) + 1e-9)
         fractions /= fractions.sum()
         if isinstance(view, ImageView):
-            return FittedImageGenerator(view.domain, self.size, self.waves, network, fractions)
+            return FittedImageGenerator(view.domain, self.size, self.generator.waves, network, fractions)
         return FittedTableGenerator(view.domain, self.bins, network, fractions)
 
     def _train(
         self, network: AffineGenerator, features: CodeFeatures | ImageFeatures, target: Embedding, run: FitRun
     ) -> None:
         """Post-processing: the generator meets the released means."""
-        device = resolve_device(run.settings.device)
+        options, device = self.training, resolve_device(run.settings.device)
         network.to(device)
-        fit = EmbeddingFit(network, features.to(device), target, self.batch, run.randomness.model("noise"))
-        average = ExponentialAverage(network, self.averaging) if self.averaging else None
+        fit = EmbeddingFit(network, features.to(device), target, options.batch_size, run.randomness.model("noise"))
+        average = ExponentialAverage(network, options.averaging) if options.averaging else None
         train(
             network,
             fit.step,
-            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True),
-            lambda t: min(1.0, (t + 1) / WARM_UP) * (1 - t / self.steps),
-            self.steps,
+            torch.optim.Adam(network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99), fused=True),
+            lambda t: min(1.0, (t + 1) / WARM_UP) * (1 - t / options.steps),
+            options.steps,
             average,
             settings=run.settings,
             generators={"noise": fit.generator},
@@ -227,27 +270,28 @@ class MERF(Synthesizer):
 
     def _features(self, view: VectorView | ImageView, generator: torch.Generator) -> CodeFeatures | ImageFeatures:
         """Public: they follow from the configuration, the domain and the seed."""
+        options = self.embedding
         if isinstance(view, ImageView):
-            return ImageFeatures(view.shape, self.frequencies, list(self.bandwidths), generator, view.levels)
+            return ImageFeatures(view.shape, options.frequencies, list(options.bandwidths), generator, view.levels)
         bins = [block.value_bins if block.on_axis else 0 for block in view.blocks]
-        return CodeFeatures(view.sizes, bins, self.frequencies, self.single_fraction, generator)
+        return CodeFeatures(view.sizes, bins, options.frequencies, options.single_fraction, generator)
 
     def _network(self, view: VectorView | ImageView, generator: torch.Generator) -> AffineGenerator:
         if isinstance(view, ImageView):
-            return image_generator(view, self.shape, self.waves, generator)
+            return image_generator(view, self.shape, self.generator.waves, generator)
         return table_generator(view, self.shape, generator)
 
     def _width(self, view: VectorView | ImageView) -> tuple[int, int]:
         """Classes, and features of a row; public."""
         if isinstance(view, ImageView):
-            return max(1, len(view.domain.classes)), 2 * self.frequencies
+            return max(1, len(view.domain.classes)), 2 * self.embedding.frequencies
         pairs = len(view.blocks) > 1
-        return view.classes, max(1, view.width + 2 * self.frequencies * pairs)
+        return view.classes, max(1, view.width + 2 * self.embedding.frequencies * pairs)
 
     def _memory(self, domain: Domain | ImageDomain, classes: int, features: int) -> int:
         """Bytes at the peak: the encoded rows, blocks of features or a step, the released sums."""
         each = 8 * len(domain) if isinstance(domain, Domain) else int(np.prod(domain.shape))
-        batch = max(ROWS_AT_ONCE, self.batch, 4 * classes)
+        batch = max(ROWS_AT_ONCE, self.training.batch_size, 4 * classes)
         return each * (domain.rows or 30_000) + 8 * features * (4 * batch + 4 * classes)
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from dpsynth.errors import ConfigError
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, between
 from dpsynth.models.pe.api import Batch, PEApi
 
 Selection = Literal["sample", "rank"]
@@ -46,18 +47,18 @@ class Phase:
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
-            raise ConfigError(f"model.phases: iterations={self.iterations} must be at least 1")
+            raise ConfigError(f"model.evolution.phases: iterations={self.iterations} must be at least 1")
         if self.selection not in ("sample", "rank"):
-            raise ConfigError(f"model.phases: selection={self.selection!r} must be sample or rank")
+            raise ConfigError(f"model.evolution.phases: selection={self.selection!r} must be sample or rank")
         if self.variations < 1:
-            raise ConfigError(f"model.phases: variations={self.variations} must be at least 1")
+            raise ConfigError(f"model.evolution.phases: variations={self.variations} must be at least 1")
 
     @classmethod
     def of(cls, content: Phase | Mapping[str, Any]) -> Phase:
         """A phase from its keys; `ConfigError` for others."""
         if isinstance(content, Phase):
             return content
-        return cls(**_known(cls, content, "model.phases"))
+        return cls(**_known(cls, content, "model.evolution.phases"))
 
     @property
     def offspring(self) -> int:
@@ -66,7 +67,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Degrees:
+class Degrees(OptionGroup):
     """Degree of variation over the course of an evolution: first - (first - last) share^power.
 
     Tab-PE (arXiv 2606.08259) falls from .5 to .01 with power .2: fast at first, then fine work. The last degree is also
@@ -78,15 +79,15 @@ class Degrees:
     power: float = 0.2
 
     def __post_init__(self) -> None:
-        if not (0 <= self.first <= 1 and 0 <= self.last <= 1 and self.power > 0):
-            raise ConfigError("model.degrees: first and last must lie between 0 and 1, and power above 0")
+        between(self, 0, 1, "first", "last")
+        above_zero(self, "power")
 
     @classmethod
     def of(cls, content: Degrees | Mapping[str, Any]) -> Degrees:
         """Degrees from their keys; `ConfigError` for others."""
         if isinstance(content, Degrees):
             return content
-        return cls(**_known(cls, content, "model.degrees"))
+        return cls(**_known(cls, content, "model.evolution.degrees"))
 
     def at(self, fraction: float) -> float:
         """The degree when `fraction` of the iterations are done."""
@@ -104,7 +105,7 @@ class Timetable:
     def of(cls, phases: Sequence[Any], degrees: Any) -> Self:
         """From lists and mappings of a config file."""
         if not phases:
-            raise ConfigError("model.phases: name at least one, such as [{iterations: 4, selection: sample}]")
+            raise ConfigError("model.evolution.phases: name at least one, such as [{iterations: 4, selection: sample}]")
         return cls(tuple(Phase.of(each) for each in phases), Degrees.of(degrees))
 
     @property

@@ -26,8 +26,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.option_groups import at_least
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.marginal.aim import AIM
@@ -56,7 +57,15 @@ from dpsynth.models.pe.generations import (
     Watch,
     apportioned,
 )
-from dpsynth.models.pe.image_apis import NAMES, PORTABLE, ImagePoints, Kind, image_api, provenance_of
+from dpsynth.models.pe.image_apis import NAMES, PORTABLE, ImagePoints, image_api, provenance_of
+from dpsynth.models.pe.options import (
+    EvolutionOptions,
+    ImageEmbeddingOptions,
+    LabelOptions,
+    LabelPrior,
+    ProposalOptions,
+    TablePoolOptions,
+)
 from dpsynth.models.pe.table_api import TablePerturbation, TableView
 from dpsynth.models.pe.table_pool import TablePool
 from dpsynth.privacy.accounting.accounting import Charge
@@ -85,7 +94,7 @@ def proposal_recipe(wanted: Any) -> Synthesizer | None:
         return wanted
     if not isinstance(wanted, str) or wanted not in PROPOSAL_MODELS:
         raise ConfigError(
-            f"model.proposal_model={wanted}: choose {', '.join(PROPOSAL_MODELS)}, null, or a recipe for tables"
+            f"model.proposal.model={wanted}: choose {', '.join(PROPOSAL_MODELS)}, null, or a recipe for tables"
         )
     return PROPOSAL_MODELS[wanted]()
 
@@ -98,8 +107,6 @@ TAB_PE = (Phase(5, "sample"), Phase(9, "rank", variations=3, keep=True))
 REWEIGHTED = (Phase(2, "sample"),)  # rows that a proposal model proposes need little more than to be weighted
 IMAGES = (Phase(4, "sample"),)
 IMAGE_DEGREES, IMAGE_LOOKAHEAD = Degrees(0.5, 0.3, 1.0), 4
-
-LabelPrior = Literal["uniform", "public", "private"]
 
 
 class Terms(NamedTuple):
@@ -140,20 +147,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PE(Synthesizer):
-    """The recipe. None takes the default of the modality: tables before images below.
+    """The recipe. None takes the default of the modality.
 
-    api: auto (tables: perturbation; images: glyphs), or of images glyphs, faces, pool, generator, diffusion, or a
-    `PEApi` made from public things. source: the public images, or the local pipeline, that the API needs.
-    proposal_model: name of the model that proposes rows of a table (independent, mst, aim, privbayes), its recipe, or
-    None for even proposals. proposal_fraction: its part of the budget. proposals: rows it proposes, which are kept in
-    the model. phases: of iterations, see `Phase`. degrees: see `Degrees`. population: members; None gives every one of
-    them twice the noise in votes on average, n / (2 sigma). threshold: of votes, in standard deviations of their noise.
-    lookahead: variations whose mean is where a candidate stands. nearest: candidates that a row votes for.
-    label_prior: uniform, public (`label_fractions`), or private: taken from the proposal model, else estimated
-    privately with `label_fraction` of the budget. embedding, size, inception: see `ImagePoints`. crossover: see
-    `TablePerturbation`. variants, spread: a table's final pool holds the proposals and so many variations of the
-    population, of this degree. copies: variations of every member kept in the model where its API needs things outside
-    of it.
+    Attributes:
+        api: auto (tables: perturbation; images: glyphs), or of images glyphs, faces, pool, generator, diffusion, or a
+            `PEApi` made from public things.
+        source: The public images, or the local pipeline, that the API needs.
+        population: Members; None gives every one of them twice the noise in votes on average, n / (2 sigma).
+        copies: Variations of every member kept in the model where its API needs things outside of it.
+        proposal, evolution, labels, embedding, pool: Options in groups.
     """
 
     modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
@@ -161,63 +163,27 @@ class PE(Synthesizer):
 
     api: Any = "auto"
     source: str | None = None
-    proposal_model: Any = "mst"
-    proposal_fraction: float = 0.6
-    proposals: int = 40_000
-    phases: Any = None
-    degrees: Any = None
     population: int | None = None
-    threshold: float = 0.0
-    lookahead: int | None = None
-    nearest: int = 1
-    label_prior: LabelPrior | None = None
-    label_fractions: Sequence[float] | None = None
-    label_fraction: float = 0.05
-    embedding: Kind = "pixels"
-    size: int = 14
-    inception: str | None = None
-    crossover: float = 0.5
-    variants: int = 5_000
-    spread: float = 0.3
     copies: int = 4
+    proposal: ProposalOptions = field(default_factory=ProposalOptions)
+    evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
+    labels: LabelOptions = field(default_factory=LabelOptions)
+    embedding: ImageEmbeddingOptions = field(default_factory=ImageEmbeddingOptions)
+    pool: TablePoolOptions = field(default_factory=TablePoolOptions)
 
     def __post_init__(self) -> None:
-        for name in ("proposal_fraction", "label_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}={getattr(self, name)}: must lie between 0 and 1")
-        for name, least in (
-            ("nearest", 1),
-            ("proposals", 1),
-            ("variants", 1),
-            ("copies", 0),
-            ("lookahead", 0),
-            ("population", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"model.{name}={value}: must be at least {least}")
-        if not 0 <= self.crossover <= 1:
-            raise ConfigError(f"model.crossover={self.crossover}: must lie between 0 and 1")
-        if self.label_prior not in (None, *get_args(LabelPrior)):
-            raise ConfigError(
-                f"model.label_prior={self.label_prior}: choose {', '.join(get_args(LabelPrior))}, or null"
-            )
-        if (self.label_prior == "public") != (self.label_fractions is not None):
-            raise ConfigError(
-                "model.label_fractions: list the public fraction of every class, with label_prior=public only"
-            )
+        at_least(self, 1, "population", where="model.")
+        at_least(self, 0, "copies", where="model.")
         if not isinstance(self.api, str) and not isinstance(getattr(self.api, "modality", None), str):
             raise ConfigError(f"model.api={self.api!r:.40}: choose auto, {', '.join(NAMES)}, or give a PEApi")
-        if self.phases is not None and not isinstance(self.phases, list | tuple):
-            raise ConfigError(f"model.phases={self.phases!r:.40}: must be a list of mappings, or null")
         if isinstance(self.api, str) and self.api not in ("auto", *NAMES):
             raise ConfigError(f"model.api={self.api}: choose auto, {', '.join(NAMES)}")
         if self.api in NAMES and (self.api in PORTABLE) != (self.source is None):
             raise ConfigError(
                 f"model.source={self.source}: pool and generator need public images, diffusion a local pipeline"
             )
-        if isinstance(proposal_recipe(self.proposal_model), PE):
-            raise ConfigError("model.proposal_model: pe does not propose to itself; choose another model of tables")
+        if isinstance(proposal_recipe(self.proposal.model), PE):
+            raise ConfigError("model.proposal.model: pe does not propose to itself; choose another model of tables")
 
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> EvolutionPlan:
         terms, classes, proposal_model = self.terms(domain), None, None
@@ -226,21 +192,21 @@ class PE(Synthesizer):
         def votes(noise: float, releases: int = iterations) -> NearestVotes:
             return NearestVotes(
                 name=VOTES, neighbours=budget.neighbours, releases=releases, noise_multiplier=noise,
-                nearest=self.nearest, provenance=terms.provenance,
+                nearest=self.evolution.nearest, provenance=terms.provenance,
             )  # fmt: skip
 
         if terms.proposal_model is not None:
             # Of what is left, the votes take their part, as costs add up; the proposal model is calibrated to the rest.
             whole = calibrate(lambda z: (*before, votes(z, 1)), budget)
-            rule = votes(whole * math.sqrt(iterations / (1 - self.proposal_fraction)))
+            rule = votes(whole * math.sqrt(iterations / (1 - self.proposal.fraction)))
             proposal_model = terms.proposal_model.plan_part(domain, budget, (*before, rule))
         else:
             if terms.prior == "private":
-                classes = NoisyMarginals.at_fraction(CLASSES, 1, budget, self.label_fraction)
+                classes = NoisyMarginals.at_fraction(CLASSES, 1, budget, self.labels.budget_fraction)
             fixed = (*before, *((classes,) if classes else ()))
             rule = votes(calibrate(lambda z: (*fixed, votes(z)), budget))
         members = self.members(rows, rule.deviation)
-        pool = self.proposals + self.variants if isinstance(domain, Domain) else 0
+        pool = self.proposal.rows + self.pool.variants if isinstance(domain, Domain) else 0
         memory = 4 * terms.dimensions * (rows + 8 * members + pool) + (1 << 26)
         return EvolutionPlan(
             terms=terms, proposal_model=proposal_model, classes=classes, votes=rule, members=members,
@@ -251,27 +217,29 @@ class PE(Synthesizer):
     def terms(self, domain: Domain | ImageDomain) -> Terms:
         """What `domain` makes of the recipe; `ConfigError` where the two do not fit."""
         table = isinstance(domain, Domain)
+        wanted = self.evolution
         if not isinstance(self.api, str) and self.api.modality != ("table" if table else "image"):
             raise ConfigError(f"model.api: makes {self.api.modality}s, which the data are not")
         if table:
             if self.api in NAMES:
                 raise ConfigError(f"model.api={self.api}: makes images; tables have api=auto")
-            view, proposal_model = TableView(domain), proposal_recipe(self.proposal_model)
+            view, proposal_model = TableView(domain), proposal_recipe(self.proposal.model)
             labels, dimensions = view.groups, int(view.sizes.sum())
-            phases = self.phases if self.phases is not None else (REWEIGHTED if proposal_model else TAB_PE)
-            timetable = Timetable.of(phases, self.degrees or Degrees())
+            phases = wanted.phases if wanted.phases is not None else (REWEIGHTED if proposal_model else TAB_PE)
+            timetable = Timetable.of(phases, wanted.degrees or Degrees())
             provenance = "none" if isinstance(self.api, str) else str(self.api.provenance)
         else:
-            labels, proposal_model, dimensions = max(len(domain.classes), 1), None, domain.channels * self.size**2
-            timetable = Timetable.of(IMAGES if self.phases is None else self.phases, self.degrees or IMAGE_DEGREES)
+            labels, proposal_model = max(len(domain.classes), 1), None
+            dimensions = domain.channels * self.embedding.size**2
+            phases = IMAGES if wanted.phases is None else wanted.phases
+            timetable = Timetable.of(phases, wanted.degrees or IMAGE_DEGREES)
             name = "glyphs" if self.api == "auto" else self.api
             provenance = str(provenance_of(name, self.source) if isinstance(name, str) else name.provenance)
-        prior = self.label_prior or ("private" if table else "uniform")
-        if prior == "public" and len(self.label_fractions or ()) != labels:
-            raise ConfigError(
-                f"model.label_fractions: {len(self.label_fractions or ())} fractions for {labels} classes"
-            )
-        lookahead = self.lookahead if self.lookahead is not None else (0 if table else IMAGE_LOOKAHEAD)
+        prior = self.labels.prior or ("private" if table else "uniform")
+        given = self.labels.fractions or ()
+        if prior == "public" and len(given) != labels:
+            raise ConfigError(f"model.labels.fractions: {len(given)} fractions for {labels} classes")
+        lookahead = wanted.lookahead if wanted.lookahead is not None else (0 if table else IMAGE_LOOKAHEAD)
         return Terms(labels, prior, timetable, lookahead, provenance, proposal_model, dimensions)
 
     def members(self, rows: int, noise: float) -> int:
@@ -290,27 +258,34 @@ class PE(Synthesizer):
         private = view.batch(table.frame)
         if terms.proposal_model is not None and plan.proposal_model is not None:
             proposed = terms.proposal_model.fit_part(table, rows, plan.proposal_model, ledger, run).sample(
-                self.proposals, seed=_seed(run, "proposed rows")
+                self.proposal.rows, seed=_seed(run, "proposed rows")
             )
             proposal = view.batch(proposed.frame)
         fractions = self._fractions(terms, private.labels, rows, proposal, plan, ledger)
-        api = TablePerturbation(view, proposal, self.crossover) if isinstance(self.api, str) else self.api
+        api = TablePerturbation(view, proposal, self.pool.crossover) if isinstance(self.api, str) else self.api
         evolution = self._evolution(api, view.points, terms, rows, fractions, plan)
         points = Points(view.points(private), private.labels)
         population, vote_histograms = self._run(evolution, points, rows, plan, ledger, run)
         pool = TablePool.of(
-            view, api, population, fractions, proposal, self.variants, self.spread, run.randomness.numpy("pool")
+            view,
+            api,
+            population,
+            fractions,
+            proposal,
+            self.pool.variants,
+            self.pool.degree,
+            run.randomness.numpy("pool"),
         )
-        weighted, known = pool.weighted(vote_histograms, rows, plan.votes.deviation, self.nearest, fractions)
+        weighted, known = pool.weighted(vote_histograms, rows, plan.votes.deviation, self.evolution.nearest, fractions)
         fractions = known if terms.prior == "private" else fractions
         degree = terms.timetable.degrees.last
         return EvolvedTable(
-            table.domain, weighted, fractions, degree, self.crossover, proposal is not None, terms.provenance
+            table.domain, weighted, fractions, degree, self.pool.crossover, proposal is not None, terms.provenance
         )
 
     def _fit_images(self, images: Images, rows: int, plan: EvolutionPlan, ledger: Ledger, run: FitRun) -> EvolvedImages:
         terms, domain = plan.terms, images.domain
-        points = ImagePoints(domain, self.embedding, self.size, self.inception)
+        points = ImagePoints(domain, self.embedding.kind, self.embedding.size, self.embedding.inception)
         labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
         fractions = self._fractions(terms, labels, rows, None, plan, ledger)
         name = "glyphs" if self.api == "auto" else self.api
@@ -362,7 +337,7 @@ class PE(Synthesizer):
         if per_member < noise:
             log.warning(
                 "Private Evolution: %.3g votes per member against noise of %.3g: fewer members (model.population), "
-                "fewer iterations (model.phases) or a larger epsilon would help",
+                "fewer iterations (model.evolution.phases) or a larger epsilon would help",
                 per_member,
                 noise,
             )
@@ -372,7 +347,7 @@ class PE(Synthesizer):
     ) -> Evolution:
         noise = plan.votes.deviation
         sizes = apportioned(self.members(rows, noise), fractions, LEAST)
-        return Evolution(api, embedding, terms.timetable, sizes, self.threshold * noise, terms.lookahead)
+        return Evolution(api, embedding, terms.timetable, sizes, self.evolution.threshold * noise, terms.lookahead)
 
     def _fractions(
         self,
@@ -387,8 +362,8 @@ class PE(Synthesizer):
         if terms.prior == "uniform":
             return np.full(terms.labels, 1 / terms.labels)
         if terms.prior == "public":
-            assert self.label_fractions is not None
-            return np.array(self.label_fractions, dtype=np.float64) / sum(self.label_fractions)
+            given = np.array(self.labels.fractions, dtype=np.float64)
+            return given / given.sum()
         if proposal is not None:
             counts = np.bincount(proposal.labels, minlength=terms.labels).astype(np.float64)
         else:

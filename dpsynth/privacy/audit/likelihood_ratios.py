@@ -8,7 +8,6 @@ and Pearson). With o the answer, q and q' the exact ones without and with the re
     selected values                      the same over the values that were released; a value that only one side holds
                                          is certain proof
     exponential mechanism                log P'(o) - log P(o)
-    PrivTree                             sum over nodes of the log ratio of the chances of what was decided there
 
 Scales come from what a mechanism says of itself, and only weigh the releases: a wrong one costs the attacker power, and
 the bounds on his errors hold all the same.
@@ -19,7 +18,6 @@ the bounds on his errors hold all the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -32,7 +30,6 @@ from scipy.special import log_ndtr, log_softmax
 from dpsynth.privacy.accounting.events import leaves
 from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.mechanisms.discovery import PrivateCategories
-from dpsynth.privacy.mechanisms.discretizer import PrivTree
 from dpsynth.privacy.noise.exponential import ExponentialMechanism
 from dpsynth.privacy.noise.gaussian import GaussianMechanism
 from dpsynth.privacy.noise.integer_noise import CountMechanism
@@ -51,13 +48,11 @@ def log_likelihood_ratio(answer: RecordedRelease, without: Any, with_record: Any
     zero, one = vector(without), vector(with_record)
     if np.array_equal(zero, one):
         return 0.0
-    if isinstance(mechanism, ExponentialMechanism | PrivTree) and mechanism.noiseless:
+    if isinstance(mechanism, ExponentialMechanism) and mechanism.noiseless:
         return CERTAIN * (_follows(mechanism, answer.output, one) - _follows(mechanism, answer.output, zero))
     if isinstance(mechanism, ExponentialMechanism):
         chosen, slope = int(answer.output), mechanism.epsilon / (2 * mechanism.sensitivity)
         return float(log_softmax(slope * one)[chosen] - log_softmax(slope * zero)[chosen])
-    if isinstance(mechanism, PrivTree):
-        return _of_tree(mechanism, answer.output, zero, one)
     seen, moved = vector(answer.output), zero != one
     return _of_numbers(mechanism, seen[moved], zero[moved], one[moved])
 
@@ -72,11 +67,10 @@ def vector(value: Any) -> Reals:
     return np.asarray(value, dtype=np.float64).reshape(-1)
 
 
-def _follows(mechanism: ExponentialMechanism | PrivTree, seen: Any, exact: Reals) -> bool:
+def _follows(mechanism: ExponentialMechanism, seen: Any, exact: Reals) -> bool:
     """Whether a mechanism without noise answers so."""
     unused = PrivacyGenerator(bytes(32), secure=False).keystream("unused")
-    query: Any = exact.astype(np.int64) if isinstance(mechanism, PrivTree) else exact
-    return np.array_equal(vector(mechanism.draw(query, unused)), vector(seen))
+    return np.array_equal(vector(mechanism.draw(exact, unused)), vector(seen))
 
 
 def _of_numbers(mechanism: Mechanism, seen: Reals, zero: Reals, one: Reals) -> float:
@@ -116,29 +110,3 @@ def _of_values(
         elif zero != one:
             total += _of_numbers(mechanism, vector([noisy]), vector([zero]), vector([one]))
     return total
-
-
-def _of_tree(mechanism: PrivTree, cuts: NDArray[np.int64], zero: Reals, one: Reals) -> float:
-    """Of a node that is open and without a cut it is not known whether it was split at a depth that went too far; it is
-    taken for a leaf."""
-    known, below = set(cuts.tolist()), [np.append(0.0, counts.cumsum()) for counts in (zero, one)]
-    total, depth, nodes = 0.0, 0, [(0, len(zero))]
-    while nodes:
-        halves: list[tuple[int, int]] = []
-        for low, high in nodes:
-            middle = (low + high) // 2
-            split = middle in known
-            exact = [sums[high] - sums[low] for sums in below]
-            if exact[0] != exact[1]:
-                chances = [_split_chance(mechanism, count, depth) for count in exact]
-                total += math.log(chances[1] / chances[0] if split else (1 - chances[1]) / (1 - chances[0]))
-            halves += [(low, middle), (middle, high)] if split else []
-        nodes, depth = [(low, high) for low, high in halves if high - low > 1], depth + 1
-    return total
-
-
-def _split_chance(mechanism: PrivTree, count: float, depth: int) -> float:
-    """P[b + X > 0] of discrete Laplace noise X, for the score b of a node; held off 0 and 1."""
-    score, ratio = max(-mechanism.decay, count - depth * mechanism.decay), math.exp(-1 / mechanism.scale)
-    chance = ratio ** (1 - score) / (1 + ratio) if score <= 1 else 1 - ratio**score / (1 + ratio)
-    return min(max(chance, 1e-15), 1 - 1e-15)

@@ -1,29 +1,22 @@
-"""Value bins estimated privately: by quantiles, and by PrivTree (Zhang, Xiao, Xie 2016, arXiv 1601.03229).
+"""Noisy counts of a numeric column on a tree of ever finer cells: where its values lie, privately.
 
-Bins of about equal mass, estimated privately: a noisy histogram over fine public bins, cut at its quantiles.
+    1  every row of the column is counted in one cell of a public grid (`data/table/value_grid.py`), or as one of its
+       point masses, or as missing
+    2  cells that hold more rows than noise would put there are split evenly, and their parts are counted; again, until
+       nothing stands out, single values are reached, or the levels are used up
+    3  what is left of the column's budget goes into a second count of the grid when nothing was left to split
+    4  all counts of the tree are made consistent: the least-squares estimate given that the parts of a cell add up to
+       it (Hay, Rastogi, Miklau, Suciu 2010, arXiv 0904.0942), post-processing
 
-Guarantee: a row stands in one fine bin of each of m columns, so a neighbour changes m cells by one (add_remove, L2
-sensitivity sqrt(m)) or 2 m (replace_one). All cells leave in one release of m marginals (`marginals.py`);
-the cuts and the noisy counts within them are post-processing.
+Time and memory follow from the number of cells, never from the range of the column: only cells that were split have
+parts.
 
-Bins that are fine where the rows are: PrivTree (Zhang, Xiao, Xie 2016, arXiv 1601.03229), for one column.
-
-A node is a run of fine public bins with count c at depth k. Its score is b = max(-d, c - k d); it is split in halves
-when b + X > 0, X discrete Laplace noise of parameter l. Only these decisions leave, never a count.
-
-Guarantee, add_remove. Let D have one row more than D'. Scores differ on the path of that row alone. P[D -> tree] over
-P[D' -> tree] is the product along the path of P[b + X > 0] / P[b' + X > 0] >= 1 at split nodes, and of a ratio in
-[exp(-1/l), 1] at the leaf. With p = exp(-1/l), an integer score b splits with chance p^(1-b) / (1 + p) for b <= 1, else
-1 - p^b / (1 + p); so the log of the ratio at a split node is 1/l for b <= 1 and at most (1/l) p^(b-1) above (the same
-decay as for continuous noise). Unclipped scores fall by at least d from depth to depth: at most one is in (-d, 0], the
-next above is at least 1 and costs at most 1/l, and each further one exp(-d/l) of the one below. The sum is at most
-(1/l) (1 + 1 / (1 - exp(-d/l))), and l = 3 / epsilon with d >= l log 2 makes it epsilon. The depth does not enter.
-
-replace_one: one row gone and one come, hence l = 6 / epsilon. Event of one tree: under pure epsilon-DP nothing is
-further apart than the two sides of randomised response, with log ratios +-epsilon (Kairouz, Oh, Viswanath 2015, arXiv
-1311.0776, Theorem 3.3); discrete Laplace noise of parameter 1 / epsilon on one integer that moves by one has just these
-log ratios, so its event stands for a tree. Each column is one release: its histogram of fine bins, in which a neighbour
-changes one cell by one (L1 sensitivity 1, or 2), goes in, and its cuts come out. The columns compose.
+Guarantee. A release counts the rows of one column on disjoint cells, so a row stands in at most one of them: a
+neighbour changes one count by one (add_remove, L2 sensitivity 1) or two (replace_one, sqrt 2), `marginals.py` with one
+marginal. With rounded Gaussian noise of parameter sigma it is sqrt(cells) / sigma-Gaussian DP (`integer_noise.py`).
+Which cells are counted, and with which sigma, follows from earlier releases of the column and public numbers: that is
+adaptive composition, under one budget of mu-Gaussian DP for all columns together, whose filter adds up the squares
+(`accounting/adaptive_budget.py`). Each of m columns may spend mu^2 / m.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -32,133 +25,209 @@ changes one cell by one (L1 sensitivity 1, or 2), goes in, and its cuts come out
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from dp_accounting import DpEvent, NonPrivateDpEvent
-from dp_accounting.dp_event import DiscreteLaplaceDpEvent
 from numpy.typing import NDArray
 
-from dpsynth.privacy.accounting.budget import Budget, cells_changed
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
+from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import fraction_noise
 from dpsynth.privacy.ledger import Ledger
-from dpsynth.privacy.mechanism import Detail, Mechanism, Norm
-from dpsynth.privacy.mechanisms.marginals import NoisyMarginals, nearest_counts
-from dpsynth.privacy.noise.integer_noise import integers, sample_laplace
-from dpsynth.privacy.noise.keystream import Keystream
+from dpsynth.privacy.mechanisms.marginals import NoisyMarginals
 
-NAME = "bins"
-Counts = NDArray[np.int64]
+NAME = "values of numbers"
+LEVELS = 4  # of splits, below the grid
+GRID = 0.4  # of a column's budget, for the grid
+LEVEL = 0.5  # of what is left of it, for a level; the last takes all
+STANDS_OUT = 4.0  # standard deviations of the coming level's noise that a cell must hold to be split
+FINEST = 256  # a cell with less than this part of the rows is not split
+MOST_SPLITS = 64  # cells of a column that are split at once
+FEWEST_PARTS, MOST_PARTS = 8, 64  # of a cell
 
-
-class Bins(NamedTuple):
-    """Private bins of one column: cuts (bins + 1,) from 0 to the number of fine bins, rising; noisy counts of the fine
-    bins with their noise, where the mechanism releases them."""
-
-    cuts: NDArray[np.int64]
-    noisy: NDArray[np.int64] | None = None
-    sigma: float = 0.0
+Places = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrivateQuantiles(NoisyMarginals):
-    """Finds at most `bins` bins for each of `marginals` columns."""
+@dataclass(frozen=True)
+class ColumnCounts:
+    """The exact, private counts of one column. For this mechanism only.
 
-    bins: int
-
-    @classmethod
-    def planned(cls, columns: int, bins: int, budget: Budget, fraction: float) -> PrivateQuantiles:
-        """For a fraction of the budget."""
-        sigma = fraction_noise(budget, fraction, columns * budget.cells_changed)
-        return cls(name=NAME, neighbours=budget.neighbours, sigma=sigma, marginals=columns, bins=bins)
-
-    def discretize(self, histograms: Sequence[Counts], ledger: Ledger) -> list[Bins]:
-        """The bins of each column. histograms: exact counts of its fine bins, every row in at most one."""
-        noisy = self.measure(histograms, ledger)
-        # From here on only noisy counts are looked at.
-        return [Bins(_cuts(counts, self.bins), counts, self.sigma) for counts in noisy]
-
-
-def _cuts(noisy: Counts, bins: int) -> NDArray[np.int64]:
-    below = np.concatenate([[0.0], nearest_counts(noisy).cumsum()])
-    wanted = np.arange(1, bins) * below[-1] / bins
-    inner = np.rint(np.interp(wanted, below, np.arange(len(below)))).astype(np.int64)
-    return np.unique(np.concatenate([[0], inner, [len(noisy)]])).astype(np.int64)
-
-
-# -------------------- Privtree --------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivTree(Mechanism):
-    """Finds at most `bins` bins for each of `releases` columns.
-
-    Attributes:
-        epsilon: Of one column's tree; infinite only without a finite epsilon of the run.
-        bins: Most bins of a column.
+    places: (distinct,) ascending places that rows have. counts: (distinct,) rows at each. others: rows at each point
+    mass, and missing ones. cuts: the only places at which cells may begin, ascending; None for all.
     """
 
-    epsilon: float
-    bins: int
+    places: Places
+    counts: Places
+    others: Places
+    cuts: Places | None = None
 
-    norm: ClassVar[Norm] = "l1"
+    def between(self, edges: Places) -> Places:
+        """(cells,) rows in each cell of ascending edges."""
+        below = np.concatenate([[0], self.counts.cumsum()])
+        return np.diff(below[np.searchsorted(self.places, edges)])
+
+
+class Tree(NamedTuple):
+    """Released counts of one column, consistent with each other.
+
+    edges: (leaves + 1,) int64 places. counts: (leaves,) estimated rows, may be negative. sigma: (leaves,) noise of the
+    count of a leaf by itself. others, others_sigma: point masses and missing.
+    """
+
+    edges: Places
+    counts: Reals
+    sigma: Reals
+    others: Reals
+    others_sigma: float
+
+
+@dataclass(frozen=True)
+class Discretizer:
+    """Counts `columns` numeric columns under one adaptive budget, each with the same part of it."""
+
+    budget: AdaptiveBudget
+    columns: int
 
     @classmethod
-    def planned(cls, columns: int, bins: int, budget: Budget, fraction: float) -> PrivTree:
+    def planned(cls, columns: int, budget: Budget, fraction: float) -> Discretizer:
         """For a fraction of the budget."""
-        noise = fraction_noise(budget, fraction, columns)
-        epsilon = 1.0 / noise if noise else math.inf
-        return cls(name=NAME, neighbours=budget.neighbours, releases=columns, epsilon=epsilon, bins=bins)
+        noise = fraction_noise(budget, fraction)
+        mu = 1 / noise if noise else math.inf
+        return cls(AdaptiveBudget(name=NAME, neighbours=budget.neighbours, mu=mu), columns)
 
-    @property
-    def sensitivity(self) -> float:
-        return float(cells_changed(self.neighbours))
-
-    @property
-    def noiseless(self) -> bool:
-        return math.isinf(self.epsilon)
-
-    @property
-    def release_event(self) -> DpEvent:
-        return NonPrivateDpEvent() if self.noiseless else DiscreteLaplaceDpEvent(self.epsilon, 1)
-
-    @property
-    def scale(self) -> float:
-        """Parameter l of the noise; 0 without a finite budget."""
-        return 3.0 * self.sensitivity / self.epsilon
-
-    @property
-    def decay(self) -> int:
-        """What a score loses from depth to depth: d, in whole rows."""
-        return math.ceil(self.scale * math.log(2))
-
-    @property
-    def detail(self) -> Detail:
-        return {"trees": self.releases, "scale": self.scale}
-
-    def discretize(self, histograms: Sequence[Counts], ledger: Ledger) -> list[Bins]:
-        """The bins of each column. histograms: exact counts of its fine bins, every row in at most one."""
-        return [Bins(ledger.release(self, counts, step=k)) for k, counts in enumerate(histograms)]
-
-    def draw(self, query: Counts, noise: Keystream) -> NDArray[np.int64]:
-        """The cuts of one column, ascending, from the exact counts of its fine bins (bins,)."""
-        counts = integers(self.name, query)
-        below = np.concatenate([[0], counts.cumsum()])
-        cuts, open_nodes = {0, len(counts)}, [(0, len(counts))]
-        for depth in range(math.ceil(math.log2(max(2, len(counts)))) + 1):
-            open_nodes = [(low, high) for low, high in open_nodes if high - low > 1]
-            if not open_nodes:
+    def measure(self, grid: Places, exact: ColumnCounts, rows: int, ledger: Ledger) -> Tree:
+        """The tree of one column. grid: its public edges. rows: the declared or noisy number of rows."""
+        left = self.budget.total / self.columns * (1 - 1e-9)
+        grid = allowed(grid, exact.cuts)
+        widest = int(np.diff(grid).max())
+        cost = left * GRID if widest > 1 else left
+        nodes = _Nodes()
+        sigma = self.budget.counts_sigma(cost)
+        counted = self._count(np.concatenate([exact.between(grid), exact.others]), sigma, ledger)
+        nodes.add(grid[:-1], grid[1:], -1, counted[: len(grid) - 1], sigma)
+        others, others_sigma = counted[len(grid) - 1 :].astype(np.float64), sigma
+        left -= cost
+        first, opened = 0, True
+        for level in range(1, LEVELS + 1):
+            if not opened or widest <= 1:
                 break
-            exact = np.array([below[high] - below[low] for low, high in open_nodes], dtype=np.int64)
-            scores = np.maximum(-self.decay, exact - depth * self.decay)
-            split = scores > 0 if self.noiseless else scores + sample_laplace(noise, self.scale, scores.size) > 0
-            # From here on only decisions are looked at.
-            chosen = [node for node, yes in zip(open_nodes, split, strict=True) if yes]
-            if len(cuts) - 1 + len(chosen) > self.bins:
+            cost = left if level == LEVELS else left * LEVEL
+            sigma = self.budget.counts_sigma(cost)
+            least, part = max(STANDS_OUT * sigma, rows / FINEST), max(sigma, rows / FINEST / 4)
+            parts = nodes.split(first, least, part, exact.cuts)
+            opened = bool(parts)
+            if not opened:
                 break
-            cuts |= {(low + high) // 2 for low, high in chosen}
-            halves = [((low, (low + high) // 2), ((low + high) // 2, high)) for low, high in chosen]
-            open_nodes = [half for pair in halves for half in pair]
-        return np.array(sorted(cuts), dtype=np.int64)
+            counted = self._count(np.concatenate([exact.between(edges) for _, edges in parts]), sigma, ledger)
+            first, at = nodes.size, 0
+            for parent, edges in parts:
+                nodes.add(edges[:-1], edges[1:], parent, counted[at : at + len(edges) - 1], sigma)
+                at += len(edges) - 1
+            left -= cost
+        if self.budget.private and left > 0.05 * self.budget.total / self.columns:
+            sigma = self.budget.counts_sigma(left)
+            counted = self._count(np.concatenate([exact.between(grid), exact.others]), sigma, ledger)
+            nodes.recount(counted[: len(grid) - 1], sigma)
+            weight = 1 / others_sigma**2, 1 / sigma**2
+            others = (others * weight[0] + counted[len(grid) - 1 :] * weight[1]) / sum(weight)
+            others_sigma = sum(weight) ** -0.5
+        # From here on only noisy counts are looked at.
+        return nodes.consistent(others, others_sigma)
+
+    def _count(self, exact: Places, sigma: float, ledger: Ledger) -> Places:
+        budget = self.budget
+        mechanism = NoisyMarginals(
+            name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=1, unit=budget.unit
+        )
+        return mechanism.measure([exact], ledger)[0]
+
+
+class _Nodes:
+    """Cells of the tree in the order in which they were counted: parents before their parts. All of it is public."""
+
+    def __init__(self) -> None:
+        self.low = np.zeros(0, dtype=np.int64)
+        self.high = np.zeros(0, dtype=np.int64)
+        self.parent = np.zeros(0, dtype=np.int64)
+        self.counts = np.zeros(0)
+        self.variance = np.zeros(0)
+
+    @property
+    def size(self) -> int:
+        return len(self.low)
+
+    def add(self, low: Places, high: Places, parent: int, counts: Places, sigma: float) -> None:
+        self.low = np.concatenate([self.low, low])
+        self.high = np.concatenate([self.high, high])
+        self.parent = np.concatenate([self.parent, np.full(len(low), parent)])
+        self.counts = np.concatenate([self.counts, counts.astype(np.float64)])
+        # A count without noise is known to half a row; equal weights then.
+        self.variance = np.concatenate([self.variance, np.full(len(low), max(sigma, 0.5) ** 2)])
+
+    def recount(self, counts: Places, sigma: float) -> None:
+        """Take a second count of the first cells into account, by inverse variance."""
+        first, other = slice(0, len(counts)), 1 / sigma**2
+        weight = 1 / self.variance[first]
+        self.counts[first] = (self.counts[first] * weight + counts * other) / (weight + other)
+        self.variance[first] = 1 / (weight + other)
+
+    def split(self, first: int, least: float, part: float, cuts: Places | None) -> list[tuple[int, Places]]:
+        """(cell, edges of its parts) of the cells from `first` on that hold at least `least` rows.
+
+        part: rows that a part should hold.
+        """
+        here = np.arange(first, self.size)
+        here = here[(self.counts[here] >= least) & (self.high[here] - self.low[here] > 1)]
+        largest = here[np.argsort(-self.counts[here], kind="stable")[:MOST_SPLITS]]
+        found = []
+        for node in np.sort(largest).tolist():
+            width = int(self.high[node] - self.low[node])
+            wanted = 2 ** round(math.log2(max(1.0, self.counts[node] / max(part, 0.5))))
+            parts = min(width, max(FEWEST_PARTS, min(wanted, MOST_PARTS)))
+            edges = self.low[node] + np.array([width * k // parts for k in range(parts + 1)], dtype=np.int64)
+            edges = allowed(edges, cuts)
+            if len(edges) > 2:
+                found.append((node, edges))
+        return found
+
+    def consistent(self, others: Reals, others_sigma: float) -> Tree:
+        counts, variance = self.counts.copy(), self.variance.copy()
+        parents = np.unique(self.parent[self.parent >= 0])
+        order = np.argsort(self.parent, kind="stable")
+        starts = np.searchsorted(self.parent[order], parents)
+        stops = np.searchsorted(self.parent[order], parents, side="right")
+        families = [(int(p), order[a:b]) for p, a, b in zip(parents, starts, stops, strict=True)]
+        for parent, parts in reversed(families):  # upwards: what the parts say of the whole
+            said, uncertain = counts[parts].sum(), variance[parts].sum()
+            weight = 1 / variance[parent], 1 / uncertain
+            counts[parent] = (counts[parent] * weight[0] + said * weight[1]) / sum(weight)
+            variance[parent] = 1 / sum(weight)
+        for parent, parts in families:  # downwards: parts take up the difference as their noise allows
+            difference = counts[parent] - counts[parts].sum()
+            counts[parts] += difference * variance[parts] / variance[parts].sum()
+        leaves = np.ones(self.size, dtype=bool)
+        leaves[parents] = False
+        at = np.flatnonzero(leaves)
+        at = at[np.argsort(self.low[at], kind="stable")]
+        edges = np.append(self.low[at], self.high[at[-1]])
+        return Tree(edges, counts[at], np.sqrt(self.variance[at]), others, others_sigma)
+
+
+def allowed(edges: Places, cuts: Places | None) -> Places:
+    """The edges, or the nearest of `cuts` to each."""
+    if cuts is None:
+        return edges
+    after = np.clip(np.searchsorted(cuts, edges), 1, len(cuts) - 1)
+    nearer = np.where(edges - cuts[after - 1] < cuts[after] - edges, cuts[after - 1], cuts[after])
+    return np.unique(nearer)
+
+
+def places_counted(places: Places, others: Places, kinds: int, cuts: Places | None = None) -> ColumnCounts:
+    """The exact counts of rows at `places` (n,), others (n,) as from `ColumnCodes.places_and_others`, `kinds` of them.
+
+    Private.
+    """
+    distinct, counts = np.unique(places[others < 0], return_counts=True)
+    return ColumnCounts(distinct, counts.astype(np.int64), np.bincount(others[others >= 0], minlength=kinds), cuts)

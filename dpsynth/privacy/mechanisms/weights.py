@@ -1,7 +1,7 @@
 """Weights of rows that belong to persons, so that a person counts once however many rows there are.
 
 Guarantee. The unit is one person with all rows of one table: k of them, none up to a public limit. Every row counts
-w(k) = floor(G / k) units, G the public `GRID`, and a count table holds the sum of the units of its rows, a whole number.
+w(k) = floor(G / k) units, G the public `GRID`, and a count table holds the sums of units of its rows, whole numbers.
 
     Add/remove. A person adds a vector u to a table, without negative entries, of L1 norm k floor(G / k) <= G; hence
     of L2 norm <= G, whatever k is and wherever the rows lie. Over T tables: G sqrt(T).
@@ -17,8 +17,8 @@ or |u - v|_1 <= |u|_1 + |v|_1 <= 2 G: `misfit_sensitivity` times G.
 
 G has all divisors up to 16, so that the weights of up to 16 rows are exactly 1 / k; of more rows they are short by less
 than k / G of themselves. The weight of a row follows from the number of rows of its person, never from the data of
-others. (Weights 1 / k against a bounded contribution: Wilson et al. 2020, arXiv 1909.01917, section 4, bound what a user
-adds by clipping; here all rows of a person are kept and scaled.)
+others. (Weights 1 / k against a bounded contribution: Wilson et al. 2020, arXiv 1909.01917, section 4, bound what a
+user adds by clipping; here all rows of a person are kept and scaled.)
 """
 
 from __future__ import annotations

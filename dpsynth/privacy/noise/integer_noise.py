@@ -1,25 +1,20 @@
-"""Noise on integers, exact: the rounded Gaussian for counts, and the discrete Laplace distribution.
+"""Noise on counts, exact: the rounded Gaussian.
 
-Guarantee. *Rounded Gaussian*: X is the nearest whole number of N(0, sigma^2). For an integer vector v, v + X = round(v
+Guarantee. X is the nearest whole number of N(0, sigma^2). For an integer vector v, v + X = round(v
 + N), coordinate by coordinate, so releasing v + X is post-processing of the Gaussian mechanism: exactly D /
 sigma-Gaussian DP for an L2 sensitivity D (Dong, Roth and Su 2019, arXiv 1905.02383), the event `GaussianDpEvent(sigma /
 D)`. Its variance is about sigma^2 + 1/12. The discrete Gaussian of Canonne, Kamath and Steinke (2020, arXiv
 2004.00010) has the same zCDP and nearly the same variance, but is not 1 / sigma-Gaussian DP for any sigma: neighbouring
 normal scores Phi^-1(P[X < k]) lie more than 1 / sigma apart, near 0 by about 1 / (24 sigma^3) more (.046 for sigma = 1,
 .0003 for 5). Exact Gaussian DP is what lets counts compose without loss with all
-other releases, also when their noise is chosen adaptively (`adaptive_budget.py`). *Discrete Laplace*, P[X = x]
-proportional to exp(-|x| / b): value + X with integer L1 sensitivity D is (D / b)-DP (Ghosh, Roughgarden, Sundararajan
-2009).
+other releases, also when their noise is chosen adaptively (`adaptive_budget.py`).
 
 Neighbours: either relation, through the sensitivity. A histogram in which each row counts once changes in one
 cell by one (add_remove) or in two (replace_one): L2 sensitivity 1 or sqrt 2.
 
 Floats never decide an outcome unchecked. A rounded Gaussian is the inverse of its distribution function at a uniform
 number of 62 bits, computed in float64; a draw that lies within the error bound of a rounding boundary is settled with
-as many more bits and digits as it takes. The discrete Laplace follows Algorithms 1 and 2 of Canonne, Kamath and
-Steinke, vectorised: their coin Bernoulli(exp(-g)), g rational, is decided by comparing 62 uniform bits with a float64
-value of exp(-g) and an error band of 2^-34, and settled in the same way. So every outcome is the one that real
-arithmetic would give.
+as many more bits and digits as it takes. So every outcome is the one that real arithmetic would give.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -29,10 +24,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Context, Decimal
-from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -46,7 +38,6 @@ from dpsynth.privacy.mechanism import Detail, Mechanism, euclidean, scale_of
 from dpsynth.privacy.noise.keystream import Keystream
 
 _BITS = 62
-_COIN_BAND = 2.0**-34  # far above the error of g (relative 2^-50, g < 800) and of exp in float64
 _SCORE_BAND = 2.0**-46  # far above the relative error of ndtri in float64
 _SMALL_TAIL = 1 << 24  # uniform words below this are settled exactly: their own width matters
 _LARGEST_SIGMA = 2.0**40
@@ -134,75 +125,6 @@ def _settle_score(stream: Keystream, bits: int, sigma: float, size: int) -> int:
             # The chance lies in [low, high]; it belongs to `size` when that lies between the chances of its two edges.
             if low >= beyond(size + 0.5) + slack and (size == 0 or high <= beyond(size - 0.5) - slack):
                 return size
-
-
-def sample_laplace(stream: Keystream, scale: float, count: int, band: float = _COIN_BAND) -> Integers:
-    """(count,) exact draws of the discrete Laplace with parameter `scale`, rounded up to a multiple of
-    2^-12."""
-    _check_sigma(scale)
-    return _laplace(stream, Fraction(math.ceil(scale * 4096), 4096), count, band)
-
-
-def _laplace(stream: Keystream, scale: Fraction, count: int, band: float) -> Integers:
-    """Algorithm 2: with scale = t / s, a geometric X of ratio exp(-1 / t), then X // s with a random sign."""
-    t, s = scale.numerator, scale.denominator
-    out = np.empty(count, dtype=np.int64)
-    filled = 0
-    while filled < count:
-        need = 2 * (count - filled) + 16
-        low = stream.below(t, need)
-
-        def ratio(i: int, low: Integers = low) -> Fraction:
-            return Fraction(int(low[i]), t)
-
-        low = low[_coins(stream, low / t, ratio, band)]
-        high = np.zeros(low.size, dtype=np.int64)  # geometric: coins of exp(-1) until the first failure
-        going = np.arange(low.size)
-        while going.size:
-            going = going[_coins(stream, np.ones(going.size), lambda _: Fraction(1), band)]
-            high[going] += 1
-        size = (low + t * high) // s
-        negative = stream.below(2, size.size).astype(bool)
-        keep = ~(negative & (size == 0))  # zero has no second sign
-        kept = np.where(negative, -size, size)[keep][: count - filled]
-        out[filled : filled + kept.size] = kept
-        filled += kept.size
-    return out
-
-
-def _coins(
-    stream: Keystream, exponent: NDArray[np.float64], exact: Callable[[int], Fraction], band: float
-) -> NDArray[np.bool_]:
-    """Independent coins, head with probability exp(-g_i) exactly; `exponent` is g as float64, `exact(i)` as a
-    fraction."""
-    words = stream.words64(exponent.size) >> np.uint64(64 - _BITS)
-    chance = np.exp(-np.minimum(exponent, 800.0))
-    uniform = words.astype(np.float64) * 2.0**-_BITS
-    heads = uniform < chance
-    for i in np.flatnonzero(np.abs(uniform - chance) <= band):
-        heads[i] = _settle(stream, int(words[i]), exact(int(i)))
-    return heads
-
-
-def _settle(stream: Keystream, bits: int, exponent: Fraction) -> bool:
-    """Whether the real number that begins with `bits` (62 of them) lies below exp(-exponent)."""
-    if exponent == 0:
-        return True
-    length = _BITS
-    while True:
-        length += 64
-        bits = (bits << 64) | int.from_bytes(stream.bytes(8), "little")
-        digits = length // 3 + 30
-        context = Context(prec=digits, Emin=-(10**9), Emax=10**9)
-        power = context.divide(Decimal(-exponent.numerator), Decimal(exponent.denominator))
-        chance = Fraction(context.exp(power))
-        # Decimal's exp is correctly rounded; the argument is off by |power| 10^-digits relative.
-        error = chance * (2 + abs(Fraction(power))) / Fraction(10) ** (digits - 2)
-        low, high = Fraction(bits, 1 << length), Fraction(bits + 1, 1 << length)
-        if high <= chance - error:
-            return True
-        if low >= chance + error:
-            return False
 
 
 def _check_sigma(sigma: float) -> None:

@@ -164,3 +164,34 @@ def test_empty_frames_pass():
     codec = Codec(MIXED)
     frame = codec.decode(Encoded(np.zeros((0, 11), np.uint8)))
     assert len(codec.encode(frame)) == 0
+
+
+@given(data=st.data(), seed=st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_bins_begin_at_the_cuts_that_are_given(data, seed):
+    """Codes follow the places, every bin gives values of its own, and point masses and missing come after."""
+    cuts, draw = {}, np.random.default_rng(seed)
+    for column in Codec(MIXED, 1).columns:
+        if column.on_axis and data.draw(st.booleans()):
+            inner = draw.integers(1, column.places, 20) if column.places > 1 else []
+            cuts[column.name] = np.unique([0, *inner, column.places])
+    codec = Codec(MIXED, 8, cuts)
+    for name, places in cuts.items():
+        assert codec[name].value_bins == len(places) - 1
+        assert codec[name].cut_places.tolist() == places.tolist()
+    codes = np.column_stack([draw.integers(size, size=80) for size in codec.sizes]).astype(codec.dtype)
+    frame = codec.decode(Encoded(codes), draw)
+    assert (codec.encode(frame).codes == codes).all()
+    for j, name in enumerate(MIXED.names):
+        if name in cuts:
+            reading = MIXED[name].read(frame[name])
+            at, others = codec[name].places_and_others(reading)
+            values = others < 0
+            assert (np.searchsorted(cuts[name], at[values], side="right") - 1 == codes[values, j]).all()
+            assert (codec[name].value_bins + others[~values] == codes[~values, j]).all()
+
+
+@pytest.mark.parametrize("cuts", [(0,), (0, 5), (1, 74), (0, 9, 9, 74), (0, 30, 20, 74)])
+def test_cuts_that_are_no_bins_are_refused(cuts):
+    with pytest.raises(ConfigError, match="column 'age': cuts must rise from 0 to 74"):
+        Codec(MIXED, 8, {"age": cuts})

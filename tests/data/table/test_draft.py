@@ -11,6 +11,7 @@ from dpsynth.data.columns import Identifier
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.csv_sniffer import ignorable, sniff
 from dpsynth.data.table.draft import draft, outward
+from dpsynth.errors import DataError
 
 
 @pytest.fixture
@@ -113,6 +114,19 @@ def lines(values, name="x"):
         (["1.5", "inf", "2.25"] * N, "infinite values, which are moved to the bounds"),
         ([f"{k % 30},5" for k in range(N)], "decimals: 1, decimal: ','"),
         ([f"${k % 30},100.50" for k in range(1, N)], "decimals: 2, thousands: ',', symbols: [$]"),
+        ([f"({k % 9},100.50)" if k % 3 else f"{k % 9},200.50" for k in range(1, N)], "negative: parentheses"),
+        ([f"{k % 30}.5-" if k % 3 else f"{k % 30}.5" for k in range(1, N)], "negative: trailing"),
+        ([f"\u2212{k % 30}.5" for k in range(N)], "bounds: [-30.0, 0.0], decimals: 1}"),
+        ([chr(0x660 + k % 10) + "\u066b" + chr(0x661) for k in range(N)], "kind: number, bounds: [0.0, 10.0]"),
+        ([f"{k % 9} {'kg' if k % 2 else 'cm'}" for k in range(N)], "kind: category, categories: [0 cm"),
+        ([f"<{k % 9}" for k in range(N)], "kind: category"),
+        ([f"DE{k % 9:06}" for k in range(N)], "kind: category"),
+        ([f"P{100 + k % 9}" for k in range(N)], "kind: category, categories: [P100"),
+        ([f"{k % 24:02}:{k % 60:02}" for k in range(N)], "resolution: 60, format: '%H:%M'"),
+        ([f"{k}:02:03" for k in range(N)], "kind: integer, bounds: [0, 160000], format: duration"),
+        ([f"2021-W{k % 50 + 1:02}-3" for k in range(N)], "bounds: ['2021-01-01', '2021-12-31'], format: '%G"),
+        ([2**60 + k % 9 for k in range(N)], "kind: category, categories: ['1152921504606846976'"),
+        ([f"{2**60 + k % 9}.0" for k in range(N)], "kind: category, categories: ['1152921504606846976.0'"),
         ([10**13 * k % 97 for k in range(N)], "kind: category"),
         ([3 * 10**14 * (k % 17) for k in range(N)], "kind: number"),
     ],
@@ -152,12 +166,36 @@ def test_columns_without_a_name_are_left_out_and_named(tmp_path):
         ("1,x\n2,y\n", "utf-8", "data.header=false"),
         ("sep=;\na;b\n1;x\n", "utf-8", "data.delimiter=\"';'\""),
         ("# made by hand\na,b\n1,x\n2,y\n", "utf-8", "data.comment="),
+        ("a,b\n1,x\n2,y\n", "utf-16-le", "data.encoding=utf-16-le"),
+        ("a,b\n'1,5',x\n'2',y\n", "utf-8", 'data.quote="\'"'),
     ],
 )
 def test_the_dialect_of_a_file_is_proposed(tmp_path, text, encoding, described):
     _, table, found = drafted(tmp_path / "a.csv", text, encoding)
     assert f"# Read the file with: {described}" in found
     assert len(table.domain) == 2
+
+
+def test_what_the_beginning_leaves_open_is_said(tmp_path):
+    for text, encoding, said in (
+        ("2019,2020\n1,5\n2,6\n", "utf-8", "draft again with --header"),
+        ("a,b\nM\u00fcller,1\n", "cp1252", "check that 'M\u00fcller' reads right"),
+        ("a    b\n1    x\n2    y\n", "utf-8", "Only one column was found"),
+    ):
+        (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+        assert said in draft(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("2019,2020\n1,5\n2,6\n")
+    assert Domain.from_yaml(draft(tmp_path / "a.csv", CsvDialect())).names == ("2019", "2020")
+    (tmp_path / "a.csv").write_text(",\n1,2\n")
+    with pytest.raises(DataError, match="no column has a name"):
+        draft(tmp_path / "a.csv")
+
+
+def test_signs_that_nobody_sees_are_escaped(tmp_path):
+    _, table, found = drafted(tmp_path / "a.csv", "x,y\n\u202eabc,1\u00a0234\n\u200bd,5\u00a0678\n" * 9)
+    assert "\\u202e" in found
+    assert not {"\u202e", "\u00a0", "\u200b"} & set(found)
+    assert table.frame["y"].tolist()[:1] == [1234]
 
 
 VALUES = st.one_of(
@@ -171,6 +209,14 @@ VALUES = st.one_of(
     st.lists(st.sampled_from(["1", "2.50", "", "N/A", "-3"]), min_size=1, max_size=30),
     st.lists(st.sampled_from(["True", "false", "?"]), min_size=1, max_size=30),
     st.lists(st.integers(0, 10**6).map(lambda n: f"{n:,}.50"), min_size=1, max_size=30),
+    st.lists(
+        st.integers(-(10**6), 10**6).map(lambda n: f"({-n:,}.50)" if n < 0 else f"{n:,}"), min_size=1, max_size=30
+    ),
+    st.lists(st.integers(-(10**4), 10**4).map(lambda n: f"{abs(n)}{'-' * (n < 0)}"), min_size=1, max_size=30),
+    st.lists(st.times().map(lambda time: str(time)[:8]), min_size=1, max_size=30),
+    st.lists(st.timedeltas().map(lambda span: str(span).split(".")[0]), min_size=1, max_size=30),
+    st.lists(st.dates().map(lambda day: f"{day:%G}-W{day:%V-%u}"), min_size=1, max_size=30),
+    st.lists(st.text("0123456789\u0663\uff13.,-+()$%\u20ac\u2212 ", max_size=8), min_size=1, max_size=30),
 )
 
 

@@ -86,7 +86,7 @@ def test_scores_carry_floors_baselines_intervals_and_parts(domain, draw):
     assert set(score.baselines) == {"uniform", "independent"}
     assert score.parts == {"age": pytest.approx(score.value)}
     assert set(score.part_real_baselines) == {"age"}
-    assert score.detail == {"rows": 300, "holdout": 150, "draws": 3, "null_samples": 5}
+    assert score.detail == {"rows": 300, "holdout": 150, "draws": 3, "null_samples": 5, "rows compared": 150}
 
 
 def test_one_draw_has_no_interval(domain, draw):

@@ -30,22 +30,25 @@ DATALENS = DataLens(
     student=StudentOptions(steps=1, last_steps=1, width=16), classifier=ClassifierOptions(steps=2),
     published=replace(OWN_CHOICES, keep=True),
 )  # fmt: skip
+SMALL_MERF = MERF(bins=8).replace(
+    embedding={"frequencies": 20}, generator={"hidden": 16}, training={"steps": 2, "batch_size": 16}
+)
 RECIPES = {
     "independent": Independent(),
     "privbayes": PrivBayes(),
     "aim": AIM(rounds=2, workload=2, round_iterations=5, iterations=5),
-    "napsu": NAPSU(draws=2, iterations=5, bins=8),
-    "dpvi": DPVI(steps=2, components=3, batch_size=40, bins=8),
+    "napsu": NAPSU(draws=2, iterations=5, cells=8),
+    "dpvi": DPVI(components=3, bins=8).replace(inference={"steps": 2, "batch_size": 40}),
     "maf": MAF(steps=2, batch_size=40, bins=8, hidden=16, groups=4, fit_steps=1),
-    "merf": MERF(frequencies=20, steps=2, batch=16, hidden=16, bins=8),
+    "merf": SMALL_MERF,
     "datalens": DATALENS.replace(bins=4),
-    "pe": PE(phases=PHASES, population=12, proposals=100, variants=20),
+    "pe": PE(population=12).replace(evolution={"phases": PHASES}, proposal={"rows": 100}, pool={"variants": 20}),
     "maf of images": MAF().replace(
         images={"training": {"steps": 2, "batch_size": 20}, "network": {"width": 8}, "classifier": {"steps": 2}}
     ),
-    "merf of images": MERF(frequencies=20, steps=2, batch=16, hidden=16),
+    "merf of images": SMALL_MERF,
     "datalens of images": DATALENS.replace(votes={"frequencies": 4}),
-    "pe of images": PE(phases=PHASES, population=12, lookahead=1),
+    "pe of images": PE(population=12).replace(evolution={"phases": PHASES, "lookahead": 1}),
 }
 ODD = [
     None, True, False, "", "x", "99", [], {}, [[]], -1, -2, 0, 1, 2, 3, 7, 255, 256, 65_536, 2**20, 2**31, 2**40, 2**63,

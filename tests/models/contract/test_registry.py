@@ -57,8 +57,9 @@ def test_nested_recipes_are_built_and_lists_and_mappings_kept():
         "model",
     )
     assert recipe == MAF(steps=3, images=PixelMAF())
-    pe = registry.build({"_target_": "dpsynth.models.PE", "phases": [{"iterations": 1}]}, Synthesizer, "model")
-    assert pe.phases == [{"iterations": 1}]
+    phases = [{"iterations": 1}]
+    pe = registry.build({"_target_": "dpsynth.models.PE", "evolution": {"phases": phases}}, Synthesizer, "model")
+    assert pe.evolution.phases == phases
 
 
 @pytest.mark.parametrize("value", ["outside", "outside.method:Mine", "outside.method"])

@@ -14,7 +14,11 @@ CLIQUES = [(0, 2), (1, 3), (2, 3), (3, 4), (1, 4)]
 def model():
     draw = np.random.default_rng(1)
     measured = [
-        Measurement(clique, 1000 * draw.dirichlet(np.ones(np.prod([SIZES[j] for j in clique]))).reshape([SIZES[j] for j in clique]), 1.0)
+        Measurement(
+            clique,
+            1000 * draw.dirichlet(np.ones(np.prod([SIZES[j] for j in clique]))).reshape([SIZES[j] for j in clique]),
+            1.0,
+        )
         for clique in CLIQUES
     ]
     return GraphicalModel.fit(SIZES, measured)

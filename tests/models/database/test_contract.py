@@ -7,8 +7,8 @@ from dpsynth.models.marginal import AIM, MST
 from dpsynth.testing import check_model
 
 SMALL = {
-    "mst": MST(bins=4),
-    "aim": AIM(bins=4, workload=2, rounds=2, iterations=20, round_iterations=5),
+    "mst": MST(cells=4),
+    "aim": AIM(cells=4, workload=2, rounds=2, iterations=20, round_iterations=5),
 }
 
 

@@ -142,5 +142,5 @@ def test_other_methods_and_units_are_refused():
         MST().fit(database["patients"], dpsynth.Budget(1.0, 1e-5, entity=domain.unit))
     with pytest.raises(ConfigError, match="promises it to one person"):
         recipe.fit(database, dpsynth.Budget(1.0, 1e-5, entity="one household"))
-    with pytest.raises(ConfigError, match="MST learns from .*, not from a database"):
+    with pytest.raises(ConfigError, match=r"MST learns from .*, not from a database"):
         MST().fit(database, MST().plan(domain.persons.domain, dpsynth.Budget(1.0, 1e-5)))

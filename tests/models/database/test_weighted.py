@@ -34,5 +34,7 @@ def test_counts_are_sums_of_weights():
 def test_a_table_without_rows_is_counted():
     domain = Domain((Category("a", ("x", "y")),))
     nobody = np.zeros(0, dtype=np.int64)
-    rows = WeightedRows.weighted(Codec(domain), Table(pd.DataFrame({"a": []}, dtype=object), domain), nobody, 4, Engine())
+    rows = WeightedRows.weighted(
+        Codec(domain), Table(pd.DataFrame({"a": []}, dtype=object), domain), nobody, 4, Engine()
+    )
     assert rows.counts([(0,)])[0].tolist() == [0, 0]

@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 import dpsynth
-from dpsynth.commands.launch import config_folder
+from dpsynth.commands.config_files import config_folder
 from dpsynth.data import ImageDomain, Images
 from dpsynth.data.columns import Category, Integer
 from dpsynth.data.table.domain import Domain

@@ -51,9 +51,8 @@ def rows(n: int, seed: int = 0) -> pd.DataFrame:
 
 
 @functools.cache
-def fitted(epsilon: float, file: str | None = None, **changes):
-    settings = {"components": 6, "steps": 150, "batch_size": 1500, "bins": 24, **changes}
-    recipe = DPVI(**settings, file=file)
+def fitted(epsilon: float, file: str | None = None, missing: str = "component", steps: int = 150):
+    recipe = DPVI(6, 24, file=file, missing=missing).replace(inference={"steps": steps, "batch_size": 1500})
     budget = Budget(epsilon, 1e-5)
     return recipe.fit(Table(rows(6000), DOMAIN), budget, RandomGenerators(0, "seeded"))
 
@@ -182,7 +181,7 @@ def test_a_posterior_spreads_more_with_more_noise():
 def test_mixed_distribution_with_dates_is_learned():
     distribution = Mixed()
     budget = Budget(math.inf, 1e-5)
-    recipe = DPVI(components=6, steps=80, batch_size=2000, bins=24)
+    recipe = DPVI(components=6, bins=24).replace(inference={"steps": 80, "batch_size": 2000})
     model = recipe.fit(distribution.sample(4000, seed=0), budget, RandomGenerators(0, "seeded"))
     for group, year in (("A", 2020), ("B", 2021)):
         joined = pd.to_datetime(model.sample(1000, seed=0, where={"group": group}).frame["joined"]).dropna()

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from dpsynth.data import Category, Codec, Domain, Integer
 from dpsynth.marginals.counting.counting import Engine
-from dpsynth.models.marginal.domain_compression import DomainCompression, bins_compression, rare_compression
+from dpsynth.models.marginal.domain_compression import DomainCompression, cells_compression, rare_compression
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.taxonomy_levels import ColumnLevel, TaxonomyLevels
+from dpsynth.models.shared.value_cells import ValueCells
 
 CODEC = Codec(
     Domain(
@@ -94,8 +95,10 @@ def test_merging_twice_is_merging_once():
     first = rare_compression(
         CODEC, DomainCompression.none(CODEC.sizes), [draw.integers(0, 99, s) for s in CODEC.sizes], 10.0, 1000
     )
-    cuts = {0: np.array([0, 3, 7, CODEC.columns[0].value_bins])}
-    bins = bins_compression(CODEC, cuts, {0: (draw.integers(0, 50, CODEC.columns[0].value_bins), 1.0)})
+    cells = np.repeat([0, 1, 2], [3, 4, 9])
+    fractions = np.where(cells == 1, 0.0, draw.random(16))  # a cell that is estimated to be empty
+    found = ValueCells(CODEC.columns[0].cut_places, fractions, cells, np.zeros(5), np.ones(5))
+    bins = cells_compression(CODEC, {0: found})
     check(bins, CODEC.sizes)
     assert bins.sizes[0] == 3 + 2  # point mass and missing stay
     again = rare_compression(CODEC, bins, [draw.integers(0, 99, s) for s in bins.sizes], 10.0, 1000)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import dpsynth
 from dpsynth.data import Category, Codec, Domain, Integer, Number, Table
@@ -17,11 +18,13 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.models.marginal.aim import AIM, ROUNDS_NAME, _candidates, _weights
+from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.independent import Independent
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.mst import MST, _misfits, _spanning_tree
 from dpsynth.models.marginal.privbayes import PrivBayes, _sets
 from dpsynth.privacy import Ledger, RandomGenerators
+from dpsynth.privacy.mechanisms.discretizer import NAME
 from dpsynth.privacy.mechanisms.marginals import misfits
 from dpsynth.privacy.replay import audit
 from dpsynth.training import Quiet
@@ -75,7 +78,7 @@ def test_independent_columns_lose_what_a_tree_keeps():
 def test_dependent_numbers_are_recovered(recipe):
     distribution = DISTRIBUTIONS["gaussian"]()
     table = distribution.sample(20_000, seed=0)
-    frame = fitted(recipe.replace(bins=16), table, 10.0).sample(20_000, seed=0).frame
+    frame = fitted(recipe.replace(cells=16), table, 10.0).sample(20_000, seed=0).frame
     wanted, found = (f.corr("spearman").to_numpy() for f in (table.frame, frame))
     strongest = np.unravel_index(np.argmax(np.abs(wanted - np.eye(len(wanted)))), wanted.shape)
     assert found[strongest] == pytest.approx(wanted[strongest], abs=0.08)
@@ -83,14 +86,13 @@ def test_dependent_numbers_are_recovered(recipe):
 
 @pytest.mark.parametrize("recipe", METHODS, ids=NAMES)
 @pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
-@pytest.mark.parametrize("binning", ["uniform", "quantiles", "privtree"])
-def test_the_ledger_total_is_the_budget(recipe, neighbours, binning):
+def test_the_ledger_total_is_the_budget(recipe, neighbours):
     distribution = DISTRIBUTIONS["mixed"]()
-    recipe = recipe.replace(binning=binning)
     budget = dpsynth.Budget(1.0, 1e-5, neighbours)
     plan = recipe.plan(distribution.domain, budget)
     assert 0.97 < plan.proven.epsilon <= 1 + 1e-9
-    assert any(charge.name == "bins" for charge in plan.charges) == (binning != "uniform")
+    assert NAME in [charge.name for charge in plan.charges]
+    assert not any(charge.name == NAME for charge in recipe.plan(CHAIN.domain, budget).charges)  # no numbers
     statement = fitted(recipe, distribution.sample(2000, seed=0), neighbours=neighbours).statement
     assert statement["finished"]
     assert statement["proven"]["epsilon"] <= 1 + 1e-9
@@ -156,14 +158,38 @@ def test_columns_of_thousands_of_categories(recipe, epsilon):
         assert (sample["one"] == sample["other"]).mean() > least
 
 
-@pytest.mark.parametrize("binning", ["quantiles", "privtree"])
-def test_private_bins_follow_the_rows(binning):
+NUMBERS = Domain(
+    (
+        Number("tail", 0.0, 1e6),
+        Integer("gain", 0, 10**7),
+        Number("rate", 0.0, 100.0, decimals=2, missing=True),
+        Integer("code", -(10**6), 10**6),
+    )
+)
+
+
+def numbers(n=20_000):
+    """A heavy tail, many zeros, a heaped number with missing values, and a sentinel."""
     draw = np.random.default_rng(0)
-    table = Table(pd.DataFrame({"x": draw.exponential(2.0, 30_000).clip(0, 1000)}), Domain((Number("x", 0.0, 1000.0),)))
-    private = fitted(Independent(bins=16, binning=binning), table, 2.0).sample(30_000, seed=0).frame["x"]
-    plain = fitted(Independent(bins=16), table, 2.0).sample(30_000, seed=0).frame["x"]
-    truth = table.frame["x"].median()
-    assert abs(private.median() - truth) < 1.0 < abs(plain.median() - truth)
+    gain = np.where(draw.random(n) < 0.8, 0, np.exp(draw.normal(8, 1.5, n))).clip(0, 10**7).astype(int)
+    rate = np.where(draw.random(n) < 0.3, 40.0, draw.uniform(0, 100, n).round(2))
+    frame = pd.DataFrame({"tail": draw.pareto(1.5, n).clip(0, 1e6), "gain": gain, "rate": rate})
+    frame["code"] = np.where(draw.random(n) < 0.1, -77_777, draw.integers(0, 100, n) * 1000)
+    frame.loc[draw.random(n) < 0.05, "rate"] = np.nan
+    return Table(frame, NUMBERS)
+
+
+@pytest.mark.parametrize("recipe", METHODS, ids=NAMES)
+def test_numbers_are_drawn_as_they_are_distributed(recipe):
+    table = numbers()
+    frame = fitted(recipe, table).sample(len(table), seed=0).frame
+    for name in NUMBERS.names:
+        real, drawn = table.frame[name].dropna(), frame[name].dropna()
+        assert stats.ks_2samp(real, drawn.astype(float)).statistic < 0.06, name
+    for name, value in (("gain", 0), ("rate", 40.0), ("code", -77_777)):
+        assert (frame[name] == value).mean() == pytest.approx((table.frame[name] == value).mean(), abs=0.02)
+    assert frame["rate"].isna().mean() == pytest.approx(0.05, abs=0.02)
+    assert frame["tail"].mean() < 30 * table.frame["tail"].mean()  # no even spread up to the bound
 
 
 def test_the_seed_of_a_sample_decides_it_across_saving(tmp_path):
@@ -210,9 +236,11 @@ def test_candidates_and_their_weights():
         (PrivBayes(), {"theta": 0.0}, "theta"),
         (AIM(), {"workload": 0}, "model.workload"),
         (AIM(), {"choice_fraction": 1.0}, "model.choice_fraction"),
-        (Independent(), {"binning": "data"}, "model.binning"),
-        (Independent(), {"bins": 0}, "model.bins"),
-        (Independent(), {"engine": "abacus"}, "abacus"),
+        (Independent(), {"summary_fraction": 1.0}, "model.summary_fraction"),
+        (Independent(), {"cells": 0}, "model.cells"),
+        (Independent(), {"counting": {"engin": "numpy"}}, "model.counting.engin: unknown"),
+        (Independent(), {"counting": {"threads": "many"}}, "model.counting.threads"),
+        (Independent(), {"counting": {"engine": "abacus"}}, "abacus"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_data(recipe, change, words):
@@ -244,7 +272,7 @@ def test_scores_of_pairs_in_batches_are_those_of_the_model(pairs, monkeypatch):
     sizes, draw = (2, 3, 7, 2, 5), np.random.default_rng(1)
     domain = Domain(tuple(Category(f"x{j}", categories=tuple(map(str, range(s)))) for j, s in enumerate(sizes)))
     frame = pd.DataFrame({f"x{j}": draw.integers(0, s, 50).astype(str) for j, s in enumerate(sizes)})
-    rows = EncodedRows.of(Codec(domain), Table(frame, domain), Engine())
+    rows = EncodedRows(Codec(domain), Codec(domain).encode(frame).codes, DomainCompression.none(sizes), Engine())
     ones = [(j,) for j in range(len(sizes))]
     noisy = [counts + draw.normal(0, 3, counts.shape) for counts in rows.counts(ones)]
     model = GraphicalModel.fit(sizes, [Measurement(c, y, 3.0) for c, y in zip(ones, noisy, strict=True)])
@@ -314,12 +342,12 @@ def test_sets_of_parents_are_counted_as_they_are_weighed():
     "recipe",
     [
         PrivBayes(estimator="ancestral"),
-        PrivBayes(estimator="ancestral", binning="privtree", bins=4),
-        MST(binning="quantiles", bins=4),
-        SMALL_AIM.replace(binning="privtree", bins=4, workload=3),
-        Independent(binning="privtree", bins=4),
+        PrivBayes(estimator="ancestral", cells=4),
+        MST(cells=4),
+        SMALL_AIM.replace(cells=4, workload=3),
+        Independent(cells=100, summary_fraction=0.5),
     ],
-    ids=lambda recipe: f"{type(recipe).__name__}-{recipe.binning}",
+    ids=lambda recipe: f"{type(recipe).__name__}-{recipe.cells}",
 )
 @pytest.mark.parametrize("neighbours", ["add_remove", "replace_one"])
 @pytest.mark.parametrize("rows", [1, 12])
@@ -346,6 +374,6 @@ def test_the_adaptive_budget_is_one_line_of_the_plan():
 
 @pytest.mark.parametrize("recipe", METHODS, ids=NAMES)
 def test_statements_without_privacy_are_json_all_the_same(recipe):
-    fit = fitted(recipe.replace(binning="privtree"), DISTRIBUTIONS["mixed"]().sample(500, seed=0), math.inf)
+    fit = fitted(recipe, DISTRIBUTIONS["mixed"]().sample(500, seed=0), math.inf)
     json.dumps(fit.statement, allow_nan=False)
     assert not fit.statement["private"]

@@ -23,7 +23,11 @@ from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.training.progress import number
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
-SMALL = MERF(frequencies=200, steps=2, batch=120, hidden=48, bins=8, learning_rate=1e-2)
+SMALL = MERF(bins=8).replace(
+    embedding={"frequencies": 200},
+    generator={"hidden": 48},
+    training={"steps": 2, "batch_size": 120, "learning_rate": 1e-2},
+)
 
 DISTRIBUTION = Domain(
     (
@@ -47,7 +51,7 @@ def draws(n: int, seed: int = 0) -> Table:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return SMALL.replace(steps=500).fit(draws(4000), INFINITE, RandomGenerators(0))
+    return SMALL.replace(training={"steps": 500}).fit(draws(4000), INFINITE, RandomGenerators(0))
 
 
 def fractions(frame: pd.DataFrame) -> pd.Series:
@@ -105,7 +109,7 @@ def two_kinds(n: int, domain: ImageDomain) -> Images:
 
 def test_images_of_a_class_look_like_it_and_vary():
     domain = ImageDomain(12, 12, classes=("left", "right"))
-    fitted = SMALL.replace(steps=150).fit(two_kinds(600, domain), INFINITE, RandomGenerators(0))
+    fitted = SMALL.replace(training={"steps": 150}).fit(two_kinds(600, domain), INFINITE, RandomGenerators(0))
     left = fitted.sample(100, seed=0, where={"label": "left"}).pixels.astype(float)
     assert left[..., :4].mean() > 100 > 60 > left[..., 8:].mean()
     assert left[..., :4].mean(axis=(1, 2, 3)).std() > 15  # real ones: 38
@@ -168,13 +172,16 @@ def test_image_features_are_as_many_as_were_planned():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("steps", 0), ("bandwidths", ()), ("bandwidths", (0.1, 0.0)), ("frequencies", 3), ("single_fraction", 1.0),
-        ("count_weight", 0.0), ("waves", 0.0), ("learning_rate", 0.0), ("layers", -1), ("averaging", 1.0),
+        ("training.steps", 0), ("embedding.bandwidths", ()), ("embedding.bandwidths", (0.1, 0.0)),
+        ("embedding.frequencies", 3), ("embedding.single_fraction", 1.0), ("embedding.count_weight", 0.0),
+        ("generator.waves", 0.0), ("generator.layers", -1), ("training.learning_rate", 0.0),
+        ("training.averaging", 1.0),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_by_name(key, value):
-    with pytest.raises(ConfigError, match=rf"model\.{key}"):
-        MERF(**{key: value})
+    group, _, name = key.partition(".")
+    with pytest.raises(ConfigError, match=rf"^{group}\.{name}="):
+        MERF().replace(**{group: {name: value}})
 
 
 @pytest.mark.slow

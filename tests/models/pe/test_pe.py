@@ -20,7 +20,7 @@ from dpsynth.privacy.accounting.budget import count_sensitivity
 from dpsynth.privacy.accounting.events import leaves
 
 FEW = [{"iterations": 1}, {"iterations": 2, "selection": "rank", "variations": 2, "keep": True}]
-SMALL = {"phases": FEW, "proposals": 300, "variants": 100}
+SMALL = PE().replace(evolution={"phases": FEW}, proposal={"rows": 300}, pool={"variants": 100})
 BUDGET = dpsynth.Budget(1.0, 1e-5)
 PICTURES = ImageDomain(8, 8, classes=("dark", "light"), rows=300)
 
@@ -35,7 +35,7 @@ def pictures(n: int = 300, domain: ImageDomain = PICTURES) -> Images:
 @pytest.mark.parametrize("proposal_model", [None, "independent", "mst"])
 def test_there_are_t_releases_and_sigma_t_and_epsilon_agree(people, neighbours, proposal_model):
     budget = dpsynth.Budget(1.0, 1e-5, neighbours)
-    recipe = PE(**SMALL, proposal_model=proposal_model, label_prior="uniform")
+    recipe = SMALL.replace(proposal={"model": proposal_model}, labels={"prior": "uniform"})
     plan = recipe.plan(people.domain, budget)
     votes = next(charge for charge in plan.charges if charge.name == VOTES)
     assert sum(count for _, count in leaves(votes.event)) == 3
@@ -48,7 +48,7 @@ def test_there_are_t_releases_and_sigma_t_and_epsilon_agree(people, neighbours, 
 
 
 def test_members_get_twice_their_noise_on_average(people):
-    recipe = PE(**SMALL, proposal_model=None, label_prior="uniform")
+    recipe = SMALL.replace(proposal={"model": None}, labels={"prior": "uniform"})
     domain = Domain(people.domain.columns, people.domain.constraints, rows=30_000)
     settings = recipe.plan(domain, BUDGET).settings
     assert settings["members"] == pytest.approx(30_000 / (2 * settings["vote_noise"]), abs=1)
@@ -82,7 +82,8 @@ def test_the_api_never_receives_a_private_row():
     view = TableView(domain)
     api = Recorder(TablePerturbation(view))
     assert isinstance(api, PEApi)
-    fitted = PE(api=api, proposal_model=None, phases=FEW, variants=50).fit(secret, BUDGET)
+    recipe = SMALL.replace(api=api, proposal={"model": None}, pool={"variants": 50})
+    fitted = recipe.fit(secret, BUDGET)
     private = view.batch(secret.frame).genes["units"][0, 0]
     made = {row.tobytes() for batch in api.made for row in batch.genes["units"]}
     assert api.handed
@@ -95,7 +96,7 @@ def test_the_api_never_receives_a_private_row():
 
 def test_no_exact_votes_are_saved(people, tmp_path):
     """Counts of an evolution are whole numbers; whatever is saved is noisy or follows from noise."""
-    PE(**SMALL).fit(people, BUDGET).save(tmp_path / "release")
+    SMALL.fit(people, BUDGET).save(tmp_path / "release")
     names = load_file(tmp_path / "release" / "model.safetensors")
     assert set(names) == {
         "population.labels",
@@ -115,12 +116,9 @@ def test_without_noise_rows_come_to_lie_where_the_private_ones_are():
     x = np.clip(np.where(labels, 80, 20) + draw.normal(0, 3, 1000), 0, 100).round().astype(int)
     table = Table(pd.DataFrame({"x": x, "y": 100 - x, "label": np.where(labels, "b", "a")}), domain)
     budget = dpsynth.Budget(math.inf, 1e-5)
-    recipe = PE(
-        proposal_model=None,
-        population=60,
-        variants=500,
-        spread=0.02,
-        phases=[{"iterations": 4}, {"iterations": 6, "selection": "rank", "keep": True}],
+    phases = [{"iterations": 4}, {"iterations": 6, "selection": "rank", "keep": True}]
+    recipe = PE().replace(
+        population=60, proposal={"model": None}, pool={"variants": 500, "degree": 0.02}, evolution={"phases": phases}
     )
     frame = recipe.fit(table, budget).sample(1000, seed=0).frame
     for label, centre in (("a", 20), ("b", 80)):
@@ -134,7 +132,10 @@ def test_quality_rises_with_epsilon():
     """On a toy problem: the mean distance to the truth falls, by far, from almost no budget to much."""
     domain = Domain((Integer("x", 0, 1000), Category("label", ("a",), label=True)), rows=2000)
     table = Table(pd.DataFrame({"x": np.random.default_rng(0).integers(300, 320, 2000), "label": "a"}), domain)
-    recipe = PE(proposal_model=None, population=30, variants=200, spread=0.0, phases=[{"iterations": 5}])
+    recipe = PE().replace(
+        population=30, proposal={"model": None}, pool={"variants": 200, "degree": 0.0},
+        evolution={"phases": [{"iterations": 5}]},
+    )  # fmt: skip
     off = [
         abs(
             recipe.fit(table, dpsynth.Budget(epsilon, 1e-5), RandomGenerators(1)).sample(300, seed=0).frame["x"] - 310
@@ -150,7 +151,10 @@ def test_quality_rises_with_epsilon():
 def test_classes_have_the_fractions_that_the_prior_says(prior):
     images = pictures().take(np.flatnonzero(np.arange(300) % 6))  # 2 dark : 3 light
     fractions = [0.9, 0.1] if prior == "public" else None
-    recipe = PE(phases=[{"iterations": 1}], label_prior=prior, label_fractions=fractions, population=20, lookahead=0)
+    recipe = PE().replace(
+        evolution={"phases": [{"iterations": 1}], "lookahead": 0}, labels={"prior": prior, "fractions": fractions},
+        population=20,
+    )  # fmt: skip
     plan = recipe.plan(images.domain, dpsynth.Budget(20.0, 1e-5))
     assert any(charge.name == CLASSES for charge in plan.charges) == (prior == "private")
     fitted = recipe.fit(images, plan)
@@ -162,7 +166,8 @@ def test_classes_have_the_fractions_that_the_prior_says(prior):
 def test_pools_and_their_variations_are_kept_in_the_model(tmp_path):
     """An API with files of its own makes variations once; the saved model needs them no more."""
     path = pictures(80).write(tmp_path / "public.npz")
-    recipe = PE(api="pool", source=str(path), phases=[{"iterations": 2}], population=10, copies=2, lookahead=0)
+    recipe = PE(api="pool", source=str(path), population=10, copies=2)
+    recipe = recipe.replace(evolution={"phases": [{"iterations": 2}], "lookahead": 0})
     assert recipe.plan(PICTURES, BUDGET).charges[-1].detail["provenance"] == "public_data: public.npz"
     fitted = recipe.fit(pictures(), BUDGET)
     fitted.save(tmp_path / "release")
@@ -174,7 +179,8 @@ def test_pools_and_their_variations_are_kept_in_the_model(tmp_path):
 
 
 def test_the_history_shows_every_iteration():
-    fitted = PE(phases=[{"iterations": 3}], population=10, lookahead=0).fit(pictures(), BUDGET)
+    recipe = PE(population=10).replace(evolution={"phases": [{"iterations": 3}], "lookahead": 0})
+    fitted = recipe.fit(pictures(), BUDGET)
     assert fitted.history.shape == (3, 2, 10, 1, 8, 8)
     assert (fitted.history.std(axis=(3, 4, 5))[:, :, 0] > 0).all()
 
@@ -190,10 +196,10 @@ def test_the_history_spreads_over_the_order_of_votes():
 
 def test_the_log_names_what_counts_and_warns_of_noise(people, caplog):
     with caplog.at_level(logging.INFO, "dpsynth.models.pe.recipe"):
-        PE(**SMALL).fit(people, BUDGET)
+        SMALL.fit(people, BUDGET)
         assert "none; add_remove; T = 3; noise of a vote" in caplog.text
         caplog.clear()
-        PE(**SMALL, population=300).fit(people, BUDGET)
+        SMALL.replace(population=300).fit(people, BUDGET)
         assert "fewer members" in caplog.text
 
 
@@ -201,10 +207,10 @@ def test_a_seed_is_a_name_or_a_recipe_of_tables():
     assert proposal_recipe(None) is None
     for name, kind in PROPOSAL_MODELS.items():
         assert isinstance(proposal_recipe(name), kind)
-    own = MST(bins=8)
+    own = MST(cells=8)
     assert proposal_recipe(own) is own
     for wrong in ("merf2", 3, {"bins": 3}):
-        with pytest.raises(ConfigError, match="proposal_model"):
+        with pytest.raises(ConfigError, match=r"model\.proposal\.model"):
             proposal_recipe(wrong)
 
 
@@ -221,27 +227,29 @@ class Painter:
 @pytest.mark.parametrize(
     ("fields", "given", "word"),
     [
-        ({"proposal_fraction": 1.0}, None, "proposal_fraction"),
-        ({"proposal_model": PE()}, None, "propose to itself"),
-        ({"nearest": 0}, None, "nearest"),
-        ({"crossover": 2}, None, "crossover"),
-        ({"label_prior": "mine"}, None, "label_prior"),
-        ({"label_prior": "public"}, None, "label_fractions"),
-        ({"label_fractions": [1.0]}, None, "label_fractions"),
+        ({"proposal": {"fraction": 1.0}}, None, "proposal.fraction"),
+        ({"proposal": {"model": PE()}}, None, "propose to itself"),
+        ({"evolution": {"nearest": 0}}, None, "evolution.nearest"),
+        ({"evolution": {"degrees": {"first": 2.0}}}, None, "evolution.degrees.first"),
+        ({"pool": {"crossover": 2}}, None, "pool.crossover"),
+        ({"labels": {"prior": "mine"}}, None, "labels.prior"),
+        ({"labels": {"prior": "public"}}, None, "labels.fractions"),
+        ({"labels": {"fractions": [1.0]}}, None, "labels.fractions"),
         ({"api": "magic"}, None, "choose auto, glyphs"),
         ({"api": "pool"}, None, "source"),
         ({"api": "glyphs", "source": "x.npz"}, None, "source"),
-        ({"phases": [{"iterations": 0}]}, PICTURES, "phases"),
-        ({"label_prior": "public", "label_fractions": [1, 1, 1]}, PICTURES, "3 fractions for 2 classes"),
+        ({"evolution": {"phases": [{"iterations": 0}]}}, PICTURES, "evolution.phases"),
+        ({"labels": {"prior": "public", "fractions": [1, 1, 1]}}, PICTURES, "3 fractions for 2 classes"),
         ({"api": Painter()}, "table", "makes images"),
         ({"api": "faces"}, "table", "api=auto"),
     ],
 )
 def test_mistakes_are_named(people, fields, given, word):
     with pytest.raises(ConfigError, match=word):
-        PE(**fields).plan(people.domain if given == "table" else given or PICTURES, BUDGET)
+        PE().replace(**fields).plan(people.domain if given == "table" else given or PICTURES, BUDGET)
 
 
 def test_an_api_of_ones_own_makes_images():
-    fitted = PE(api=Painter(), phases=[{"iterations": 1}], population=4, lookahead=0).fit(pictures(), BUDGET)
+    recipe = PE(api=Painter(), population=4).replace(evolution={"phases": [{"iterations": 1}], "lookahead": 0})
+    fitted = recipe.fit(pictures(), BUDGET)
     assert (fitted.sample(5).pixels == 0).all()

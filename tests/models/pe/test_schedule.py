@@ -36,5 +36,5 @@ def test_degrees_are_those_of_tab_pe():
     ],
 )
 def test_what_makes_no_sense_is_refused(phases, degrees):
-    with pytest.raises(ConfigError, match=r"model\.(phases|degrees)"):
+    with pytest.raises(ConfigError, match=r"evolution\.(phases|degrees)|^(first|power)="):
         Timetable.of(phases, degrees)

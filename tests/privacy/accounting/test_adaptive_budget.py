@@ -26,7 +26,6 @@ from dpsynth.privacy import (
 )
 from dpsynth.privacy.accounting.adaptive_budget import gaussian_cost
 from dpsynth.privacy.mechanisms.discovery import PrivateCategories
-from dpsynth.privacy.mechanisms.discretizer import PrivTree
 from dpsynth.privacy.noise.exponential import choice_epsilon
 
 COUNTS = np.array([[3, 0], [1, 9]])
@@ -148,7 +147,6 @@ REFUSED = {
         name="rounds", neighbours="add_remove", noise_multiplier=100.0, bound=1.0, releases=2
     ),
     "a delta of its own": PrivateCategories(name="rounds", neighbours="add_remove", sigma=100.0, threshold_delta=1e-9),
-    "pure privacy": PrivTree(name="rounds", neighbours="add_remove", epsilon=1e-3, bins=4),
     "sampled rows": DPSGD.sampled("rounds", "add_remove", PoissonBatches(0.1, 1), 100.0, 1.0),
     "no noise": NoisyMarginals(name="rounds", neighbours="add_remove", sigma=0.0, marginals=1),
     "no noise in a choice": ExponentialMechanism(name="rounds", neighbours="add_remove", bound=1.0, epsilon=math.inf),

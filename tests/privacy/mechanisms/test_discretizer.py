@@ -1,4 +1,4 @@
-"""dpsynth/privacy/mechanisms/discretizer.py and discretizer.py: private bins, their guarantee and their use."""
+"""dpsynth/privacy/mechanisms/discretizer.py: the tree of noisy counts of a column, its budget, and what it finds."""
 
 import itertools
 import math
@@ -10,151 +10,119 @@ from hypothesis import strategies as st
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy import Budget, Ledger, Plan, RandomGenerators
-from dpsynth.privacy.accounting.accounting import prove
-from dpsynth.privacy.mechanisms.discretizer import PrivateQuantiles, PrivTree
+from dpsynth.privacy.mechanisms.discretizer import ColumnCounts, Discretizer, places_counted
 from dpsynth.privacy.replay import audit
 
-KINDS = [PrivateQuantiles, PrivTree]
-BUDGETS = [Budget(1.0, 1e-5), Budget(1.0, 1e-5, "replace_one")]
-FINE = 64
+BUDGETS = [Budget(1.0, 1e-5), Budget(1.0, 1e-5, "replace_one"), Budget(50.0, 1e-5)]
+PLACES = 1_000_000
+GRID = np.unique(np.concatenate([np.arange(0, PLACES + 1, 50_000), [1]]))
 
 
-def run(kind, budget, histograms, randomness, bins=8, fraction=0.5):
-    binner = kind.planned(len(histograms), bins, budget, fraction)
-    ledger = Ledger(Plan(budget, (binner,)), randomness)
-    found = binner.discretize(histograms, ledger)
-    assert ledger.finished
-    return [each.cuts for each in found]
+def column(values, others=()):
+    """Values on the axis, then rows at point mass 0 or missing (1)."""
+    places = np.array([*values, *[0] * len(others)], dtype=np.int64)
+    return places_counted(places, np.array([*[-1] * len(values), *others], dtype=np.int64), 2)
 
 
-def histogram(values):
-    return np.bincount(np.asarray(values, dtype=int), minlength=FINE)
+def measured(budget, columns, randomness, rows=1000, fraction=0.5):
+    discretizer = Discretizer.planned(len(columns), budget, fraction)
+    ledger = Ledger(Plan(budget, (discretizer.budget,)), randomness)
+    trees = [discretizer.measure(GRID, exact, rows, ledger) for exact in columns]
+    return trees, ledger, discretizer
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("budget", BUDGETS)
-@given(values=st.lists(st.integers(0, FINE - 1), max_size=60), new=st.integers(0, FINE - 1), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
-def test_neighbours_stay_within_the_stated_sensitivity(kind, budget, values, new, seed):
-    values = [*values, 5]
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: f"{b.neighbours}-{b.epsilon:g}")
+@given(
+    values=st.lists(st.one_of(st.just(123_456), st.integers(0, PLACES - 1)), min_size=1, max_size=400),
+    new=st.integers(0, PLACES - 1),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=15, deadline=None)
+def test_neighbours_pass_the_replay_audit(budget, values, new, seed):
+    values = [*values, *[777] * 200]
     other = [*values, new] if budget.neighbours == "add_remove" else [*values[:-1], new]
 
     def publish(data, randomness):
-        return run(kind, budget, [histogram(data), histogram(np.zeros(len(data)))], randomness)
+        return measured(budget, [column(data), column(data[:0], [0, 1])], randomness)[0]
 
     audit(publish, values, other, seed=seed)
     audit(publish, other, values, seed=seed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("epsilon", [0.3, 3.0, math.inf])
-@given(values=st.lists(st.integers(0, FINE - 1), max_size=200), bins=st.integers(1, 16))
-@settings(max_examples=15, deadline=None)
-def test_cuts_are_bins(kind, epsilon, values, bins):
-    budget = Budget(epsilon, 1e-5)
-    (cuts,) = run(kind, budget, [histogram(values)], RandomGenerators(0), bins)
-    assert cuts[0] == 0
-    assert cuts[-1] == FINE
-    assert (np.diff(cuts) > 0).all()
-    assert len(cuts) - 1 <= bins
+@given(values=st.lists(st.integers(0, PLACES - 1), max_size=300), others=st.lists(st.integers(0, 1), max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_without_noise_the_tree_holds_the_rows(values, others):
+    exact = column(values, others)
+    ((tree,), _, _) = measured(Budget(math.inf, 1e-5), [exact], RandomGenerators(0))
+    assert tree.edges[0] == 0
+    assert tree.edges[-1] == PLACES
+    assert (np.diff(tree.edges) > 0).all()
+    np.testing.assert_allclose(tree.counts, np.histogram(values, tree.edges)[0], atol=1e-6)
+    assert tree.others.tolist() == np.bincount(others, minlength=2).tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_bins_are_finer_where_the_rows_are(kind):
-    values = np.random.default_rng(0).integers(0, 8, 50_000)  # all rows in the first eighth
-    (cuts,) = run(kind, Budget(3.0, 1e-5), [histogram(values)], RandomGenerators(1, "seeded"), bins=8)
-    assert (cuts < 8).sum() >= 4
+@pytest.mark.parametrize("sigma", [3.0, 40.0])
+def test_estimates_are_those_of_least_squares(sigma):
+    """Leaves of the tree against the normal equations of all its noisy counts."""
+    from dpsynth.privacy.mechanisms.discretizer import _Nodes
+
+    draw, nodes = np.random.default_rng(int(sigma)), _Nodes()
+    nodes.add(np.array([0, 8, 16]), np.array([8, 16, 24]), -1, draw.integers(-20, 90, 3), sigma)
+    nodes.add(np.array([8, 10, 13]), np.array([10, 13, 16]), 1, draw.integers(-20, 90, 3), 7.0)
+    nodes.add(np.array([10, 11]), np.array([11, 13]), 4, draw.integers(-20, 90, 2), 11.0)
+    tree = nodes.consistent(np.zeros(0), 1.0)
+    assert tree.edges.tolist() == [0, 8, 10, 11, 13, 16, 24]
+    leaves = itertools.pairwise(tree.edges.tolist())
+    holds = np.array([(nodes.low <= low) & (high <= nodes.high) for low, high in leaves]).T
+    weight = 1 / np.sqrt(nodes.variance)
+    expected = np.linalg.lstsq(holds * weight[:, None], nodes.counts * weight, rcond=None)[0]
+    np.testing.assert_allclose(tree.counts, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_the_fraction_is_kept(kind, budget):
-    plan = Plan(budget, (kind.planned(5, 32, budget, 0.1),))
-    assert 0.15 < plan.proven.epsilon < 0.45  # a tenth of rho is about a third of epsilon
+@pytest.mark.parametrize("value", [0, 1, 123_456, 777_777, PLACES - 1])
+def test_a_repeated_value_becomes_a_leaf_of_its_own(value):
+    draw = np.random.default_rng(value)
+    values = np.concatenate([np.full(4000, value), draw.integers(0, PLACES, 16_000)])
+    ((tree,), _, _) = measured(Budget(1.0, 1e-5), [column(values)], RandomGenerators(1, "seeded"), 20_000, 0.1)
+    leaf = int(np.searchsorted(tree.edges, value, side="right")) - 1
+    assert tree.edges[leaf] == value
+    assert tree.edges[leaf + 1] == value + 1
+    assert tree.counts[leaf] == pytest.approx(4000, rel=0.15)
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("scale", [0.7, 3.0, 25.0])
-def test_privtree_is_private_as_a_whole(budget, scale):
-    """P[tree] on neighbours, worked out in full for every tree of 8 fine bins: ratios stay within exp(epsilon)."""
-
-    changed = budget.cells_changed
-    tree = PrivTree(name="bins", neighbours=budget.neighbours, epsilon=3 * changed / scale, bins=8)
-    assert tree.scale == pytest.approx(scale)
-    decay = tree.decay
-    p = math.exp(-1 / scale)
-
-    def splits(score):
-        return p ** (1 - score) / (1 + p) if score <= 1 else 1 - p**score / (1 + p)
-
-    def distribution(counts, low=0, high=8, depth=0):
-        """{tree: probability}, a tree being a leaf () or a pair of trees."""
-        if high - low == 1:
-            return {(): 1.0}
-        chance = splits(max(-decay, int(counts[low:high].sum()) - depth * decay))
-        middle = (low + high) // 2
-        halves = distribution(counts, low, middle, depth + 1), distribution(counts, middle, high, depth + 1)
-        both = {(a, b): chance * x * y for (a, x), (b, y) in itertools.product(*(h.items() for h in halves))}
-        return {(): 1 - chance, **both}
-
-    epsilon = tree.epsilon
-    worst = 0.0
-    draw = np.random.default_rng(0)
-    for size in (0, 1, decay, 2 * decay, 3 * decay, 4 * decay):
-        for where in (0, 3):
-            counts = draw.multinomial(size // 4, np.ones(8) / 8)
-            counts[where] += size
-            other = counts.copy()
-            other[where] += 1
-            if changed == 2:
-                counts[7] += 1  # the same number of rows on both sides
-            one, two = distribution(counts), distribution(other)
-            worst = max(worst, *(abs(math.log(one[tree] / two[tree])) for tree in one))
-    assert worst <= epsilon + 1e-9
-    assert worst > 0.2 * epsilon / changed
+def test_the_number_of_leaves_does_not_grow_with_the_range():
+    values = np.random.default_rng(0).exponential(300, 20_000).astype(np.int64)
+    sizes = []
+    for places in (10**6, 2**45):
+        discretizer = Discretizer.planned(1, Budget(1.0, 1e-5), 0.2)
+        ledger = Ledger(Plan(Budget(1.0, 1e-5), (discretizer.budget,)), RandomGenerators(0, "seeded"))
+        grid = np.unique(np.concatenate([[0, 1], np.geomspace(1, places, 60).astype(np.int64), [places]]))
+        sizes.append(len(discretizer.measure(grid, column(values), 20_000, ledger).counts))
+    assert max(sizes) < 1500
 
 
-def test_a_tree_is_charged_as_randomised_response():
-    """The stand-in event costs no less than pure epsilon-DP can: delta(0) of randomised response, for one tree."""
-    tree = PrivTree.planned(1, 8, Budget(3.0, 0.2), 0.5)
-    proven = prove([tree], Budget(9.0, 1e-5)).epsilon
-    assert proven == pytest.approx(tree.epsilon, rel=1e-3)  # with hardly any delta nothing is saved
-    wide = prove([tree], Budget(9.0, 0.05)).epsilon
-    e = tree.epsilon
-    assert (math.exp(e) - math.exp(wide)) / (1 + math.exp(e)) == pytest.approx(0.05, abs=2e-3)
-
-
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_the_whole_tree_of_a_column_is_one_release(budget):
-    """Columns are releases of their own; what the gate records of each is the histogram of the whole column."""
-    histograms = [histogram(np.arange(50) % (7 + k)) for k in range(3)]
-    report = audit(lambda data, randomness: run(PrivTree, budget, data, randomness), histograms, histograms)
-    assert [release.step for release in report.releases] == [0, 1, 2]
-    assert {release.name for release in report.releases} == {"bins"}
-    for release, column in zip(report.releases, histograms, strict=True):
-        assert np.array_equal(release.query, column)
-    tree = PrivTree.planned(3, 8, budget, 0.5)
-    ledger = Ledger(Plan(budget, (tree,)), RandomGenerators())
-    tree.discretize(histograms, ledger)
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: f"{b.neighbours}-{b.epsilon:g}")
+def test_columns_share_the_budget(budget):
+    columns = [column(np.full(500, 10**k)) for k in range(5)] + [column([])]
+    _, ledger, discretizer = measured(budget, columns, RandomGenerators(2, "seeded"), 500)
+    spent = 1 - ledger.remaining(discretizer.budget) / discretizer.budget.total
+    assert 0.9 < spent <= 1
     with pytest.raises(BudgetError, match="more than was planned"):
-        ledger.release(tree, histograms[0])
+        discretizer.measure(GRID, columns[0], 500, ledger)
 
 
-def test_trees_are_drawn_as_often_as_their_distribution_says():
-    """Splits of the root and of its halves, over many columns, against the chances of the proof."""
-    columns = 3000
-    tree = PrivTree(name="bins", neighbours="add_remove", epsilon=1.0, bins=4, releases=columns)
-    ledger = Ledger(Plan(Budget(9000.0, 0.1), (tree,)), RandomGenerators(2, "seeded"))
-    counts = np.array([5, 1, 0, 0])
-    cuts = [set(found.cuts.tolist()) for found in tree.discretize([counts] * columns, ledger)]
-    p = math.exp(-1 / tree.scale)
+def test_the_fraction_is_kept():
+    plan = Plan(BUDGETS[0], (Discretizer.planned(5, BUDGETS[0], 0.1).budget,))
+    assert 0.15 < plan.proven.epsilon < 0.45  # a tenth of mu^2 is about a third of epsilon
 
-    def chance(score):
-        score = max(-tree.decay, score)
-        return p ** (1 - score) / (1 + p) if score <= 1 else 1 - p**score / (1 + p)
 
-    split = [found for found in cuts if 2 in found]
-    assert len(split) / columns == pytest.approx(chance(6), abs=5 / math.sqrt(4 * columns))
-    for cut, score in ((1, 6 - tree.decay), (3, -tree.decay)):
-        part = np.mean([cut in found for found in split])
-        assert part == pytest.approx(chance(score), abs=5 / math.sqrt(4 * len(split)))
+def test_cells_begin_where_the_rows_allow():
+    """Rows that were encoded before are known to their bins only."""
+    cuts = np.arange(0, PLACES + 1, 1000)
+    counts = np.zeros(1000, dtype=np.int64)
+    counts[123] = 20_000
+    exact = ColumnCounts(cuts[:-1], counts, np.zeros(0, dtype=np.int64), cuts)
+    ((tree,), _, _) = measured(Budget(1.0, 1e-5), [exact], RandomGenerators(0, "seeded"), 20_000)
+    assert np.isin(tree.edges, cuts).all()
+    assert 123_000 in tree.edges
+    assert 124_000 in tree.edges

@@ -1,0 +1,116 @@
+"""dpsynth/models/shared/value_cells.py: fine distributions and coarse cells from noisy counts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpsynth.models.shared.value_cells import _nearest, _stretches, value_cells
+from dpsynth.privacy.mechanisms.discretizer import Tree
+
+
+def tree(edges, counts, sigma, others=()):
+    counts = np.array(counts, dtype=np.float64)
+    return Tree(np.array(edges), counts, np.full(len(counts), sigma), np.array(others, dtype=np.float64), sigma)
+
+
+@given(
+    widths=st.lists(st.integers(1, 10**9), min_size=1, max_size=40),
+    data=st.data(),
+    sigma=st.sampled_from([0.0, 5.0, 300.0]),
+    most=st.integers(1, 40),
+    origin=st.booleans(),
+)
+@settings(max_examples=80, deadline=None)
+def test_cells_are_a_distribution_over_runs_of_leaves(widths, data, sigma, most, origin):
+    edges = np.append(0, np.cumsum(widths))
+    counts = data.draw(st.lists(st.integers(-500, 5000), min_size=len(widths), max_size=len(widths)))
+    rows = data.draw(st.integers(1, 10**6))
+    found = value_cells(tree(edges, counts, sigma, [3.0, -4.0]), 0 if origin else None, rows, most)
+    assert found.cuts[0] == 0
+    assert found.cuts[-1] == edges[-1]
+    assert np.isin(edges, found.cuts).all()
+    assert (np.diff(found.cuts) > 0).all()
+    assert (found.fractions >= 0).all()
+    assert found.fractions.sum() == pytest.approx(1, abs=1e-9) or found.fractions.sum() == 0
+    assert found.cells[0] == 0
+    assert set(np.diff(found.cells)) <= {0, 1}
+    cells = found.cells[-1] + 1
+    assert cells <= 3 * most + 3
+    assert len(found.counts) == len(found.sigma) == cells + 2
+    assert found.counts[:cells].sum() == pytest.approx(np.sum(counts), abs=1e-6)
+    assert (found.sigma > 0).all()
+
+
+def test_a_value_that_stands_out_is_a_cell_of_its_own():
+    edges = [0, 1, 100, 1000, 1001, 5000]
+    found = value_cells(tree(edges, [900, 800, 700, 600, 500], 10.0), 0, 3500, 8)
+    for low in (0, 1000):
+        leaf = int(np.flatnonzero(found.cuts == low)[0])
+        assert (found.cells == found.cells[leaf]).sum() == 1
+
+
+def test_cells_hold_about_equal_mass():
+    draw = np.random.default_rng(0)
+    edges = np.unique(np.concatenate([[0], np.geomspace(1, 10**6, 120).astype(int)]))
+    values = np.exp(draw.normal(6, 1.2, 50_000)).clip(0, 10**6 - 1)
+    found = value_cells(
+        tree(edges, np.histogram(values, edges)[0] + draw.normal(0, 30, len(edges) - 1), 30.0), 0, 50_000, 20
+    )
+    masses = np.bincount(found.cells, found.fractions)
+    assert 15 <= len(masses) <= 25
+    assert masses.max() < 0.09
+
+
+def test_a_flat_column_is_one_stretch_whatever_the_noise():
+    draw = np.random.default_rng(1)
+    counts, variance = 50 + draw.normal(0, 40, 100), np.full(100, 1600.0)
+    starts, _ = _stretches(counts, variance, [np.full(100, 0.01)])
+    assert len(starts) <= 3
+
+
+def test_the_partition_is_the_best_of_all():
+    """Against every partition of six leaves."""
+    import itertools
+
+    draw = np.random.default_rng(2)
+    counts, variance, base = draw.normal(20, 30, 6), np.full(6, 25.0), draw.random(6) + 0.1
+
+    def cost(parts):
+        total = 0.0
+        for a, b in itertools.pairwise([0, *parts, 6]):
+            z, m = counts[a:b], base[a:b]
+            fit = max(0.0, (z * m).sum() / (m**2).sum()) * m
+            total += ((z - fit) ** 2).sum() / 25.0 + 2 * np.log(6)
+        return total
+
+    every = [parts for k in range(6) for parts in itertools.combinations(range(1, 6), k)]
+    starts, _ = _stretches(counts, variance, [base])
+    assert cost(starts[1:]) == pytest.approx(min(map(cost, every)))
+
+
+@given(values=st.lists(st.floats(-1e3, 1e4), min_size=1, max_size=30), total=st.floats(1, 1e5), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_nearest_masses_meet_the_conditions_of_the_minimum(values, total, data):
+    """Not negative, the right sum, and one multiplier for all that are above zero (Karush, Kuhn, Tucker)."""
+    values = np.array(values)
+    variance = np.array(data.draw(st.lists(st.floats(0.5, 1e3), min_size=len(values), max_size=len(values))))
+    found = _nearest(values, variance, total)
+    assert (found >= 0).all()
+    assert found.sum() == pytest.approx(total, rel=1e-6)
+    multiplier = (values - found) / variance
+    above = found > 1e-9 * total
+    assert np.ptp(multiplier[above]) <= 1e-6 * (1 + np.abs(multiplier).max())
+    assert (multiplier[~above] <= multiplier[above].max() + 1e-6 * (1 + np.abs(multiplier).max())).all()
+
+
+def test_the_tail_of_a_wide_column_falls_as_it_should():
+    """Little mass over decades: the mean is not that of a flat tail."""
+    draw = np.random.default_rng(3)
+    edges = np.unique(np.concatenate([[0], np.geomspace(1, 10**8, 160).astype(int)]))
+    values = (100 * draw.pareto(1.6, 20_000)).clip(0, 10**8 - 1)
+    counts = np.histogram(values, edges)[0] + draw.normal(0, 40, len(edges) - 1)
+    found = value_cells(tree(edges, counts, 40.0), 0, 20_000, 20)
+    centre = (found.cuts[:-1] + found.cuts[1:]) / 2
+    mean = (centre * found.fractions).sum()
+    assert values.mean() / 5 < mean < 10 * values.mean()  # a flat tail of noise would put it at hundreds of thousands
