@@ -34,12 +34,14 @@ import pandas as pd
 from dpsynth.data import Boolean, Category, Date, Domain, ImageDomain, Images, Integer, Number
 from dpsynth.data.database import Database, DatabaseDomain, LinkedTable
 from dpsynth.data.table.table import Table
-from dpsynth.models.contract.fitted import load
+from dpsynth.models.contract.fitted import Fitted, load
 from dpsynth.models.contract.synthesizer import Synthesizer
 from dpsynth.privacy.accounting.budget import Budget, Neighbours
 from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.noise_meter import NoiseMeter
 from dpsynth.privacy.replay import AuditError, Coupling, audit, same
+from dpsynth.release.facts import Facts
+from dpsynth.release.folder import write_release
 
 DELTA = 1e-5
 RELATIONS: tuple[Neighbours, ...] = ("add_remove", "replace_one")
@@ -144,8 +146,15 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings(record=True):
             fitted = recipe.fit(rows, plan, randomness)
-        drawn = _content(fitted.sample(5, seed=0))
-        return fitted.config(), fitted.tensors(), drawn, json.dumps(fitted.statement), said.getvalue()
+        sample: Any = fitted.sample(5, seed=0)
+        return (
+            fitted.config(),
+            fitted.tensors(),
+            _content(sample),
+            json.dumps(fitted.statement),
+            said.getvalue(),
+            released(fitted, sample),
+        )
 
     plan = recipe.plan_for(data, budget)
     for place in (0, len(data) // 2, len(data) - 1):
@@ -156,6 +165,15 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
         else:
             for other in replaced(data, place):
                 audit(publish, data, other, seed=seed, changed=place)
+
+
+def released(fitted: Fitted, sample: Any) -> dict[str, bytes]:
+    """Every file of a release, by name, as it is handed out."""
+    with tempfile.TemporaryDirectory() as folder:
+        suffix = ".csv" if isinstance(sample, Database) else sample.suffix
+        write_release(fitted, sample, Path(folder), Facts(date="2000-01-01"), suffix)
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def check_release(recipe: Synthesizer, data: Data) -> None:

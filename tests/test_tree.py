@@ -22,14 +22,26 @@ ARROWS = {
     "training": {"data", "privacy"},
     "vi": {"data", "privacy", "networks", "training"},
     "models": {"data", "privacy", "networks", "marginals", "training", "vi"},
+    "integrations": {"data"},
+    "release": {"data", "privacy", "models", "integrations"},
     "metrics": {"data"},
     "figures": {"data", "metrics"},
     "report": {"data", "metrics", "figures"},
     "runs": {"data", "privacy", "marginals", "training", "models"},
     "reproductions": {"data", "privacy", "metrics"},
     "evaluation": {"data", "privacy", "models", "metrics", "figures", "report", "reproductions", "runs"},
-    "testing": {"data", "privacy", "models"},
-    "commands": {"data", "privacy", "marginals", "training", "models", "runs", "evaluation", "reproductions"},
+    "testing": {"data", "privacy", "models", "release"},
+    "commands": {
+        "data",
+        "privacy",
+        "marginals",
+        "training",
+        "models",
+        "runs",
+        "evaluation",
+        "reproductions",
+        "release",
+    },
 }
 # The same among the methods: contract first, then what several methods use, then methods, then methods made of methods.
 METHODS = {

@@ -1,9 +1,10 @@
-"""The `dpsynth` command: schema, encode, account, audit and datalens-flags, and the three scripts under one name."""
+"""The `dpsynth` command: all commands, and the three scripts, under one name."""
 
 import sys
 from importlib import import_module
 
-from dpsynth.commands.entry import COMMANDS, speak_any_locale, start
+from dpsynth.commands.entry import COMMANDS, start
+from dpsynth.runs.command_line import speak_any_locale
 
 USAGE = """usage: dpsynth COMMAND ...
 
@@ -14,10 +15,26 @@ USAGE = """usage: dpsynth COMMAND ...
   train model=... data=...   train a synthesizer and release a synthetic table
   generate run=...           more synthetic rows from a finished run
   evaluate run=...           score synthetic rows against real ones
+  describe RUN --steward ... write title, steward, licence, use into the documents of a release
+  sign RUN --key FILE        sign a release as its steward
+  verify RUN                 check a release: checksums, signature, epsilon by other accountants
+  marginals RUN              the noisy counts a model was fitted to, with intervals
   audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
 
 train, generate and evaluate are also the commands dpsynth-train, ... and the scripts train.py, ...
 Add --help to a command to see its options."""
+
+# Commands that read their own words, and the modules that hold them.
+WORDS = {
+    "schema": "commands.schema",
+    "encode": "commands.encode",
+    "account": "commands.account",
+    "datalens-flags": "reproductions.datalens_flags",
+    "describe": "commands.release_documents",
+    "sign": "commands.release_documents",
+    "verify": "commands.release_documents",
+    "marginals": "commands.release_documents",
+}
 
 
 def main() -> None:
@@ -25,14 +42,13 @@ def main() -> None:
     command, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE)
-    elif command in ("schema", "encode", "account", "datalens-flags"):
+    elif command in WORDS:
         from dpsynth.commands.launch import MISTAKES, ending, report_mistake
 
         try:
             with ending():
-                name = command.replace("-", "_")
-                package = "reproductions" if command == "datalens-flags" else "commands"
-            getattr(import_module(f"dpsynth.{package}.{name}"), name)(arguments)
+                function = getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))
+            function(arguments)
         except MISTAKES as error:
             report_mistake(error, command)
             sys.exit(2)
@@ -41,8 +57,7 @@ def main() -> None:
         start(command, sys.argv[0])
     else:
         print(
-            f"error: no command {command!r}; there are schema, encode, account, datalens-flags, train, generate, "
-            "evaluate and audit",
+            f"error: no command {command!r}; there are {', '.join((*WORDS, *COMMANDS))}",
             file=sys.stderr,
         )
         sys.exit(2)

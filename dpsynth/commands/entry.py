@@ -1,11 +1,11 @@
 """Where the scripts and the installed commands begin: help is shown at once, the rest is imported for a run."""
 
 import sys
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from dpsynth.commands.option_help import print_help, wants_help
+from dpsynth.runs.command_line import speak_any_locale
 
 COMMANDS = ("train", "generate", "evaluate", "audit")
 
@@ -29,10 +29,3 @@ def generate() -> None:
 
 def evaluate() -> None:
     start("evaluate")
-
-
-def speak_any_locale() -> None:
-    """Let the terminal escape the signs that its locale does not have, instead of ending the command."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # replaced by something else, or closed
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -23,7 +23,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dpsynth.commands.config_files import config_folder
-from dpsynth.commands.entry import speak_any_locale
 from dpsynth.errors import DpsynthError
 from dpsynth.runs.command_line import as_called, quoted
 from dpsynth.runs.folder_lock import FolderLock
@@ -39,7 +38,6 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
 
     With -m, `command` runs once for each combination; all run even if some fail.
     """
-    speak_any_locale()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:

@@ -1,5 +1,6 @@
 """train.py: from a table to a released model and synthetic rows, under a stated guarantee."""
 
+import datetime as dt
 import json
 import signal
 import sys
@@ -34,6 +35,8 @@ from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.distributed import joined, leading, shared_key, together
 from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
+from dpsynth.release.facts import Facts
+from dpsynth.release.folder import write_release
 from dpsynth.runs import kept_options
 from dpsynth.runs.command_line import data_options, texts
 from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
@@ -114,12 +117,9 @@ def train(config: DictConfig) -> None:
             # Everything that is safe to share appears at once.
             synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
-                artifact.write(fitted, folder)
-                if isinstance(synthetic, Database):
-                    synthetic.write(folder / "synthetic", options.out_format)
-                else:
-                    suffix = f".{options.out_format}" if isinstance(synthetic, Table) else synthetic.suffix
-                    synthetic.write(folder / f"synthetic{suffix}")
+                file = isinstance(synthetic, Table | Database)
+                suffix = f".{options.out_format}" if file else synthetic.suffix
+                write_release(fitted, synthetic, folder, Facts(date=dt.date.today().isoformat()), suffix)
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
@@ -128,7 +128,8 @@ def train(config: DictConfig) -> None:
     console.print(
         f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement are safe to share: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
-        f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}",
+        f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
+        f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -10,9 +10,6 @@ lets the mechanism draw the noise that follows from the very fields it was charg
 draws the batch and hands its row numbers to the caller's query. Privacy keys never leave this package.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

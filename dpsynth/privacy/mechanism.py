@@ -6,8 +6,6 @@ accountant composes (`release_event`) and the noise that is drawn (`draw`) are b
 charge and a draw cannot disagree. Only `Ledger.release` calls `draw`.
 """
 
-# pyright: reportMissingTypeStubs=false
-
 from __future__ import annotations
 
 import math

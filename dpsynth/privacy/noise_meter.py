@@ -13,9 +13,6 @@ release has few numbers, its noise is drawn again, from key streams of the meter
 the tolerance is six standard errors, about 8 % of a standard deviation.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import itertools

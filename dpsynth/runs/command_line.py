@@ -8,6 +8,7 @@ file: where=@conditions.yaml.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -110,3 +111,10 @@ def _read(text: str, key: str) -> Any:
         raise ConfigError(
             f"{key}={text}: not valid YAML ({problem}); put names with signs such as , : {{ [ # into double quotes"
         ) from None
+
+
+def speak_any_locale() -> None:
+    """Let the terminal escape the signs that its locale does not have, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # replaced by something else, or closed
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -16,7 +16,7 @@ from dpsynth.privacy import Budget, RandomGenerators
 from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.account import Account
 
-FAST = ("model=independent", "model.engine=numpy", "data=toy", "data.rows=300", "trainer.progress=quiet")
+FAST = ("model=independent", "model.counting.engine=numpy", "data=toy", "data.rows=300", "trainer.progress=quiet")
 CHARGED = (*FAST, "privacy.epsilon=1", "privacy.delta=1e-6", "privacy.account=people.account")
 # A fit that is charged and waits before anything of the method is released.
 WAITING = """
@@ -142,7 +142,7 @@ def test_a_damaged_account_takes_no_runs(start, account):
 
 def test_a_fit_in_python_is_charged(account):
     table = DISTRIBUTIONS["mixed"]().sample(50, seed=0)
-    recipe = dpsynth.models.Independent(engine="numpy")
+    recipe = dpsynth.models.Independent().replace(counting={"engine": "numpy"})
     recipe.fit(table, Budget(0.5, 1e-6), account=AccountedRun(account, "a notebook"))
     assert entries(account) == ["a notebook"]
     with pytest.raises(ConfigError, match="seeded"):

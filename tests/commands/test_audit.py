@@ -132,7 +132,7 @@ def test_all_is_said_in_three_ways(monkeypatch):
 
 def test_a_method_comes_near_its_claim_and_not_beyond(auditor):
     [finding] = auditor("privacy.epsilon=8", "runs=600", "attacks=[white_box]").in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert 0.6 * 8 < finding.audited_epsilon <= 8
     assert finding.detail["view"] == "fixed"
@@ -142,7 +142,7 @@ def test_half_the_noise_is_caught(auditor, monkeypatch):
     honest = integer_noise.sample_rounded_gaussian
     monkeypatch.setattr(integer_noise, "sample_rounded_gaussian", lambda stream, sigma, n: honest(stream, sigma / 2, n))
     [finding] = auditor("privacy.epsilon=8", "runs=200", "attacks=[white_box]").in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert finding.refuted
 
@@ -161,7 +161,7 @@ def test_a_record_that_is_not_clipped_is_caught(auditor, monkeypatch):
 def test_the_relation_of_the_budget_is_audited(auditor):
     words = ("privacy.neighbours=replace_one", "privacy.epsilon=8", "runs=400", "attacks=[white_box]")
     [finding] = auditor(*words).in_memory(
-        "independent", Independent(counting={"engine": "numpy"}), Chain().domain, "toy"
+        "independent", Independent().replace(counting={"engine": "numpy"}), Chain().domain, "toy"
     )
     assert 0.5 * 8 < finding.audited_epsilon <= 8
 
@@ -203,9 +203,9 @@ def written(tmp_path, data, rows=100, neighbours="add_remove", most=1):
 
 def test_a_split_by_public_position_is_caught(tmp_path, auditor):
     files = written(tmp_path, CSV, 400)
-    plan = Independent(counting={"engine": "numpy"}).plan(files.domain, Budget(1.0, 1e-5))
+    plan = Independent().replace(counting={"engine": "numpy"}).plan(files.domain, Budget(1.0, 1e-5))
     attack = WhiteBox.prepared(
-        SplitByPosition(Independent(counting={"engine": "numpy"}), plan, files.domain), files.options, seed=0
+        SplitByPosition(Independent().replace(counting={"engine": "numpy"}), plan, files.domain), files.options, seed=0
     )
     assert auditor("runs=80").attacked("independent", "csv", attack, Claim.of(plan)).refuted
 
@@ -245,7 +245,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
         "  born: {kind: date, bounds: [1990-01-01, 2000-01-01]}\n  code: {kind: category, categories: private}\n"
     )
     files = written(tmp_path, {**CSV, "schema": str(schema), "holdout": 0}, 30)
-    rows = FileFit(Independent(counting={"engine": "numpy"}), None, files.domain, None).rows(
+    rows = FileFit(Independent().replace(counting={"engine": "numpy"}), None, files.domain, None).rows(
         files.options[1], SELECTION
     )
     assert len(rows) == 31
@@ -255,7 +255,7 @@ def test_own_schemas_have_rows_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("data", [CSV, {**CSV, "person": "person", "max_rows_per_person": 2}, FOLDER])
 def test_the_way_from_a_file_is_not_refuted(tmp_path, auditor, data):
-    recipe = TINY_MERF.replace(bins=32) if data is FOLDER else Independent(counting={"engine": "numpy"})
+    recipe = TINY_MERF.replace(bins=32) if data is FOLDER else Independent().replace(counting={"engine": "numpy"})
     [finding] = auditor("runs=80", "rows=40", "attacks=[white_box]").from_files("method", recipe, data, tmp_path)
     assert finding.audited_epsilon < 1
 

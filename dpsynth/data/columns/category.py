@@ -125,9 +125,12 @@ class Category(Column):
     def _refuse(self, series: pd.Series, reading: Reading, invalid: Policy) -> None:
         super()._refuse(series, reading, invalid)
         if not self._takes_all and not self.missing and reading.outside.any():
+            count, row = int(reading.outside.sum()), int(np.flatnonzero(reading.outside)[0]) + 1
+            value = first(series, reading.outside)
             raise DataError(
-                f"column '{self.name}': {first(series, reading.outside)} is no declared category; "
-                "add it to the schema, declare 'other: NAME' to take in such values, or allow 'missing: true'"
+                f"column '{self.name}': {count:,} of {len(series):,} values are no declared category, first {value} "
+                f"(row {row:,}); add it to the schema, declare 'other: NAME' to take in such values, or allow "
+                "'missing: true'"
             )
 
 

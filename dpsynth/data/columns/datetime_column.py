@@ -167,7 +167,7 @@ def written(seconds: np.ndarray, form: str | None, days: bool, clock: str = "UTC
     values = seconds.astype(np.int64).astype("datetime64[s]")
     if form is None:
         texts = np.datetime_as_string(values, unit="D" if days else "s")
-        return np.char.replace(texts, "T", " ").astype(object)
+        return np.char.replace(texts, "T", " ").astype(object) if texts.size else texts.astype(object)
     instants = _zoned(seconds, clock) if "%z" in form or "%Z" in form else pd.Series(values)
     if not (instants.dt.year < 1000).any():
         return instants.dt.strftime(form).to_numpy(dtype=object)

@@ -101,6 +101,11 @@ def found(root: Path, classes: Sequence[str], label: str) -> tuple[PictureFiles,
     else:
         named = [(path, 0) for path in _files(root)]
     if not named:
+        seen = "; ".join(_passed_over(root, folders, (), np.empty(0, dtype=np.int64)))
+        if folders and seen:
+            raise DataError(
+                f"'{root}' holds no image files that are read: {seen}; convert them to {', '.join(FORMATS)}"
+            )
         where = "sub-folders named as the classes" if label == "folder" else "image files"
         raise DataError(f"'{root}' holds no {where}; data.label={label} looks for them")
     labels = np.array([code for _, code in named], dtype=np.int64)
@@ -111,7 +116,7 @@ def found(root: Path, classes: Sequence[str], label: str) -> tuple[PictureFiles,
 
 def _passed_over(root: Path, folders: Sequence[Path], classes: Sequence[str], labels: np.ndarray) -> list[str]:
     """What a folder holds besides the images that are read, and classes without any."""
-    known = Image.registered_extensions()
+    known = _known()
     inside = [path for folder in {root, *folders} for path in folder.iterdir() if path not in folders]
     other = Counter(
         path.suffix.lower() or "no suffix" for path in inside if path.is_file() and path.suffix.lower() not in known
@@ -139,8 +144,13 @@ def _passed_over(root: Path, folders: Sequence[Path], classes: Sequence[str], la
     return described
 
 
+def _known() -> set[str]:
+    """The endings of files that are read."""
+    return {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
+
+
 def _files(folder: Path) -> list[Path]:
-    known = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
+    known = _known()
     return sorted(
         path
         for path in folder.iterdir()

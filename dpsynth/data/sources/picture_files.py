@@ -104,11 +104,17 @@ class PictureFiles:
 
         Raises DataError that names files which are no readable images.
         """
+        return self._decoded(domain, rendering)[0]
+
+    def _decoded(self, domain: ImageDomain, rendering: Rendering) -> tuple[Images, int]:
+        """(the images, the number of files with several frames or pages, of which the first was read)."""
+        several = np.zeros(len(self.paths), dtype=bool)
         pixels = np.empty((len(self.paths), *domain.shape), dtype=np.uint8)
 
         def read(i: int) -> Path | None:
             try:
-                pixels[i] = decode(self.paths[i], domain, rendering)
+                pixels[i], frames = _decode(self.paths[i], domain, rendering)
+                several[i] = frames > 1
             except DataError:  # names the file and what to declare
                 raise
             except Exception:  # a damaged file makes a decoder raise anything
@@ -124,7 +130,7 @@ class PictureFiles:
                 f"not readable as images of at most {LARGEST / 1e6:.0f} megapixels: {', '.join(broken[:NAMED])}{more}; "
                 "repair or remove them"
             )
-        return Images(pixels, self.labels, domain, self.coverage)
+        return Images(pixels, self.labels, domain, self.coverage), int(several.sum())
 
     def source(
         self,
@@ -144,8 +150,11 @@ class PictureFiles:
                 train, held = self.split(holdout, needed(selection, f"data.holdout={holdout}"))
         if n_train is not None:
             train = train.subset(n_train, needed(selection, f"data.n_train={n_train}"), domain.rows)
-        unseen = None if held is None else held.decoded(domain, rendering)
-        return Source(train.decoded(domain, rendering), unseen, provenance)
+        unseen, more = (None, 0) if held is None else held._decoded(domain, rendering)
+        seen, several = train._decoded(domain, rendering)
+        if several + more:
+            provenance += f"; {several + more} files hold several frames or pages, of which the first was read"
+        return Source(seen, unseen, provenance)
 
 
 def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.ndarray:
@@ -153,15 +162,23 @@ def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.
 
     Raises `DataError` for one that is no plain file or has more pixels than `LARGEST`; nothing is decoded then.
     """
+    return _decode(path, domain, rendering)[0]
+
+
+def _decode(path: Path, domain: ImageDomain, rendering: Rendering) -> tuple[np.ndarray, int]:
+    """(pixels as of `decode`, frames in the file)."""
     if not path.is_file():
         raise OSError(f"'{path}': not a plain file")
     with Image.open(path, formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
             raise ValueError(f"'{path}': {file.width} x {file.height} pixels, more than {LARGEST:,}")
+        frames = getattr(file, "n_frames", 1)
         image = _eight_bits(path, ImageOps.exif_transpose(file), rendering)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, rendering.background), layer)
+    if image.mode == "LAB":  # which PIL turns into colours only
+        image = image.convert("RGB")
     image = image.convert("L" if domain.channels == 1 else "RGB")
     if rendering.square and image.width != image.height:
         side = min(image.size)
@@ -169,7 +186,7 @@ def decode(path: Path, domain: ImageDomain, rendering: Rendering = PLAIN) -> np.
     if image.size != (domain.width, domain.height):
         image = image.resize((domain.width, domain.height), Image.Resampling.BICUBIC)
     values = np.asarray(image, dtype=np.uint8)
-    return values[None] if domain.channels == 1 else values.transpose(2, 0, 1)
+    return (values[None] if domain.channels == 1 else values.transpose(2, 0, 1)), frames
 
 
 def _eight_bits(path: Path, image: Image.Image, rendering: Rendering) -> Image.Image:

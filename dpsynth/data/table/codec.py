@@ -138,6 +138,31 @@ class ColumnCodes:
         return self.bins if self._cuts is None else len(self._cuts) - 1
 
     @cached_property
+    def ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The (first, last) values of every value bin of a numeric column, as texts of a CSV file.
+
+        On a continuum the last one is the edge to the next bin, which belongs to that.
+        """
+        numeric_column = self._numeric_column
+        assert numeric_column is not None, "categories have no order of bins"
+        if self._cuts is None:
+            edges = numeric_column.start + self.from_axis(self.edges)
+            low, high = edges[:-1], edges[1:]
+        else:
+            low, high = (numeric_column.value(self._to_ticks(cells)) for cells in (self._cuts[:-1], self._cuts[1:] - 1))
+        return self.texts(low), self.texts(high)
+
+    @cached_property
+    def point_mass_texts(self) -> tuple[str, ...]:
+        """The declared point masses, as texts of a CSV file."""
+        return self.texts(np.array(self._numeric_column.point_mass_values)) if self._numeric_column else ()
+
+    def texts(self, values: np.ndarray) -> tuple[str, ...]:
+        """Values on the axis as texts of a CSV file."""
+        written = self.column.write(values, np.zeros(len(values), dtype=bool))
+        return tuple(str(value) for value in self.column.text(written))
+
+    @cached_property
     def point_mass_codes(self) -> tuple[int, ...]:
         """Codes of the declared point masses, in their declared order."""
         point_masses = 0 if self._numeric_column is None else len(self._numeric_column.point_masses)
@@ -323,7 +348,7 @@ class Codec:
     codes.
     """
 
-    def __init__(self, domain: Domain, bins: int = 64, cuts: Mapping[str, Sequence[int]] | None = None):
+    def __init__(self, domain: Domain, bins: int = 64, cuts: Mapping[str, Sequence[int] | np.ndarray] | None = None):
         if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= MOST_CODES:
             raise ConfigError(f"bins must be a whole number from 1 to {MOST_CODES}, got {bins!r}")
         if domain.undeclared:

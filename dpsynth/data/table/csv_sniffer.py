@@ -11,7 +11,7 @@ from dpsynth.data.columns.raw import number_of
 from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, first_rows, refuse_other_formats, uncompressed
 from dpsynth.errors import DataError
 
-_QUOTES = ('"', "'")
+_SINGLE = re.compile(r"(?:^|[,;\t|])'[^']*'(?:[,;\t|]|$)")  # a field in single quotation marks
 _LOOK = 1 << 20  # bytes by which the encoding is recognised
 
 
@@ -26,7 +26,8 @@ def sniff(file: Path) -> CsvDialect:
     said = re.fullmatch(r"sep=(.)", rows[0][0].strip())
     scored = [
         (_consistency(file, replace(plain, delimiter=sign, quote=quote)), -k, sign, quote)
-        for quote in _QUOTES
+        for quote in ('"', "'")
+        if quote == '"' or any(_SINGLE.search(row[0]) for row in rows)
         for k, sign in enumerate(DELIMITERS)
     ]
     best = max(scored, key=lambda each: (each[0], each[3] == '"', each[1]))

@@ -6,6 +6,7 @@ of the data's own steward when asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -29,17 +30,22 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class ColumnIntake:
-    """Counts of one column; `done` says in words what became of the values outside."""
+    """Counts of one column; `done` says in words what became of the values outside.
+
+    kept: values that were read and lie in the domain.
+    """
 
     name: str
     rows: int
     missing: int
     outside: int
     unreadable: int
+    kept: int
     done: str
 
     def __add__(self, other: ColumnIntake) -> ColumnIntake:
-        counts = {key: getattr(self, key) + getattr(other, key) for key in ("rows", "missing", "outside", "unreadable")}
+        names = ("rows", "missing", "outside", "unreadable", "kept")
+        counts = {key: getattr(self, key) + getattr(other, key) for key in names}
         return ColumnIntake(self.name, **counts, done=self.done)
 
     @property
@@ -63,6 +69,19 @@ class ColumnIntake:
         return f"column '{self.name}': {'; '.join(described)}" if described else None
 
 
+def refuse_lost(intake: Iterable[ColumnIntake]) -> None:
+    """`IntakeError` for columns of which no value at all was kept: they would be learned as constants."""
+    lost = [column for column in intake if column.changed and not column.kept]
+    if lost:
+        raise IntakeError(
+            [
+                f"column '{c.name}': not one of {c.rows:,} values lies in its domain ({c.outside:,} outside, "
+                f"{c.unreadable:,} unreadable); correct its bounds, categories or notation in the schema"
+                for c in lost
+            ]
+        )
+
+
 class IntakeError(DataError):
     """Values that cannot be read; one line for each column."""
 
@@ -79,6 +98,7 @@ def taken_in(column: Column, reading: Reading, invalid: Policy) -> ColumnIntake:
         int(reading.missing.sum()),
         int(reading.outside.sum()),
         int(reading.unreadable.sum()),
+        int((~(reading.invalid | reading.missing)).sum()),
         column.settling(invalid),
     )
 

@@ -24,7 +24,7 @@ from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, taken_in
+from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, refuse_lost, taken_in
 from dpsynth.errors import ConfigError, DataError
 
 Policies = Policy | Mapping[str, Policy]
@@ -130,6 +130,7 @@ class Table:
         for column in domain:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
         table = cls(frame, domain, invalid, person, unreadable)
+        refuse_lost(table.intake.values())
         stored = tabular_files.stored_types(tabular_files.find(path)[0])
         found = (change_of_type(column, stored[column.name]) for column in domain.written if column.name in stored)
         table.changed_types = tuple(line for line in found if line)

@@ -31,7 +31,7 @@ from dpsynth.data.columns.raw import series_of
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.intake import ColumnIntake, taken_in
+from dpsynth.data.table.intake import ColumnIntake, refuse_lost, taken_in
 from dpsynth.data.table.table import Policies, dialect_of, policies, read_columns
 from dpsynth.data.table.tabular_files import find, write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DataError
@@ -295,5 +295,6 @@ def encode_files(
             yield codes
         if not seen:
             raise DataError("the files have headers but no rows")
+        refuse_lost(intake.values())
 
     return write_encoded(out, codec, blocks()), intake

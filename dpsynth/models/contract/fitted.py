@@ -10,6 +10,7 @@ The saved form of a fitted model: what is safe to share, and nothing else.
 
     model.json          format version, class of the model, its public configuration, domain, checksums
     model.safetensors   the tensors
+    marginals.parquet   the noisy marginals it was fitted to, where there are some (`marginals/noisy_tables.py`)
     privacy.json        the privacy statement: what was promised, proven and spent
 
 No pickle is written or read, no data row and no exact count is kept.  Loading builds only `Fitted` classes that
@@ -39,6 +40,8 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.marginals import noisy_tables
+from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract import registry
 from dpsynth.models.contract.memory_limit import limited
 from dpsynth.models.contract.model_files import (
@@ -80,9 +83,11 @@ class Fitted(ABC, Generic[Sampled]):
     domain: the complete public domain of the samples.
     statement: the privacy statement (JSON-able): target, proven epsilon, delta, relation, charges, noise,
     rows.
+    measured: the noisy marginals that were released on the way, in the order of their release; () where there are none.
     """
 
     domain: Any  # Domain of a table, ImageDomain of images, DatabaseDomain of a database
+    measured: tuple[NoisyTable, ...] = ()
 
     def __init__(self, domain: Domain | ImageDomain | DatabaseDomain, statement: Mapping[str, Any] | None = None):
         self.domain = domain
@@ -144,6 +149,7 @@ class Fitted(ABC, Generic[Sampled]):
 FORMAT = 2
 MORE = 8  # bytes that a model may take for each byte of its tensors, beside what libraries need
 FILES = ("model.json", "model.safetensors", "privacy.json")
+MARGINALS = "marginals.parquet"
 
 
 def save(fitted: Fitted, folder: str | Path) -> None:
@@ -158,12 +164,15 @@ def write(fitted: Fitted, folder: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(tensors))
     (folder / "privacy.json").write_text(_json(fitted.statement), encoding="utf-8", newline="\n")
+    if fitted.measured:
+        noisy_tables.write(fitted.measured, folder / MARGINALS)
+    summed = ("model.safetensors", "privacy.json", *((MARGINALS,) if fitted.measured else ()))
     model = {
         "format": FORMAT,
         "target": f"{kind.__module__}.{kind.__qualname__}",
         "config": fitted.config(),
         "domain": fitted.domain.to_dict(),
-        "sha256": {name: sha256(folder / name) for name in ("model.safetensors", "privacy.json")},
+        "sha256": {name: sha256(folder / name) for name in summed},
     }
     (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
@@ -181,7 +190,10 @@ def load(folder: str | Path) -> Fitted:
     if missing := [key for key in ("format", "target", "config", "domain", "sha256") if key not in model]:
         raise ArtifactError(f"{path}: not a readable model (without '{missing[0]}'); copy the whole folder again")
     _check_format(model["format"], path)
-    verify(release, model["sha256"], {"model.safetensors": LARGEST_TENSORS, "privacy.json": LARGEST_TEXT})
+    needed = {"model.safetensors": LARGEST_TENSORS, "privacy.json": LARGEST_TEXT}
+    if isinstance(model["sha256"], dict) and MARGINALS in model["sha256"]:
+        needed[MARGINALS] = LARGEST_TENSORS
+    verify(release, model["sha256"], needed)
     kind = _class_of(model, path)
     refuse_sizes(model["config"], path)
     statement = read_json(release / "privacy.json", infinite=True)
@@ -192,6 +204,8 @@ def load(folder: str | Path) -> Fitted:
             warnings.simplefilter("ignore")
             domain = _domain_of(model["domain"])
             fitted = kind.restore(model["config"], tensors, domain, statement)
+            if MARGINALS in needed:
+                fitted.measured = noisy_tables.read(release / MARGINALS)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
     except Exception as error:  # whatever a file can make a class raise: it says nothing but that the file is wrong
         reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -236,7 +236,8 @@ class Synthesizer(ABC):
         complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
         run = FitRun(randomness.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
-        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}
+        own = {"rows": rows, "covers": covers(table), "method": type(self).__name__}
+        fitted.statement = {**ledger.statement(), **own}
         if ends := reached(complete.domain, plan.preparation.discovery):
             fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted

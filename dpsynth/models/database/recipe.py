@@ -134,7 +134,7 @@ class DatabaseSynthesizer(Synthesizer):
             slots = Slots(domain, linked)
             frame = Table(slots.frame(parts), slots.domain)
             weighted = WeightedRows.weighted(
-                own.codec, frame, table.persons_of(linked.name), len(table), self.method.engine
+                own.codec, frame, table.persons_of(linked.name), len(table), self.method.counting.made
             )
             with processor_threads(run.settings.threads or 1):
                 learned = self._method_for(slots)._learn(weighted, rows, own.method, ledger, run)

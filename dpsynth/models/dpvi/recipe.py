@@ -28,6 +28,7 @@ from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.noisy_tables import noisy_tables
 from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, Synthesizer
@@ -146,7 +147,8 @@ class DPVI(Synthesizer):
         kinds = distributions(table.domain, self.numeric_columns, self.file)
         codec = plan.codec.under(table.domain)
         codes = codec.encode(table.frame).codes
-        bases = _bases(codec, codes, plan.one_way, ledger)
+        noisy = _one_way(codec, codes, plan.one_way, ledger)
+        bases = _bases(noisy, plan.one_way)
         mixture = self._mixture(codec, kinds, bases)
         guide = self._infer(mixture, torch.from_numpy(codes.astype(np.int64)), rows, plan.sgd, ledger, run)
         mean, scale = guide.mean.detach(), guide.log_scale.detach().exp()
@@ -158,7 +160,11 @@ class DPVI(Synthesizer):
             "missing": self.missing,
             "records_per_draw": self.records_per_draw,
         }
-        return FittedMixture(table.domain, config, bases, mean, scale)
+        fitted = FittedMixture(table.domain, config, bases, mean, scale)
+        if plan.one_way:
+            singles = [(j,) for j in range(len(noisy))]
+            fitted.measured = noisy_tables(codec, [None] * len(noisy), singles, noisy, plan.one_way.sigma)
+        return fitted
 
     def _infer(
         self, mixture: Mixture, codes: torch.Tensor, rows: int, sgd: DPSGD, ledger: Ledger, run: FitRun
@@ -239,10 +245,16 @@ class DPVI(Synthesizer):
         return PoissonBatches(min(1.0, options.batch_size / (rows or UNKNOWN_ROWS)), options.steps)
 
 
-def _bases(codec: Codec, codes: np.ndarray, ones: NoisyMarginals | None, ledger: Ledger) -> dict[int, np.ndarray]:
+def _one_way(codec: Codec, codes: np.ndarray, ones: NoisyMarginals | None, ledger: Ledger) -> list[np.ndarray]:
+    """Noisy counts of every column, none where they are not measured."""
+    if ones is None:
+        return []
+    return ones.measure(exact_counts(codes, [(j,) for j in range(len(codec.sizes))], codec.sizes), ledger)
+
+
+def _bases(noisy: Sequence[np.ndarray], ones: NoisyMarginals | None) -> dict[int, np.ndarray]:
     """(codes,) weights of every column from noisy counts: the nearest that are not negative, none quite zero."""
     if ones is None:
         return {}
-    noisy = ones.measure(exact_counts(codes, [(j,) for j in range(len(codec.sizes))], codec.sizes), ledger)
     least = max(LEAST_COUNT * ones.sigma, 0.5)
     return {j: np.maximum(nearest_counts(counts), least) for j, counts in enumerate(noisy)}

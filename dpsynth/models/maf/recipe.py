@@ -28,6 +28,7 @@ from dpsynth.data.table.codec import Codec, Encoded
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
+from dpsynth.marginals.noisy_tables import noisy_tables
 from dpsynth.models.contract.fitted import Fitted
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
@@ -173,7 +174,13 @@ class MAF(Synthesizer):
                 run.randomness.model("marginal fit"),
             )
             self._agree(flow, target, run)
-        return FittedFlow(table.domain, self.shape, flow)
+        fitted = FittedFlow(table.domain, self.shape, flow)
+        if plan.one_way:
+            singles = [(j,) for j in range(len(ones))]
+            fitted.measured += noisy_tables(codec, [None] * len(ones), singles, ones, plan.one_way.sigma)
+        if plan.two_way:
+            fitted.measured += noisy_tables(codec, coarsening.maps, coarsening.pairs, twos, plan.two_way.sigma)
+        return fitted
 
     def _agree(self, flow: TabularFlow, target: MarginalFit, run: FitRun) -> None:
         """Post-processing: the flow meets the noisy marginals; see `marginal_fit.py`."""

@@ -32,6 +32,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.graphical_model.junction_tree import size_estimates
+from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_hours
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
 from dpsynth.models.marginal.fitted_graph import FittedGraph
@@ -117,11 +118,16 @@ class AIM(MarginalMethod):
         ones = budget.total * (1.0 if d == 1 else self.one_way_fraction) * (1 - 1e-9)
         sigma = budget.counts_sigma(ones / d)
         noisy = _counts(budget, sigma, d).measure(rows.counts(columns), ledger)
+        tables = rows.tables(columns, noisy, sigma)
         rows, measured = compressed(rows, noisy, sigma, MOST_CODES)
         model = GraphicalModel.fit(rows.sizes, measured)
         if d > 1:
-            model = _Rounds(self, plan, rows, ledger, measured, model).all()
-        return FittedGraph(rows.codec, rows.compression, model)
+            rounds = _Rounds(self, plan, rows, ledger, measured, model)
+            model = rounds.all()
+            tables = (*tables, *rounds.tables)
+        fitted = FittedGraph(rows.codec, rows.compression, model)
+        fitted.measured = tables
+        return fitted
 
     def _rounds(self, columns: int) -> int:
         return self.rounds or ROUNDS * columns
@@ -162,6 +168,7 @@ class _Rounds:
     ) -> None:
         self.recipe, self.budget, self.ledger, self.rounds = recipe, plan.budget, ledger, plan.rounds
         self.measured, self.model, self.sizes = measured, model, rows.sizes
+        self.rows, self.tables = rows, list[NoisyTable]()
         self.cliques = _candidates(plan.targets, rows.sizes)
         self.cells = np.array([math.prod(rows.sizes[j] for j in clique) for clique in self.cliques])
         self.weights = _weights(self.cliques, plan.targets)
@@ -205,6 +212,7 @@ class _Rounds:
         clique = cliques[chosen]
         (counts,) = _counts(self.budget, sigma, 1).measure([self.answers[fitting[chosen]]], self.ledger)
         self.measured.append(measurement(clique, counts, sigma))
+        self.tables += self.rows.tables([clique], [counts], sigma)
         self.tree.add(clique)
         self.model = GraphicalModel.fit(
             self.sizes, self.measured, warm_start=self.model, iterations=self.recipe.round_iterations

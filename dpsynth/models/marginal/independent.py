@@ -51,4 +51,6 @@ class Independent(MarginalMethod):
         measured = [measurement(column, counts, sigma) for column, counts in zip(columns, noisy, strict=True)]
         measured = combined(measured, rows.known)
         model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec, rows.compression, model)
+        fitted = FittedGraph(rows.codec, rows.compression, model)
+        fitted.measured = rows.tables(columns, noisy, sigma)
+        return fitted

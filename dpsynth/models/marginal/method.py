@@ -16,9 +16,9 @@ Exact counts are private. They go nowhere but into a mechanism of `dpsynth.priva
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
@@ -29,11 +29,12 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.data.table.value_grid import grid, origin
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.counting.counting import Engine
+from dpsynth.marginals.counting.counting import Engine, EngineName
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, read_blocks
 from dpsynth.marginals.graphical_model.graphical_model import Measurement
+from dpsynth.marginals.noisy_tables import NoisyTable, noisy_tables
 from dpsynth.models.contract.fitted import Fitted
-from dpsynth.models.contract.option_types import check_types
+from dpsynth.models.contract.option_groups import OptionGroup, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.marginal.domain_compression import DomainCompression, cells_compression, rare_compression
@@ -118,6 +119,12 @@ class EncodedRows:
         counted = self.engine.count(self.codes, self.sizes, list(cliques))
         return [counted[clique] for clique in cliques]
 
+    def tables(
+        self, cliques: Sequence[Clique], noisy: Sequence[np.ndarray], sigma: float | Sequence[float]
+    ) -> tuple[NoisyTable, ...]:
+        """Noisy counts of cliques of these codes, their cells named by values."""
+        return noisy_tables(self.codec, self.compression.maps, cliques, noisy, sigma)
+
 
 def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
     """A one-way measurement in merged codes: counts add up, and so do the variances of their noise."""
@@ -127,7 +134,6 @@ def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
 
 # -------------------- Marginal method -------------------------------------------------------
 
-COUNTING = ("engine", "threads", "address")
 MOST_CELLS = 40  # coarse cells of a number, however little the noise
 FEWEST_CELLS = 4
 ROWS_A_CELL = 2.0  # of a pair of numbers, on average: at least so many times the noise of its counts
@@ -145,34 +151,46 @@ class MarginalPlan(MethodPlan):
 
 
 @dataclass(frozen=True)
+class CountingOptions(OptionGroup):
+    """How counts are made; see `marginals/counting/counting.py`.
+
+    Attributes:
+        engine: numba, numpy, torch or dask.
+        threads: None for as many as this process may use.
+        address: Of a Dask scheduler; None starts one within this process.
+    """
+
+    engine: Literal["numba", "numpy", "torch", "dask"] = "numba"
+    threads: int | None = None
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        one_of(self, get_args(EngineName), "engine")
+        at_least(self, 1, "threads")
+
+    @property
+    def made(self) -> Engine:
+        """The engine."""
+        return Engine(engine=self.engine, threads=self.threads, address=self.address)
+
+
+@dataclass(frozen=True)
 class MarginalMethod(Synthesizer):
     """Fields that all of these methods have; public, one set for all tables.
 
     cells: most coarse cells of a number; None for as many as the noise can feed. summary_fraction: of the budget, for
-    the distribution of every number by itself. counting: how counts are made, never what they are: engine, threads and
-    address of `marginals/counting/counting.py`.
+    the distribution of every number by itself. counting: how counts are made, never what they are.
     """
 
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, EncodedFiles)
 
     cells: int | None = None
     summary_fraction: float = 0.1
-    counting: Mapping[str, Any] = field(default_factory=dict)
+    counting: CountingOptions = field(default_factory=CountingOptions)
 
     def __post_init__(self) -> None:
-        _ = self.engine  # refuses what is not known
-        if self.cells is not None and self.cells < 1:
-            raise ConfigError(f"model.cells={self.cells}: must be at least 1, or null")
-        if not 0 < self.summary_fraction < 1:
-            raise ConfigError(f"model.summary_fraction={self.summary_fraction}: must lie between 0 and 1")
-
-    @property
-    def engine(self) -> Engine:
-        """How counts are made. Raises `ConfigError` for what `counting` cannot say."""
-        if unknown := [key for key in self.counting if key not in COUNTING]:
-            raise ConfigError(f"model.counting.{unknown[0]}: unknown; its keys are {', '.join(COUNTING)}")
-        check_types(Engine, self.counting, "model.counting")
-        return Engine(**self.counting)
+        at_least(self, 1, "cells", where="model.")
+        between(self, 0, 1, "summary_fraction", where="model.", ends="()")
 
     @abstractmethod
     def _releases(self, domain: Domain, sizes: tuple[int, ...], budget: Budget, before: Sequence[Charge]) -> MethodPlan:
@@ -199,11 +217,11 @@ class MarginalMethod(Synthesizer):
 
     def _fit(self, table: Table | EncodedFiles, rows: int, plan: MarginalPlan, ledger: Ledger, run: FitRun) -> Fitted:
         """Encoded files stream: no raw row is opened, and memory does not grow with their rows."""
-        if isinstance(table, EncodedFiles) and self.engine.engine == "dask":
+        if isinstance(table, EncodedFiles) and self.counting.engine == "dask":
             raise ConfigError("model.counting.engine=dask: encoded files stream with numba, numpy or torch")
         discretizer = Discretizer(plan.discretizer, plan.numbers) if plan.discretizer else None
         most = self._most_cells(rows, len(table.domain), ledger.budget)
-        encoded = discretized(table, discretizer, most, rows, self.engine, ledger)
+        encoded = discretized(table, discretizer, most, rows, self.counting.made, ledger)
         # Inference is thousands of small operations: threads that wait for each other on a busy machine made AIM ten
         # times slower. Counting has threads of its own.
         with processor_threads(run.settings.threads or 1):

@@ -20,12 +20,14 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
+from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
 from dpsynth.models.marginal.domain_compression import STANDS_OUT
 from dpsynth.models.marginal.fitted_graph import FittedGraph
@@ -51,6 +53,15 @@ SCORES = "counting pairs"
 MOST_CODES = 1000  # of a column after compression: no pair has more than a million cells
 BATCH_PAIRS, BATCH_CELLS = 2**17, 2**24  # most pairs that are counted at once, and most cells of their tables
 PAIR_BYTES = 1_200  # of a pair's tables as objects beside their cells, measured at 400 and 1,000 columns
+
+
+class MeasuredTree(NamedTuple):
+    """The rows with rare codes merged, the measurements of columns and of the tree's pairs in these codes, and both as
+    they were released."""
+
+    rows: EncodedRows
+    measured: list[Measurement]
+    tables: tuple[NoisyTable, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +107,11 @@ class TreePlan(MethodPlan):
 
         return steps(calibrate(lambda z: (*before, *steps(z).charges), budget))
 
-    def measure(self, rows: EncodedRows, ledger: Ledger, run: FitRun) -> tuple[EncodedRows, list[Measurement]]:
-        """The rows with rare codes merged, and the noisy marginals of columns and of the tree."""
+    def measure(self, rows: EncodedRows, ledger: Ledger, run: FitRun) -> MeasuredTree:
+        """The noisy marginals of columns and of the tree."""
         columns = one_way(len(rows.sizes))
         noisy = self.one_way.measure(rows.counts(columns), ledger)
+        tables = rows.tables(columns, noisy, self.one_way.sigma)
         rows, measured = compressed(rows, noisy, self.one_way.sigma, MOST_CODES)
         if self.choice and self.two_way:
             model = GraphicalModel.fit(rows.sizes, measured)
@@ -109,7 +121,8 @@ class TreePlan(MethodPlan):
             noisy = self.two_way.measure(rows.counts(tree), ledger)
             sigma = self.two_way.sigma
             measured += [measurement(pair, counts, sigma) for pair, counts in zip(tree, noisy, strict=True)]
-        return rows, measured
+            tables = (*tables, *rows.tables(tree, noisy, sigma))
+        return MeasuredTree(rows, measured, tables)
 
 
 @dataclass(frozen=True)
@@ -135,9 +148,11 @@ class MST(MarginalMethod):
         return TreePlan.planned(sizes, budget, before, self.one_way_fraction, self.choice_fraction, domain.rows)
 
     def _learn(self, rows: EncodedRows, total: int, plan: TreePlan, ledger: Ledger, run: FitRun) -> FittedGraph:
-        rows, measured = plan.measure(rows, ledger, run)
+        rows, measured, tables = plan.measure(rows, ledger, run)
         model = GraphicalModel.fit(rows.sizes, measured)
-        return FittedGraph(rows.codec, rows.compression, model)
+        fitted = FittedGraph(rows.codec, rows.compression, model)
+        fitted.measured = tables
+        return fitted
 
 
 def _marginals(name: str, count: int, sigma: float, budget: Budget) -> NoisyMarginals:

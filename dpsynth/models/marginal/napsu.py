@@ -251,17 +251,21 @@ class NAPSU(MarginalMethod):
         self, rows: EncodedRows, total: int, plan: TreePlan | NamedPlan, ledger: Ledger, run: FitRun
     ) -> FittedDistributions:
         if isinstance(plan, TreePlan):
-            rows, measured = plan.measure(rows, ledger, run)
+            rows, measured, tables = plan.measure(rows, ledger, run)
         else:
             noisy, sigma = plan.marginals.measure(rows.counts(plan.cliques), ledger), plan.marginals.sigma
             measured = [measurement(clique, table, sigma) for clique, table in zip(plan.cliques, noisy, strict=True)]
+            tables = rows.tables(plan.cliques, noisy, sigma)
             measured += rows.known
         middle = GraphicalModel.fit(rows.sizes, measured)
         cells = sum(m.values.size for m in measured)
         draws = max(2, min(self.draws, MOST_NUMBERS // cells))
         generator = run.randomness.numpy("posterior draws")
         distributions = posterior_distributions(middle, measured, draws, generator, self.iterations)
-        return FittedDistributions.of(rows.codec, rows.compression, [middle, *distributions])
+        found = [middle, *distributions]
+        fitted = FittedDistributions.of(rows.codec, rows.compression, found)
+        fitted.measured = tables
+        return fitted
 
 
 def named_cliques(marginals: Sequence[Sequence[str]], domain: Domain) -> tuple[Clique, ...]:

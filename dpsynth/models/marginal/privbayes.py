@@ -38,6 +38,7 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model.estimation import noisy_total
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.graphical_model.junction_tree import size_estimates
+from dpsynth.marginals.noisy_tables import NoisyTable, cells_of
 from dpsynth.models.contract.fitted import Fitted, Generators
 from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_hours
@@ -238,14 +239,20 @@ class PrivBayes(MarginalMethod):
         families = self._network(seen, min(total / (self.theta * max(sigma, 1.0)), MOST_CELLS), plan, ledger, run)
         noisy = plan.tables.measure(seen.counts(families), ledger)
         measured = [_measured(family, table, sigma) for family, table in zip(families, noisy, strict=True)]
+        tables = tuple(seen.table(family, table, sigma) for family, table in zip(families, noisy, strict=True))
+        fitted: Fitted
         if self.estimator == "pgm":
-            return FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, [*rows.known, *measured]))
+            fitted = FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, [*rows.known, *measured]))
+            fitted.measured = tables
+            return fitted
         counted = noisy_total(measured)
         nodes = [
             Node(family.column, family.parents, _distribution(table.reshape(len(table), -1), counted, sigma))
             for family, table in zip(families, noisy, strict=True)
         ]
-        return FittedNetwork(rows.codec, rows.compression, nodes)
+        fitted = FittedNetwork(rows.codec, rows.compression, nodes)
+        fitted.measured = tables
+        return fitted
 
     def _network(self, seen: _Seen, cells: float, plan: PrivBayesPlan, ledger: Ledger, run: FitRun) -> list[Family]:
         """Step 1: every column once, with parents that came before it."""
@@ -286,6 +293,16 @@ class _Seen:
         """Exact counts, (codes of the column, codes of each parent). Private: for mechanisms only."""
         counted = self.rows.engine.count(self.codes, self.sizes, [self.clique(family) for family in families])
         return [counted[self.clique(family)] for family in families]
+
+    def table(self, family: Family, noisy: np.ndarray, sigma: float) -> NoisyTable:
+        """The noisy counts of a family, their cells named by values."""
+        codec, levels = self.rows.codec, self.taxonomy_levels
+        seen = (ColumnLevel(family.column, 0), *family.parents)
+        cells = tuple(
+            cells_of(codec.columns[each.column], levels.maps[each][self.rows.compression.maps[each.column]])
+            for each in seen
+        )
+        return NoisyTable(tuple(codec.domain.names[each.column] for each in seen), cells, noisy, sigma)
 
     def associations(self, families: Sequence[Family]) -> np.ndarray:
         """(families,) scores. Private: for the exponential mechanism only."""

@@ -13,8 +13,6 @@ Against a zCDP filter (rho = mu^2 / 2 spent, converted at delta afterwards) the 
 17 % more at epsilon 1 and delta 1e-5. Without a finite epsilon nothing is counted.
 """
 
-# pyright: reportMissingTypeStubs=false
-
 from __future__ import annotations
 
 import math

@@ -7,10 +7,6 @@ The smallest noise that stays within a budget: the inverse of `accounting.prove`
 How a fraction of the budget becomes noise, before the method gets the rest.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
-
 from __future__ import annotations
 
 import math

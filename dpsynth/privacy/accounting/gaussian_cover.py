@@ -17,9 +17,6 @@ it is checked on a grid with h at the lower and g at the upper end of every inte
 charges' own deltas (partition selection, truncated batches) are probabilities of failure already and are added.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

@@ -5,9 +5,6 @@ alone and the data with none, given all answers released before (`witness.py`). 
 they should be made so that they hardly meet, each in a class of its own.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,8 +1,5 @@
 """What a plan claims, in the terms in which an audit can contradict it, and what an audit found beside it."""
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

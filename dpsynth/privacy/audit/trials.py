@@ -4,9 +4,6 @@ How many runs are made follows from their number and the time allowed, never fro
 were stopped when they looked well would be worth nothing.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import logging

@@ -27,10 +27,6 @@ Event: `GaussianDpEvent(noise_multiplier)` (`gaussian.py`). Noisy covariances fo
 Thakurta, Zhang 2014 (Analyze Gauss, doi:10.1145/2591796.2591883).
 """
 
-# pyright: reportUnknownMemberType=false
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

@@ -34,9 +34,6 @@ public number of rows.
     one row gone and one come; so min(4, 3 + 2/n). The number of rows n is public under this relation.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

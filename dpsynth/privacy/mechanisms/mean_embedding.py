@@ -20,9 +20,6 @@ divides nothing before the release.
 Event: `GaussianDpEvent(noise_multiplier)`, exact (`gaussian.py`, Balle and Wang 2018, arXiv:1805.06530).
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

@@ -21,8 +21,6 @@ Sizes of shards are private. Everything with a shape here is public: `batch` row
 few rows it has.
 """
 
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -5,9 +5,6 @@ cannot be told from uniform ones by any known attack. Every draw below consumes 
 function of the key alone.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math

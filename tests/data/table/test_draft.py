@@ -176,6 +176,13 @@ def test_the_dialect_of_a_file_is_proposed(tmp_path, text, encoding, described):
     assert len(table.domain) == 2
 
 
+def test_a_quotation_mark_that_is_never_closed_is_no_other_quotation_mark(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n\"2,y\n3,it's\n4,z\n")
+    assert sniff(tmp_path / "a.csv").quote == '"'
+    with pytest.raises(DataError, match="never closed"):
+        draft(tmp_path / "a.csv")
+
+
 def test_what_the_beginning_leaves_open_is_said(tmp_path):
     for text, encoding, said in (
         ("2019,2020\n1,5\n2,6\n", "utf-8", "draft again with --header"),

@@ -26,6 +26,7 @@ def test_columns_are_ordered_and_legal():
         "rows": 3,
         "missing": 2,
         "outside": 1,
+        "kept": 1,
         "unreadable": 0,
         "done": "made missing",
     }

@@ -81,4 +81,4 @@ def test_a_fit_from_files_knows_the_bins_of_the_files(files, recipe, neighbours)
 def test_files_that_do_not_fit_the_recipe_are_refused(files):
     budget = dpsynth.Budget(1.0, 1e-5)
     with pytest.raises(ConfigError, match="dask"):
-        MST(counting={"engine": "dask"}).fit(files, budget)
+        MST().replace(counting={"engine": "dask"}).fit(files, budget)

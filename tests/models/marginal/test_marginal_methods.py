@@ -238,8 +238,8 @@ def test_candidates_and_their_weights():
         (AIM(), {"choice_fraction": 1.0}, "model.choice_fraction"),
         (Independent(), {"summary_fraction": 1.0}, "model.summary_fraction"),
         (Independent(), {"cells": 0}, "model.cells"),
-        (Independent(), {"counting": {"engin": "numpy"}}, "model.counting.engin: unknown"),
-        (Independent(), {"counting": {"threads": "many"}}, "model.counting.threads"),
+        (Independent(), {"counting": {"engin": "numpy"}}, "engin"),
+        (Independent(), {"counting": {"threads": 0}}, "counting.threads=0"),
         (Independent(), {"counting": {"engine": "abacus"}}, "abacus"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Adapters to other projects: none of them is needed, and nothing here is imported before it is asked for."""
