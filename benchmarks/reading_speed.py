@@ -16,7 +16,7 @@ from pathlib import Path
 from pyarrow import csv as arrow_csv
 
 from dpsynth.data import sources
-from dpsynth.marginals.counting.encoded_files import encode_files
+from dpsynth.marginals.counting.raw_rows import encode_files
 
 
 def main() -> None:

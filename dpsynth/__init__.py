@@ -5,9 +5,12 @@
     fitted = dpsynth.models.MAF().fit(table, dpsynth.Budget(epsilon=1, delta=1e-6))
     fitted.sample(10_000).to_csv("synthetic.csv")
 
-Nine public names: `Table` and `Domain` (data and what is public about them), `Budget` and `RandomGenerators` (the
-guarantee and the random generators), `fresh_key` (the secret key by which rows are selected), `models` (the
-methods), `load` (a saved model), `DpsynthError`, `__version__`.
+or, from a frame to a frame, `dpsynth.synthesize(people, epsilon=1, schema="people.yaml")`.
+
+The public names: `synthesize`, `TableSynthesizer`, `draft_schema` and `evaluate` (frames in, frames out), `Table` and
+`Domain` (data and what is public about them), `Budget` and `RandomGenerators` (the guarantee and the random
+generators), `fresh_key` (the secret key by which rows are selected), `models` (the methods), `load` (a saved model),
+`DpsynthError`, `__version__`.
 """
 
 from importlib import import_module
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from dpsynth.models.contract.fitted import load
     from dpsynth.privacy.accounting.budget import Budget
     from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
+    from dpsynth.score_frame import evaluate
+    from dpsynth.synthesis import TableSynthesizer, draft_schema, synthesize
 
 try:
     __version__ = version("dpsynth-torch")
@@ -35,10 +40,14 @@ __all__ = [
     "DpsynthError",
     "RandomGenerators",
     "Table",
+    "TableSynthesizer",
     "__version__",
+    "draft_schema",
+    "evaluate",
     "fresh_key",
     "load",
     "models",
+    "synthesize",
 ]
 
 # Where each name lives. It is imported when it is first used, so that `import dpsynth` and `--help` take no time.
@@ -47,8 +56,12 @@ _PLACES = {
     "Domain": "dpsynth.data.table.domain",
     "RandomGenerators": "dpsynth.privacy.noise.random",
     "Table": "dpsynth.data.table.table",
+    "TableSynthesizer": "dpsynth.synthesis",
+    "draft_schema": "dpsynth.synthesis",
+    "evaluate": "dpsynth.score_frame",
     "fresh_key": "dpsynth.privacy.noise.random",
     "load": "dpsynth.models.contract.fitted",
+    "synthesize": "dpsynth.synthesis",
 }
 
 

@@ -170,8 +170,7 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
 def released(fitted: Fitted, sample: Any) -> dict[str, bytes]:
     """Every file of a release, by name, as it is handed out."""
     with tempfile.TemporaryDirectory() as folder:
-        suffix = ".csv" if isinstance(sample, Database) else sample.suffix
-        write_release(fitted, sample, Path(folder), Facts(date="2000-01-01"), suffix)
+        write_release(fitted, sample.write, Path(folder), Facts(date="2000-01-01"), sample.suffix)
         files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

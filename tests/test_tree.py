@@ -30,9 +30,12 @@ ARROWS = {
     "runs": {"data", "privacy", "marginals", "training", "models"},
     "reproductions": {"data", "privacy", "metrics"},
     "evaluation": {"data", "privacy", "models", "metrics", "figures", "report", "reproductions", "runs"},
+    "synthesis": {"data", "privacy", "models", "integrations"},
+    "score_frame": {"data", "metrics", "evaluation", "synthesis"},
     "testing": {"data", "privacy", "models", "release"},
     "commands": {
         "data",
+        "figures",
         "privacy",
         "marginals",
         "training",
@@ -55,6 +58,7 @@ METHODS = {
     "maf": {"contract", "shared", "pixels"},
     "database": {"contract", "shared", "marginal"},
     "pe": {"contract", "shared", "marginal"},
+    "auto": {"contract", "marginal"},
 }
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}
 NO_PICKLE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}

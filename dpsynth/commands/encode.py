@@ -9,7 +9,7 @@ import yaml
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
-from dpsynth.marginals.counting.encoded_files import encode_files
+from dpsynth.marginals.counting.raw_rows import encode_files
 
 HELP = """usage: dpsynth encode FILES... OUT.parquet schema=FILE.yaml [options]
 

@@ -1,20 +1,29 @@
 """generate.py: more synthetic rows from a finished run.  Post-processing: it costs no privacy budget."""
 
+import math
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
 from dpsynth.data.database import Database, files
+from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
+from dpsynth.data.table.written_rows import csv_bytes
 from dpsynth.errors import ConfigError
-from dpsynth.models.contract.fitted import find_release, load
+from dpsynth.evaluation.evaluation import following
+from dpsynth.models.contract.fitted import Fitted, find_release, load
+from dpsynth.models.contract.fitted_table import FittedTable
+from dpsynth.models.contract.machine_limits import refuse_beyond_disk, refuse_beyond_free_memory
 from dpsynth.models.contract.synthesizer import kind_of
+from dpsynth.models.database.fitted import FittedDatabase
 from dpsynth.reproductions import datalens_files, pe_files
 from dpsynth.runs.command_line import mapping
 from dpsynth.runs.options import GenerateOptions, typed
@@ -22,6 +31,9 @@ from dpsynth.runs.run_folder import run_being_read
 
 # By suffix; "" is a folder of single images, or of a file for each table.
 FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", ""), Database: ("",)}
+TRIED_ROWS = 1000  # of which the size of a file is told before it is written
+PARQUET = 0.1  # of the size of a CSV file, at least
+BYTES_OF_PIXEL = 6  # of an image while it is drawn and written
 FORMS = (*datalens_files.FORMS, pe_files.FORM)
 KINDS = {"table": Table, "image": Images, "database": Database}
 
@@ -49,20 +61,57 @@ def generate(config: DictConfig) -> None:
         if options.out_escape and not as_csv:
             raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
 
-        rows = fitted.sample(options.n, seed=options.seed, where=mapping(options.where, "where"))
-        if isinstance(rows, Database):
-            out = write_database(rows, release, out, options.format or "csv", options.out_escape)
-        elif out is None:
-            out = added(rows, release)
-        elif isinstance(rows, Table):
-            rows.write(out, options.out_escape)
-        elif options.format is None:
-            rows.write(out)
-        elif options.format == pe_files.FORM:
-            pe_files.write(rows, out)
+        n, where = fitted.checked_rows(options.n, options.seed), mapping(options.where, "where")
+        refuse_beyond_machine(fitted, n, release if out is None else out)
+        if isinstance(fitted, FittedTable):
+
+            def write(path: Path) -> Path:
+                with following("Rows that meet the conditions", "auto" if where else "quiet") as report:
+
+                    def progress(found: int, wanted: int, drawn: int) -> None:
+                        report(found, wanted, f"of {drawn:,} drawn")
+
+                    return fitted.write(path, n, options.seed, where, options.out_escape, progress)
+
+        elif isinstance(fitted, FittedDatabase):
+            persons, form = fitted.sample(n, options.seed, where), options.format or "csv"
+            out = write_database(persons, release, out, form, options.out_escape)
+            print(f"{n} synthetic {kind.unit}: {out}")
+            return
         else:
-            datalens_files.write(rows, out, options.format, fitted.statement.get("target", {}).get("epsilon"))
-    print(f"{len(rows)} synthetic {kind.unit}: {out}")
+            rows = fitted.sample(n, options.seed, where)
+
+            def write(path: Path) -> Path:
+                return write_images(rows, options.format, fitted.statement, path)
+
+        if out is None:
+            out = added(write, kind.suffix, release)
+        else:
+            write(out)
+    print(f"{n} synthetic {kind.unit}: {out}")
+
+
+def refuse_beyond_machine(fitted: Fitted, n: int, out: Path) -> None:
+    """`ConfigError` when the images do not fit into memory, or the file of a table not on the disk."""
+    if isinstance(fitted, FittedTable):
+        if n > fitted.block_rows:  # fewer are not worth a trial
+            size = csv_bytes(fitted.sample(TRIED_ROWS, seed=0).frame, fitted.domain) / TRIED_ROWS
+            refuse_beyond_disk(round(n * size * (PARQUET if out.suffix == ".parquet" else 1)), out, f"n={n}")
+    elif isinstance(fitted.domain, ImageDomain):
+        refuse_beyond_free_memory(
+            n * math.prod(fitted.domain.shape) * BYTES_OF_PIXEL, f"n={n} images", "make fewer at a time"
+        )
+
+
+def write_images(rows: Images, form: str | None, statement: Mapping[str, Any], out: Path) -> Path:
+    """Write images by the name of the file or folder, in the layout `form` of another project if one is named."""
+    if form is None:
+        return rows.write(out)
+    if form == pe_files.FORM:
+        pe_files.write(rows, out)
+    else:
+        datalens_files.write(rows, out, form, statement.get("target", {}).get("epsilon"))
+    return out
 
 
 def check_format(form: str, out: str | None, kind: type[Table] | type[Images] | type[Database]) -> None:
@@ -105,16 +154,16 @@ def write_database(rows: Database, release: Path, out: Path | None, form: str, e
     raise AssertionError("unreachable: there is always another number")
 
 
-def added(rows: Table | Images, release: Path) -> Path:
-    """Write `rows` into the release as the first of synthetic-2.csv, synthetic-3.csv, ... that is not there yet.
+def added(write: Callable[[Path], Path], suffix: str, release: Path) -> Path:
+    """Write rows into the release as the first of synthetic-2.csv, synthetic-3.csv, ... that is not there yet.
 
     It is written beside the release and appears whole under a name that no other process has taken.
     """
     beside = release.parent if (release.parent / "private").is_dir() else release
     with tempfile.TemporaryDirectory(prefix=".generate-", dir=beside) as folder:
-        whole = rows.write(Path(folder) / f"synthetic{rows.suffix}")
+        whole = write(Path(folder) / f"synthetic{suffix}")
         for number in count(2):
-            path = release / f"synthetic-{number}{rows.suffix}"
+            path = release / f"synthetic-{number}{suffix}"
             try:
                 os.link(whole, path)  # unlike a rename, never replaces a file
             except FileExistsError:

@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dpsynth.commands.config_files import config_folder
-from dpsynth.errors import DpsynthError
-from dpsynth.runs.command_line import as_called, quoted
+from dpsynth.commands.near_misses import choice_hint, flag_mistake, option_hint
+from dpsynth.errors import ConfigError, DpsynthError
+from dpsynth.runs.command_line import FIXED, as_called, fixed, quoted
 from dpsynth.runs.folder_lock import FolderLock
 from dpsynth.training import stoppable
 
@@ -41,17 +42,20 @@ def launch(name: str, command: Callable[[DictConfig], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # every exception reaches this function, not Hydra's own printer
     arguments = sys.argv
     try:
+        if mistake := flag_mistake(name, arguments[1:]):
+            raise ConfigError(mistake)
         with ending(), _scratch() as scratch:
             failed = scratch / "failed"
             job = _logging_mistakes(command, failed, name)
             os.environ["DPSYNTH_SCRATCH"] = str(scratch)  # where configs/*.yaml let Hydra write its multirun.yaml
             flags = [word for word in arguments[1:] if word in ("-m", "--multirun")]  # allowed anywhere
             words = quoted(arguments[1:])
-            sys.argv = [arguments[0], *flags, *(word for word in words if word not in flags)]
+            swept = [f"{FIXED}=[{','.join(fixed(words))}]"] if flags else []
+            sys.argv = [arguments[0], *flags, *(word for word in words if word not in flags), *swept]
             hydra.main(config_path=str(config_folder()), config_name=name, version_base="1.3")(job)()
             mistaken = failed.exists()
     except MISTAKES as error:
-        report_mistake(error, name)
+        report_mistake(error, name, arguments[1:])
         sys.exit(2)
     finally:
         sys.argv = arguments
@@ -90,10 +94,16 @@ def _scratch() -> Iterator[Path]:
             lock.release()
 
 
-def report_mistake(error: BaseException, command: str) -> None:
-    """Print the one line of a mistake, or of each of several, with options as the command calls them."""
+def report_mistake(error: BaseException, command: str, words: Sequence[str] = ()) -> None:
+    """Print the one line of a mistake, or of each of several, with options as the command calls them.
+
+    words: of the command line, to tell which option may have been meant by one that does not exist.
+    """
     with suppress(OSError):  # the terminal may be gone
         for line in getattr(error, "lines", None) or [one_line(error)]:
+            if words and (unknown := re.fullmatch(r"(unknown option ([\w.]+)); run with --help.*", line)):
+                hint = option_hint(command, unknown[2], words)
+                line = unknown[1] + hint if hint else line
             print(f"error: {as_called(line, command)}", file=sys.stderr)
 
 
@@ -101,8 +111,8 @@ def one_line(error: BaseException) -> str:
     """The message of `error` without line breaks, in the words of the command line."""
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException):
-        choices = f"; there are {', '.join(error.options)}" if error.options else ""
-        return f"{error.missing_cfg_file}: no such choice{choices}"
+        choice = str(error.missing_cfg_file)
+        return f"{choice}: no such choice{choice_hint(choice, error.options or ())}"
     if isinstance(error, OverrideParseException):
         reason = re.sub(r" *See https?://.*", "", text)
         return f"cannot read the option {error.override} ({reason}); quote it as in 'where={{sex: Female}}'"

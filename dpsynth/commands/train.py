@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
+from dpsynth.commands.advice import print_advice, print_warnings
 from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.data.database import Database, DatabaseDomain
@@ -26,9 +30,12 @@ from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
+from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.models.database.fitted import FittedDatabase
 from dpsynth.models.database.recipe import recipe_for
 from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.account import Account
@@ -38,10 +45,11 @@ from dpsynth.privacy.noise.random import RandomGenerators, fresh_key, seeded_key
 from dpsynth.release.facts import Facts
 from dpsynth.release.folder import write_release
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts
-from dpsynth.runs.data_options import declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
+from dpsynth.runs.command_line import data_options, swept, with_lists
+from dpsynth.runs.data_options import chosen_columns, declared_domain, intake_of, rows_of_person, rows_to_fit, stated_of
 from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
+from dpsynth.runs.streamed_data import encoded_to_fit, streams
 from dpsynth.training import Checkpoint, Stopped, listen
 
 
@@ -55,7 +63,7 @@ def train(config: DictConfig) -> None:
     console = Console(quiet=not leading())  # of the processes that torchrun may have started, one speaks
     with ExitStack() as open_ones:
         # What is asked for, from public facts alone.
-        run, lock, kept, names = None, None, resolved(config), chosen()
+        run, lock, kept, names = None, None, with_lists(resolved(config)), chosen()
         if config.resume:
             if together():
                 raise ConfigError("resume=true: a run of several processes keeps no checkpoint; start it anew")
@@ -66,24 +74,40 @@ def train(config: DictConfig) -> None:
         options = typed(TrainOptions, kept)
         wanted = folder_of(kept, names)
         replacing = options.overwrite and leading() and run is None and RunFolder.to_overwrite(wanted)
-        data, columns = data_options(options.data), texts(options.columns, "columns")
+        data = data_options(options.data)
+        columns = chosen_columns(options.columns, data)
         recipe, domain, budget, plan = planned(options, data, columns)
         print_plan(plan, domain, console)
+        if options.privacy.dry_run:
+            print_advice(domain, budget, console)
+        print_warnings(domain, budget, console, None, names["model"])
         account = account_of(options, wanted)
         if account is not None:  # what the file holds is public, so a refusal is too
             account.check(plan, Checkpoint(run.checkpoint).fingerprint() if run else None)
         if options.privacy.dry_run:
             return
         refuse_beyond_memory(plan, options.trainer)
+        expected = wanted
+        if run is None and leading():
+            expected = RunFolder.first_free(wanted)
+            if expected != wanted:
+                then = "until it can replace that" if replacing else "instead"
+                text = f"{wanted} is taken; this run goes to {expected} {then}"
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         # The data are opened, and a folder is claimed for what comes of them.
         key = run.kept_key() if run else fresh_key() if options.privacy.noise == "secure" else seeded_key(options.seed)
         selection = Selection(shared_key(key), budget.neighbours)
         files: list[str] = []
-        rows = rows_to_fit(data, columns, domain, selection, files.append)
+        if isinstance(domain, Domain) and streams(recipe, data, domain):
+            scratch = tempfile.TemporaryDirectory(prefix="rows-", dir=os.environ.get("DPSYNTH_SCRATCH"))
+            folder = Path(open_ones.enter_context(scratch))
+            rows, report = encoded_to_fit(data, domain, selection, folder, files.append)
+        else:
+            rows = rows_to_fit(data, columns, domain, selection, files.append)
+            report = intake_of(rows)
         if isinstance(rows, EncodedFiles):
             rows.verify()  # a refusal that depends on private rows comes before any budget is spent
-        report = intake_of(rows)
         if options.trainer.private_console:
             console.print(*files, *stated_of(report), sep="\n", markup=False, highlight=False, soft_wrap=True)
         if budget.neighbours == "replace_one":  # then the number of rows is public, and the plan counts on it
@@ -102,10 +126,9 @@ def train(config: DictConfig) -> None:
 
             run, lock = RunFolder.claim(wanted, fill)
             open_ones.callback(lock.release)
-            if run.path != wanted:
-                then = "until it can replace that" if replacing else "instead"
-                text = f"{wanted} holds another run; this one goes to {run.path} {then}"
-                console.print(text, markup=False, highlight=False)
+            if run.path != expected:
+                text = f"{expected} was taken in the meantime; this run goes to {run.path}"
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         checkpoint = Checkpoint(run.checkpoint)
         with resumable(run, checkpoint):
@@ -115,18 +138,19 @@ def train(config: DictConfig) -> None:
             fitted = recipe.fit(rows, plan, randomness, progress, None if together() else checkpoint, trainer, account)
 
             # Everything that is safe to share appears at once.
-            synthetic = fitted.sample(options.n, seed=options.seed)
             with artifact.temporary_folder(run.release) as folder:
-                file = isinstance(synthetic, Table | Database)
-                suffix = f".{options.out_format}" if file else synthetic.suffix
-                write_release(fitted, synthetic, folder, Facts(date=dt.date.today().isoformat()), suffix)
+                n, unit = write_synthetic(fitted, options, folder)
         checkpoint.delete()
         if options.overwrite and run.path != wanted:
             run = run.replace(wanted, lock)
 
     print_statement(fitted.statement, console)
+    print_warnings(fitted.domain, budget, console, fitted.statement["rows"], names["model"])
+    shared = (
+        "are safe to share" if fitted.statement["private"] else "are NOT PRIVATE, so keep them as the data themselves"
+    )
     console.print(
-        f"{len(synthetic)} synthetic {synthetic.unit}, the model and the statement are safe to share: {run.release}\n"
+        f"{n} synthetic {unit}, the model and the statement {shared}: {run.release}\n"
         f"Private are settings, training curves and the description of the data: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
         f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
@@ -156,6 +180,21 @@ def planned(
         raise ConfigError(f"model: its options lead to numbers that no computer holds ({error})") from error
 
 
+def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tuple[int, str]:
+    """Write a release with its rows, a block at a time; their number, and what they are."""
+    n, facts = fitted.checked_rows(options.n, options.seed), Facts(date=dt.date.today().isoformat())
+    if isinstance(fitted, FittedTable):
+        write_release(fitted, lambda path: fitted.write(path, n, options.seed), folder, facts, f".{options.out_format}")
+        return n, Table.unit
+    if isinstance(fitted, FittedDatabase):
+        persons, form = fitted.sample(n, options.seed), options.out_format
+        write_release(fitted, lambda path: persons.write(path, form), folder, facts, Database.suffix)
+        return n, Database.unit
+    images = fitted.sample(n, options.seed)
+    write_release(fitted, images.write, folder, facts, images.suffix)
+    return n, images.unit
+
+
 def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:
     """The account that the run is charged to, under the names of the method and the run's folder."""
     if options.privacy.account is None:
@@ -167,9 +206,12 @@ def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:
 
 
 def folder_of(options: Mapping[str, Any], names: Mapping[str, str]) -> Path:
-    """The folder that the options name, or one named after model and data."""
-    run = options.get("run")
-    return Path(f"outputs/{names['model']}-{names['data']}" if run is None else str(run))  # a folder may be called 7
+    """The folder that the options name, or one named after model and data, and in a sweep by what varies in it."""
+    run, hydra = options.get("run"), HydraConfig.get()
+    name = f"outputs/{names['model']}-{names['data']}" if run is None else str(run)  # a folder may be called 7
+    if hydra.mode == RunMode.MULTIRUN:
+        name = name.rstrip("/") + swept(hydra.overrides.task, hydra.job.config.override_dirname.exclude_keys)
+    return Path(name)
 
 
 def chosen() -> dict[str, str]:

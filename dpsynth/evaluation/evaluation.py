@@ -199,6 +199,8 @@ def epsilon_alone(statement: Mapping[str, Any]) -> dict[str, float]:
 
 def show(result: ScoreFile, inputs: EvaluationInputs, console: Console, begun: float) -> None:
     """What a person reads in the terminal."""
+    for name, part in inputs.sampled.items():
+        console.print(f"{name}: {part}", markup=False, highlight=False, soft_wrap=True)
     if result.scores:
         console.print(scores_table(result.scores, f"Synthetic against real {inputs.train.unit}"))
         evaluated = verdict(result.scores, inputs.statement)

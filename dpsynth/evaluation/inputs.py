@@ -8,7 +8,7 @@ values outside the domain are not refused, they are read as near as can be and c
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from dpsynth.metrics.table.validity import coerced
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.privacy.noise.random import fresh_key
 from dpsynth.runs import kept_options
-from dpsynth.runs.command_line import data_options, texts
-from dpsynth.runs.data_options import opened
+from dpsynth.runs.command_line import data_options
+from dpsynth.runs.data_options import chosen_columns, opened
 from dpsynth.runs.options import EvaluateOptions
 from dpsynth.runs.run_folder import RunFolder
+from dpsynth.runs.streamed_data import are_long, is_long, of_sample, sample_of_files, sampled
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class EvaluationInputs:
     """What is evaluated and what is known about it.
 
     raw        the synthetic tables as their files hold them, images or databases; one or several draws
+    sampled    of which tables only random rows are compared, and of how many
     fitted     the model, None for tables made elsewhere; more draws come from it while `more_draws` is set
     out        the private folder for what is written
     names      what was compared, for people: run, model, data, ... or the names of the files
@@ -54,6 +56,7 @@ class EvaluationInputs:
     out: Path
     names: Mapping[str, Any]
     digests: Mapping[str, str]
+    sampled: Mapping[str, str] = field(default_factory=dict[str, str])
     fitted: Fitted | None = None
     more_draws: bool = False
 
@@ -108,16 +111,26 @@ def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
     fitted = load(release)
     files = _files(options.synthetic or synthetic_of(release), fitted.domain)
     selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
-    source: Any = opened(data_options(kept["data"]), texts(kept.get("columns"), "columns"), selection)
+    data = data_options(kept["data"])
+    columns = chosen_columns(kept.get("columns"), data)
+    said, dialect = dict[str, str](), options.dialect() if options.synthetic else CsvDialect()
+    source: Any = sampled(data, columns, selection, said) if is_long(data) else opened(data, columns, selection)
+    raw = _read(files, fitted.domain, dialect, said)
     out = Path(options.out) if options.out else run.private
     return EvaluationInputs(
         train=source.train.redeclare(fitted.domain),
         holdout=None if source.holdout is None else source.holdout.redeclare(fitted.domain),
-        raw=_read(files, fitted.domain, options.dialect() if options.synthetic else CsvDialect()),
+        raw=raw,
         domain=fitted.domain,
         out=_usable(out),
-        names={"run": str(run.path), **facts_of(kept, fitted.statement), "real data": source.provenance},
+        names={
+            "run": str(run.path),
+            **facts_of(kept, fitted.statement),
+            "real data": source.provenance,
+            **said,
+        },
         digests=digests_of(release, files),
+        sampled=said,
         fitted=fitted,
         more_draws=options.synthetic is None,
     )
@@ -136,16 +149,19 @@ def inputs_of_files(options: EvaluateOptions) -> EvaluationInputs:
             )
     assert options.real is not None, "checked above"
     assert options.synthetic is not None, "checked above"
-    train, holdout = _real_images(options) if pictured else _real_tables(options)
+    said = dict[str, str]()
+    train, holdout = _real_images(options) if pictured else _real_tables(options, said)
     files = tabular_files.find(options.synthetic)
+    raw = _read(files, train.domain, options.dialect(), said)
     return EvaluationInputs(
         train=train,
         holdout=holdout,
-        raw=_read(files, train.domain, options.dialect()),
+        raw=raw,
         domain=train.domain,
         out=_usable(Path(options.out or "evaluation")),
-        names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
+        names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic, **said},
         digests={str(file): digest(file) for file in files},
+        sampled=said,
     )
 
 
@@ -195,27 +211,42 @@ def _database(path: Path, domain: DatabaseDomain, dialect: CsvDialect) -> Databa
     return Database.read(inside if inside.is_file() else path, domain, fresh_key(), **dialect.options)
 
 
-def _real_tables(options: EvaluateOptions) -> tuple[Table, Table | None]:
+def _real_tables(options: EvaluateOptions, said: dict[str, str]) -> tuple[Table, Table | None]:
     domain = Domain.from_yaml(str(options.schema))
     if domain.undeclared:
         names = ", ".join(column.name for column in domain.undeclared)
         raise ConfigError(f"schema={options.schema}: to compare tables, declare the bounds or categories of {names}")
     assert options.real is not None, "checked before"
     found = (
-        _as_it_stands(each, domain, options.dialect()) if each else None for each in (options.real, options.holdout)
+        _as_it_stands(each, domain, options.dialect(), said, name) if each else None
+        for name, each in (("real", options.real), ("held-out", options.holdout))
     )
     train, holdout = found
     assert train is not None, "checked before"
     return train, holdout
 
 
-def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect) -> Table:
+def _as_it_stands(path: str, domain: Domain, dialect: CsvDialect, said: dict[str, str], name: str) -> Table:
     """A real table that is evaluated as its file is, whatever its values."""
-    frame = tabular_files.read(path, dialect, [column.name for column in domain.written])
-    tabular_files.match(frame, domain.names, delimiter=dialect.delimiter, where=f"'{path}'", temporary=domain.set_aside)
+    return Table.as_it_stands(_frame(path, domain, dialect, said, f"{name} rows"), domain)
+
+
+def _frame(path: str | Path, domain: Domain, dialect: CsvDialect, said: dict[str, str], name: str) -> pd.DataFrame:
+    """A table with exactly the columns of the domain, values as the file has them; of a long one, a sample.
+
+    said: gets a line under `name` where rows were left out.
+    """
+    if are_long(path):
+        sample = sample_of_files(path, dialect, domain)
+        if sample.partial:
+            said[name] = of_sample(sample)
+        frame = sample.frame()
+    else:
+        frame = tabular_files.read(path, dialect, domain.in_file)
+        tabular_files.match(frame, domain.names, None, dialect.delimiter, f"'{path}'", domain.set_aside)
     if not len(frame):
         raise DataError(f"'{path}': a header but no rows")
-    return Table.as_it_stands(frame, domain)
+    return frame.loc[:, list(domain.names)]
 
 
 def _real_images(options: EvaluateOptions) -> tuple[Images, Images | None]:
@@ -262,31 +293,18 @@ def digest(path: Path) -> str:
 
 
 def _read(
-    files: list[Path], domain: Domain | ImageDomain | DatabaseDomain, dialect: CsvDialect
+    files: list[Path], domain: Domain | ImageDomain | DatabaseDomain, dialect: CsvDialect, said: dict[str, str]
 ) -> tuple[pd.DataFrame, ...] | tuple[Images, ...] | tuple[Database, ...]:
-    """Every file as a table, images or a database of its own; `DataError` for one without any."""
+    """Every file as a table, images or a database of its own; `DataError` for one without any. said: as of `_frame`."""
     if isinstance(domain, DatabaseDomain):
         return tuple(_database(file, domain, dialect) for file in files)
     if isinstance(domain, Domain):
-        return _frames(files, domain, dialect)
+        return tuple(_frame(file, domain, dialect, said, f"synthetic rows of {file.name}") for file in files)
     found = tuple(Images.read(file, domain) for file in files)
     for file, images in zip(files, found, strict=True):
         if not len(images):
             raise DataError(f"'{file}': holds no images")
     return found
-
-
-def _frames(files: list[Path], domain: Domain, dialect: CsvDialect) -> tuple[pd.DataFrame, ...]:
-    """Every file as a table of its own, with exactly the columns of the domain, values as they are."""
-    names = [column.name for column in domain.written]
-    frames = [tabular_files.read(file, dialect, names) for file in files]
-    for file, frame in zip(files, frames, strict=True):
-        tabular_files.match(
-            frame, domain.names, delimiter=dialect.delimiter, where=f"'{file}'", temporary=domain.set_aside
-        )
-        if not len(frame):
-            raise DataError(f"'{file}': a header but no rows")
-    return tuple(frame.loc[:, list(domain.names)] for frame in frames)
 
 
 def _usable(out: Path) -> Path:

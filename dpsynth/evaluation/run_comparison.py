@@ -6,7 +6,7 @@ Runs without scores of these settings are evaluated first; scores.json of the ot
 import glob
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from dpsynth.data.table.tabular_files import write_text, write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.evaluation.evaluation import Evaluator
 from dpsynth.evaluation.inputs import digests_of, facts_of, inputs_of_run
+from dpsynth.evaluation.score_file import NAME as SCORES
 from dpsynth.evaluation.score_file import ScoreFile, basis_of
 from dpsynth.figures import tradeoff
 from dpsynth.figures.style import render
@@ -27,6 +28,8 @@ from dpsynth.report.run_table import RunScores, RunTable, csv_text, latex, long_
 from dpsynth.runs import kept_options
 from dpsynth.runs.options import EvaluateOptions
 from dpsynth.runs.run_folder import RunFolder, run_being_read
+
+TABLES: dict[str, Callable[[RunTable], str]] = {".csv": csv_text, ".md": markdown, ".tex": latex}
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,17 @@ def compare_runs(options: EvaluateOptions, evaluator: Evaluator, console: Consol
     if evaluator.figures == "diagnostics":
         raise ConfigError("figures=diagnostics: draws the pictures of one run; give run= instead of runs=")
     out = Path(options.out or "outputs/comparison")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"out={out}: is a file; name a folder")
+    single = TABLES.get(out.suffix)  # out=table.tex asks for one file
+    if single is None and out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out}: is a file; name a folder, or a file that ends with {' or '.join(TABLES)}")
+    if single is not None and out.is_dir():
+        raise ConfigError(f"out={out}: is a folder; name a file, or a folder without such an ending")
     assert options.runs is not None, "called for runs"
 
+    folders = run_folders(options.runs)
+    announce(folders, evaluator, console)
     found: list[Evaluated] = []
-    for folder in run_folders(options.runs):
+    for folder in folders:
         try:
             with run_being_read(folder):
                 found.append(evaluated(folder, evaluator))
@@ -63,14 +71,13 @@ def compare_runs(options: EvaluateOptions, evaluator: Evaluator, console: Consol
 
     runs = as_runs(found)
     table = RunTable(runs)
-    for name, text in (
-        ("comparison.csv", csv_text(table)),
-        ("comparison.md", markdown(table)),
-        ("comparison.tex", latex(table)),
-        ("scores.csv", records_text(long_form(runs))),
-    ):
-        write_text(out / name, text)
-    draw_tradeoff(table, out)
+    if single is not None:
+        write_text(out, single(table))
+    else:
+        for suffix, written in TABLES.items():
+            write_text(out / f"comparison{suffix}", written(table))
+        write_text(out / "scores.csv", records_text(long_form(runs)))
+        draw_tradeoff(table, out)
     shown = rich_table(table)
     needed = Measurement.get(console, console.options.update(max_width=10_000), shown).maximum
     Console(width=max(console.width, needed)).print(shown)  # a line broken by the terminal is read better than cells
@@ -102,6 +109,26 @@ def run_folders(wanted: str | Sequence[str]) -> list[Path]:
     if not finished:
         raise ArtifactError(f"runs={_shown(wanted)}: no finished run there; name folders as in runs='outputs/*'")
     return finished
+
+
+def announce(folders: Sequence[Path], evaluator: Evaluator, console: Console) -> None:
+    """Say how many runs have to be evaluated first, before any of them is."""
+    missing: list[Path] = []
+    otherwise = 0
+    for folder in folders:
+        run = RunFolder(folder)
+        with suppress(DpsynthError, OSError):  # reported when it is that run's turn
+            if ScoreFile.read(run.private, basis_of(evaluator.settings, digests_of(run.release))) is None:
+                missing.append(folder)
+                otherwise += (run.private / SCORES).is_file()
+    if missing:
+        text = f"{len(missing)} of {len(folders)} runs are evaluated first, one after the other"
+        if otherwise:
+            text += (
+                f"; {otherwise} of them {'has' if otherwise == 1 else 'have'} scores of other settings or files: "
+                "say metrics= as it was said then to use those"
+            )
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def evaluated(folder: Path, evaluator: Evaluator) -> Evaluated:

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dpsynth.models.auto.recipe import Auto
     from dpsynth.models.contract.fitted import Fitted
     from dpsynth.models.contract.synthesizer import Synthesizer
     from dpsynth.models.datalens.recipe import DataLens
@@ -26,6 +27,7 @@ __all__ = [
     "MST",
     "NAPSU",
     "PE",
+    "Auto",
     "DataLens",
     "Fitted",
     "Independent",
@@ -37,6 +39,7 @@ __all__ = [
 # Where each name lives; a method is imported when it is first used.
 _PLACES = {
     "AIM": "dpsynth.models.marginal.aim",
+    "Auto": "dpsynth.models.auto.recipe",
     "DPVI": "dpsynth.models.dpvi.recipe",
     "DataLens": "dpsynth.models.datalens.recipe",
     "Fitted": "dpsynth.models.contract.fitted",

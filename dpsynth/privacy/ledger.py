@@ -100,7 +100,7 @@ class Plan:
         return {
             "budget": self.budget.to_dict(),
             "unit": self.budget.unit,
-            "proven": _proven(self.proven),
+            "proven": _proven(self.proven, self.budget),
             "charges": [charge_dict(each) for each in self.charges],
             "settings": dict(self.settings),
             "memory_bytes": self.memory_bytes,
@@ -221,7 +221,7 @@ class Ledger:
             "private": budget.private and secure and self.finished,
             "guarantee": guarantee,
             "target": {"epsilon": _number(budget.epsilon), "delta": budget.delta},
-            "proven": _proven(self.plan.proven),
+            "proven": _proven(self.plan.proven, budget),
             "neighbours": budget.neighbours,
             "unit": budget.unit,
             "rows_per_person": budget.rows_per_person,
@@ -317,10 +317,12 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else "inf"
 
 
-def _proven(proven: Proven) -> dict[str, Any]:
-    return {
-        "epsilon": _number(proven.epsilon),
-        "delta": proven.delta,
-        "accountant": proven.accountant,
-        "bounds": {name: _number(epsilon) for name, epsilon in proven.bounds},
-    }
+def _proven(proven: Proven, budget: Budget) -> dict[str, Any]:
+    """What was proven, for the unit of the budget. What accountants prove is about one row; where a person has several,
+    it stands apart, so that nobody compares figures of one row with those of a person."""
+    stated = {"epsilon": _number(proven.epsilon), "delta": proven.delta, "accountant": proven.accountant}
+    bounds = {name: _number(epsilon) for name, epsilon in proven.bounds}
+    if (budget.rows_per_person or 1) == 1 or not budget.private:
+        return {**stated, "bounds": bounds}
+    one_row = {"epsilon": _number(min(epsilon for _, epsilon in proven.bounds)), "delta": budget.row_level.delta}
+    return {**stated, "one row": {**one_row, "bounds": bounds}}

@@ -14,12 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dpsynth.data.database import Database, DatabaseDomain
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.tabular_files import write_whole
 from dpsynth.errors import ArtifactError
@@ -46,16 +46,14 @@ def software() -> str:
         return "dpsynth 0"
 
 
-def write_release(fitted: Fitted, synthetic: Any, folder: Path, facts: Facts, suffix: str) -> None:
+def write_release(fitted: Fitted, write: Callable[[Path], object], folder: Path, facts: Facts, suffix: str) -> None:
     """Write all files of a release into an existing empty folder.
 
-    synthetic: a `Table`, `Images` or `Database` drawn from `fitted`. suffix: of its file, or of each table's.
+    write: writes a `Table`, `Images` or `Database` drawn from `fitted` to a path, such as its method `write`. suffix:
+    of the file, or none of a folder.
     """
     artifact.write(fitted, folder)
-    if isinstance(synthetic, Database):
-        synthetic.write(folder / "synthetic", suffix.removeprefix("."))
-    else:
-        synthetic.write(folder / f"synthetic{suffix}")
+    write(folder / f"synthetic{suffix}")
     describe(fitted.domain, fitted.statement, folder, facts)
 
 

@@ -101,11 +101,14 @@ def _odds(epsilon: float, delta: Any, unit: str) -> str:
 
 
 def _proof(proven: Mapping[str, Any]) -> str:
-    chosen = str(proven["accountant"])
-    others = [
-        f"{name} proves {small(value)}" for name, value in _mapping(proven.get("bounds")).items() if name != chosen
-    ]
-    return _ACCOUNTANTS.get(chosen, chosen) + (f"; {', '.join(others)}" if others else "")
+    """Which accountant proved it, and what others prove; of a person with several rows, both of one row."""
+    chosen, row = str(proven["accountant"]), _mapping(proven.get("one row"))
+    bounds, unit = _mapping((row or proven).get("bounds")), " for one row" if row else ""
+    said = [f"{name} proves {small(value)}{unit}" for name, value in bounds.items() if row or name != chosen]
+    if row:
+        delta, person = small(row.get("delta")), small(proven.get("epsilon"))
+        said.append(f"at delta {delta}, which gives {person} for all rows of a person")
+    return _ACCOUNTANTS.get(chosen, chosen) + (f"; {', '.join(said)}" if said else "")
 
 
 def _mechanism(event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ file: where=@conditions.yaml.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from dpsynth.errors import ConfigError
 
@@ -25,6 +28,7 @@ _SINGLE = (
     *(f"data.{key}" for key in ("path", "schema", "root", "person", "holdout", *_CSV)),
 )
 _DIALECT = re.compile(r"\bdata\.(delimiter|encoding|quote|header|comment|skip_rows|ignore|invalid|unreadable)=")
+FIXED = "hydra.job.config.override_dirname.exclude_keys"  # options that all runs of a sweep share
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # what Hydra takes as it is
 
 
@@ -36,6 +40,32 @@ def quoted(words: Sequence[str]) -> list[str]:
     if {"-m", "--multirun"} & set(words):
         return list(words)
     return [_quoted(word) for word in words]
+
+
+def fixed(words: Sequence[str]) -> list[str]:
+    """The options to which the words of a sweep give a single value, unlike privacy.epsilon=0.3,1,3."""
+    parser, found = OverridesParser.create(), []
+    for word in words:
+        with suppress(HydraException):  # reported by Hydra itself
+            parsed = parser.parse_overrides([word] if "=" in word else [])
+            found += [str(each.key_or_group) for each in parsed if not each.is_sweep_override()]
+    return found
+
+
+def swept(overrides: Sequence[str], fixed: Sequence[str]) -> str:
+    """The options by which one run of a sweep differs from the others, as the end of a folder's name.
+
+    overrides: of this run, such as privacy.epsilon=0.3. fixed: options that all runs share. `model` and `data` are left
+    out: they begin the name.
+    """
+    pairs = [word.lstrip("+~").partition("=")[::2] for word in overrides]
+    pairs = [(key, value) for key, value in pairs if key not in (*fixed, "model", "data", "run")]
+    lasts = [key.rpartition(".")[2] for key, _ in pairs]
+    names = [
+        last if lasts.count(last) == 1 else key.replace(".", "_") for (key, _), last in zip(pairs, lasts, strict=True)
+    ]
+    parts = (f"{name}-{value}" for name, (_, value) in zip(names, pairs, strict=True))
+    return "".join(f"-{re.sub(r'[^A-Za-z0-9_.]+', '-', part).strip('-')}" for part in parts)
 
 
 def _quoted(word: str) -> str:
@@ -93,6 +123,33 @@ def data_options(data: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("path"), str) and found["path"].startswith("@"):
         found["path"] = texts(found["path"], "data.path")
     return found
+
+
+def with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a run with those read that may stand in a file named by @, so that the file is not needed again.
+
+    The options are kept, and read again by whoever resumes the run: what is kept never names a file to be read so.
+    """
+    found, data = dict(options), options.get("data")
+    if isinstance(data, Mapping):
+        found["data"] = data_options(data)
+    columns = found.get("columns")
+    if isinstance(columns, str) and columns.lstrip().startswith("-"):  # all but these
+        found["columns"] = "-" + json.dumps(texts(columns.lstrip()[1:], "columns"), ensure_ascii=False)
+    elif isinstance(columns, str):
+        found["columns"] = texts(columns, "columns")
+    return found
+
+
+def named_file(options: Mapping[str, Any]) -> str | None:
+    """The first option that `with_lists` would read from a file named by @; None when there is none."""
+    data = options.get("data")
+    values = {"columns": options.get("columns")}
+    if isinstance(data, Mapping):
+        values |= {f"data.{key}": data.get(key) for key in ("classes", "ignore", "path")}
+    return next(
+        (key for key, value in values.items() if isinstance(value, str) and value.lstrip("- ").startswith("@")), None
+    )
 
 
 def _read(text: str, key: str) -> Any:

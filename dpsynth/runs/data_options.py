@@ -11,13 +11,14 @@ from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection, check_rows, limit_probability
 from dpsynth.data.sources.databases import declared_database
-from dpsynth.data.sources.source import Source, declared
+from dpsynth.data.sources.source import Source, declared, most_rows
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.intake import ColumnIntake
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
+from dpsynth.runs.command_line import texts
 
 ENCODED = "encoded"  # data=encoded: what dpsynth encode has written
 
@@ -71,10 +72,30 @@ def declared_domain(
     return domain.select(columns)
 
 
+def chosen_columns(value: Sequence[Any] | str | None, data: Mapping[str, Any]) -> list[str] | None:
+    """The columns that the option `columns` names: a list, all but some with `-[a, b]`, or None for all.
+
+    data: the options of the data, whose schema has the names.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith("-"):
+        return texts(value, "columns")
+    left_out = texts(value.lstrip()[1:], "columns") or []
+    domain = declared_domain(data)
+    if isinstance(domain, ImageDomain):
+        raise ConfigError(f"columns: data={data.get('name')} are images, which have none to choose from")
+    names = domain.in_file
+    for name in left_out:
+        if name not in names:
+            raise ConfigError(f"columns={value}: no column '{name}' in the schema; it has {', '.join(names)}")
+    if not set(domain.names) - set(left_out):
+        raise ConfigError(f"columns={value}: leaves no column to learn")
+    return [name for name in names if name not in left_out]
+
+
 def rows_of_person(data: Mapping[str, Any], neighbours: str = "add_remove") -> int | None:
     """The bound on the rows of a person that the options ask for; None when rows are protected, not persons.
 
-    Raises `ConfigError` for persons under replace_one.
+    Raises `ConfigError` for persons under replace_one, or without a bound.
     """
     if data.get("person") is None:
         if data.get("max_rows_per_person") is not None:
@@ -85,8 +106,7 @@ def rows_of_person(data: Mapping[str, Any], neighbours: str = "add_remove") -> i
             "data.person needs privacy.neighbours=add_remove: once each person's rows are bounded, the number of "
             "rows is not public, which replace_one takes for granted"
         )
-    most = data.get("max_rows_per_person")
-    return 1 if most is None else most
+    return most_rows(str(data["person"]), data.get("max_rows_per_person"))
 
 
 def rows_to_fit(

@@ -12,6 +12,7 @@ import yaml
 
 from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
+from dpsynth.runs.command_line import named_file
 from dpsynth.runs.options import TrainOptions, typed
 from dpsynth.runs.run_folder import RunFolder
 
@@ -58,6 +59,8 @@ def read(run: RunFolder) -> dict[str, Any]:
     if not isinstance(chosen, dict) or not all(isinstance(chosen.get(group), str) for group in GROUPS):
         raise ArtifactError(f"{path}: lacks the names of model and data; damaged, or not written by train.py")
     refuse_interpolation(content, str(path), ArtifactError)
+    if key := named_file(content):
+        raise ArtifactError(f"{path}: {key} names a file by @, which train.py never keeps; damaged, or made by others")
     try:
         typed(TrainOptions, {key: value for key, value in content.items() if key != "chosen"})
     except ConfigError as error:

@@ -105,6 +105,18 @@ class RunFolder:
             lock.release()
         raise AssertionError("unreachable: there is always another number")
 
+    @classmethod
+    def first_free(cls, wanted: Path) -> Path:
+        """The folder that `claim` would take now."""
+        for candidate in _names(wanted):
+            run = cls(candidate)
+            try:
+                if not candidate.exists() or (candidate.is_dir() and all(_part(e.name) for e in candidate.iterdir())):
+                    return run.path
+            except OSError:  # a folder that may not be read; `claim` says so
+                return run.path
+        raise AssertionError("unreachable: there is always another number")
+
     def _appear(self, fill: Callable[["RunFolder"], object]) -> None:
         """Make `private/`, readable by its owner alone, filled from the beginning."""
         temporary = Path(tempfile.mkdtemp(prefix=".private-", dir=self.path))  # mode 0700

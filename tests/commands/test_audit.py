@@ -217,7 +217,7 @@ def test_a_split_by_public_position_is_caught(tmp_path, auditor):
 def test_the_files_of_a_table_differ_in_the_first_row_or_person(tmp_path, neighbours, person):
     import pandas as pd
 
-    files = written(tmp_path, {**CSV, "person": person}, 20, neighbours)
+    files = written(tmp_path, {**CSV, "person": person, "max_rows_per_person": person and 4}, 20, neighbours)
     without, with_record = (pd.read_csv(options["path"]) for options in files.options)
     first = 4 if person else 1
     more = first if neighbours == "add_remove" else 0

@@ -114,7 +114,7 @@ def test_illegal_values_of_a_foreign_table_are_counted_not_refused(command, tabl
         (("run=mine", "real=a.csv"), "a run brings its own"),
         (("run=mine", "runs=mine"), "not together with runs="),
         (("run=mine", "metrics.bins=0"), "metrics.bins"),
-        (("run=mine", "metrics=best"), "metrics/best: no such choice; there are datalens, full, quick"),
+        (("run=mine", "metrics=best"), "metrics/best: no such choice. There are datalens, full, quick"),
         (("run=mine", "synthetic=nowhere.csv"), "nowhere.csv"),
         (("run=mine", "synthetic=mine/private/config.yaml"), "config.yaml"),
         (("run=mine", "figures=some"), "figures=some: choose one of all, diagnostics, none"),

@@ -151,3 +151,24 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(command):
     assert plain["n"].equals(safe["n"]), "numbers are left as they are"
     assert "out=FILE.csv" in command("generate", "run=mine", "out=a.parquet", "out_escape=true").mistake
     assert "out=FILE.csv" in command("generate", "run=mine", "out_escape=true").mistake
+
+
+def test_rows_beyond_the_disk_or_memory_are_refused_with_the_figure(command, finished):
+    for out in ((), ("out=a.csv",), ("out=a.parquet",)):
+        assert "GiB, and" in command("generate", "run=mine", f"n={10**12}", *out).mistake
+    assert not Path("a.csv").exists()
+
+
+def test_images_beyond_memory_are_refused_with_the_figure(command, pictured):
+    assert "GiB of memory" in command("generate", "run=pictured", f"n={10**12}").mistake
+
+
+def test_many_rows_come_in_blocks_and_are_the_same(command, finished, monkeypatch):
+    command("generate", "run=mine", "n=120", "seed=1", "out=one.csv")
+    monkeypatch.setattr("dpsynth.models.contract.fitted_table.MOST_ROWS", 50)
+    monkeypatch.setattr("dpsynth.models.contract.fitted_table.FEWEST_ROWS", 50)
+    for name in ("a.csv", "b.csv", "a.parquet"):
+        assert command("generate", "run=mine", "n=120", "seed=1", f"out={name}").out == f"120 synthetic rows: {name}\n"
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    assert len(pd.read_csv("a.csv")) == len(pd.read_parquet("a.parquet")) == 120
+    assert pd.read_csv("a.csv").head(50).equals(pd.read_csv("one.csv").head(50)) or len(pd.read_csv("one.csv")) == 120

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dpsynth.errors import ArtifactError
 from dpsynth.runs import kept_options
+from dpsynth.runs.command_line import with_lists
 from dpsynth.runs.run_folder import RunFolder
 
 CHOSEN = {"model": "maf", "data": "csv"}
@@ -135,3 +136,34 @@ def test_an_option_that_could_not_be_read_again_is_refused_before_the_data_are_o
     outcome = command("train", "data=toy", "data.distribution='\\${seed}'")
     assert "data.distribution" in outcome.mistake
     assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize("place", [("columns",), ("data", "classes"), ("data", "ignore"), ("data", "path")])
+def test_no_file_is_named_by_kept_options(tmp_path, place):
+    """What resolves @FILE is for the one who types it; a run folder of somebody else must not open a file so."""
+    content = {"model": {}, "data": {"name": "toy"}, "privacy": {"epsilon": 1.0, "delta": 1e-5}, "trainer": {}}
+    content["chosen"] = {"model": "maf", "data": "toy"}
+    run = RunFolder(tmp_path)
+    run.private.mkdir()
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    for value, refused in (("@/etc/passwd", True), ("name", False), (["@a", "b"], False)):
+        inner[place[-1]] = value
+        run.config.write_text(yaml.safe_dump(content))
+        if refused:
+            with pytest.raises(ArtifactError, match=rf"{'.'.join(place)} names a file by @"):
+                kept_options.read(run)
+        else:
+            kept_options.read(run)
+
+
+def test_lists_in_files_are_kept_as_lists(command):
+    Path("some.yaml").write_text("[age, color]")
+    words = ("data=toy", "data.rows=300", "privacy.epsilon=8", "trainer.progress=quiet")
+    probe = command("train", *words, "columns=@none.yaml", "run=mine")
+    assert "cannot be read" in probe.mistake
+    assert with_lists({"columns": "@some.yaml", "data": {"ignore": "a"}}) == {
+        "columns": ["age", "color"],
+        "data": {"ignore": ["a"]},
+    }

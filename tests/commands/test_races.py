@@ -1,12 +1,14 @@
 """Two processes, really started, that meet in one folder: the loser touches nothing."""
 
 import hashlib
+import json
 import time
 from pathlib import Path
 
 import pytest
 
 import dpsynth
+from dpsynth.marginals.counting.encoded_files import EncodedFiles
 
 TOY = (
     "model=independent",
@@ -147,3 +149,44 @@ def test_two_successors_replace_one_after_the_other(start):
     assert len(Path("mine/release/synthetic.csv").read_text().splitlines()) - 1 in (12, 13)
     assert dpsynth.load("mine").statement["private"]
     assert [path.name for path in Path().iterdir() if path.is_dir()] == ["mine"]
+
+
+EVALUATE = ("evaluate", "run=mine", "metrics=quick", "figures=none", "progress=quiet")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (EVALUATE, ("generate", "run=mine", "n=5")),
+        (EVALUATE, EVALUATE),
+        (("generate", "run=mine", "n=5", "out=more.csv"), ("generate", "run=mine", "n=5", "out=more.csv")),
+    ],
+)
+def test_those_who_read_a_run_do_not_hinder_each_other(start, first, second):
+    assert start("train", *TOY, "run=mine", "n=40").end().code == 0
+    release = content(Path("mine/release"))
+    outcomes = [each.end() for each in [start(*first), start(*second)]]
+    assert outcomes[0].code == 0, outcomes
+    for outcome in outcomes:  # who comes second finds the file of the first, or has begun before it was there
+        assert outcome.code == 0 or "exists already" in outcome.mistake
+    after = content(Path("mine/release"))
+    assert {name: after[name] for name in release} == release
+    if "evaluate" in (first[0], second[0]):
+        assert json.loads(Path("mine/private/scores.json").read_text())["scores"]
+    assert not [path for path in Path().rglob("*") if path.name.endswith(".part") or path.name.startswith(".")]
+
+
+def test_two_that_encode_into_one_file_leave_a_whole_one(start):
+    rows = "".join(f"{k % 10},{'AB'[k % 2]}\n" for k in range(500))
+    for name in ("a", "b"):
+        Path(f"{name}.csv").write_text("number,letter\n" + rows * (2 if name == "b" else 1))
+    Path("rows.yaml").write_text(
+        "columns:\n  number: {kind: integer, bounds: [0, 9]}\n  letter: {kind: category, categories: [A, B]}\n"
+    )
+    words = ("out.parquet", "schema=rows.yaml", "overwrite=true")
+    outcomes = [each.end() for each in [start("__main__", "encode", f"{name}.csv", *words) for name in ("a", "b")]]
+    assert [outcome.code for outcome in outcomes] == [0, 0], outcomes
+    files = EncodedFiles.open("out.parquet")
+    files.verify()
+    assert len(files) in (500, 1000)
+    assert not list(Path().glob(".*"))

@@ -74,6 +74,17 @@ def test_runs_are_compared_in_all_formats(command, runs):
     assert (runs / "one" / "private" / "report.html").exists()
 
 
+@pytest.mark.parametrize(("suffix", "begins"), [(".tex", "\\begin{tabular}"), (".md", "|"), (".csv", "run,")])
+def test_one_table_is_written_where_a_file_is_named(command, runs, suffix, begins):
+    outcome = command("evaluate", "runs='all/*'", f"out=table{suffix}", *QUICK)
+    assert "2 of 2 runs are evaluated first" in outcome.out
+    assert begins in Path(f"table{suffix}").read_text()
+    again = command("evaluate", "runs='all/*'", f"out=table{suffix}", *QUICK)
+    assert "evaluated first" not in again.out
+    other = command("evaluate", "runs='all/*'", "out=other", *QUICK, "metrics.bins=8")
+    assert "2 of them have scores of other settings or files" in other.out
+
+
 def test_scores_are_used_again_while_they_hold(command, runs, counted):
     assert command("evaluate", "run=all/one", *QUICK).code == 0
     assert command("evaluate", "runs='all/*'", "out=table", *QUICK).code == 0

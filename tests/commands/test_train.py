@@ -8,9 +8,12 @@ import yaml
 
 import dpsynth
 from dpsynth.commands import train as train_command
-from dpsynth.errors import ArtifactError
+from dpsynth.errors import ArtifactError, ConfigError
 from dpsynth.evaluation.inputs import inputs_of_run
 from dpsynth.models.contract import fitted as artifact
+from dpsynth.report.guarantee import promises
+from dpsynth.report.wording import small
+from dpsynth.runs.command_line import fixed, swept
 from dpsynth.runs.options import EvaluateOptions
 
 TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet")
@@ -78,7 +81,7 @@ def test_images_are_refused_by_a_model_of_tables(command):
 
 def test_finished_runs_are_kept_and_the_new_place_is_named(command, finished):
     outcome = command("train", *TOY, "run=mine")
-    assert "mine holds another run; this one goes to mine-2 instead" in outcome.out
+    assert outcome.out.index("mine is taken; this run goes to mine-2 instead") < outcome.out.index("Guarantee:")
     assert dpsynth.load("mine-2").domain == dpsynth.load(finished).domain
 
 
@@ -86,6 +89,37 @@ def test_overwrite_replaces_the_run(command, finished):
     assert command("train", *TOY, "run=mine", "overwrite=true", "n=7").code == 0
     assert len(pd.read_csv(finished / "release" / "synthetic.csv")) == 7
     assert not finished.with_name("mine-2").exists()
+
+
+def test_a_taken_folder_is_said_before_the_data_are_opened(command, finished, monkeypatch, capfd):
+    def opened(*_):
+        assert "mine is taken; this run goes to mine-2" in capfd.readouterr().out
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(train_command, "rows_to_fit", opened)
+    assert command("train", *TOY, "run=mine").mistake == "enough"
+
+
+def test_folders_of_a_sweep_are_named_by_what_varies(command, tmp_path):
+    assert command("train", *TOY, "-m", "privacy.epsilon=1,3", "seed=7").code == 0
+    assert command("train", *TOY, "-m", "privacy.epsilon=1,3", "seed=0", "run=mine").code == 0
+    folders = {path.name for path in (tmp_path / "work" / "outputs").iterdir()}
+    assert folders == {"example-toy-epsilon-1", "example-toy-epsilon-3"}
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"outputs", "mine-epsilon-1", "mine-epsilon-3"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["model=mst", "privacy.epsilon=0.3", "seed=1", "n=5"], "-epsilon-0.3-seed-1"),
+        (["model.student.steps=3", "model.teacher.steps=4"], "-model_student_steps-3-model_teacher_steps-4"),
+        (["columns=[a, b]"], "-columns-a-b"),
+        (["+trainer.device=cpu"], "-device-cpu"),
+    ],
+)
+def test_names_of_a_sweep(overrides, name):
+    assert swept(overrides, ["n"]) == name
+    assert fixed(["n=5", "seed=1,2", "-m", "privacy.epsilon=range(1,3)", "a="]) == ["n", "a"]
 
 
 def test_a_sweep_is_a_run_for_each_combination_and_tells_every_mistake(command, tmp_path):
@@ -100,7 +134,10 @@ def test_a_sweep_is_a_run_for_each_combination_and_tells_every_mistake(command, 
 
 
 def test_infinite_epsilon_and_seeded_noise_are_branded(command):
-    assert "not private: epsilon is infinite" in command("train", *TOY, "privacy.epsilon=inf").out
+    infinite = command("train", *TOY, "privacy.epsilon=inf").out
+    assert "not private: epsilon is infinite" in infinite
+    assert "safe to share" not in infinite
+    assert "NOT PRIVATE" in infinite
     out = command("train", *TOY, "privacy.noise=seeded", "run=seeded").out
     assert "Guarantee: not private: seeded noise" in out
     assert not dpsynth.load("seeded").statement["private"]
@@ -219,7 +256,7 @@ def test_other_runs_select_other_rows_unless_they_are_seeded(own):
 
 
 def test_a_promise_to_persons_says_so_even_with_one_row_each(own):
-    outcome, rows = own("data.person=who", file="a.csv")
+    outcome, rows = own("data.person=who", "data.max_rows_per_person=1", file="a.csv")
     assert "differential privacy for one person (at most 1 row)" in outcome.out
     assert rows.rows_per_person == 1
     statement = json.loads(Path("mine/release/privacy.json").read_text())
@@ -228,6 +265,55 @@ def test_a_promise_to_persons_says_so_even_with_one_row_each(own):
     )
     refused, _ = own("data.person=who", "privacy.neighbours=replace_one", "privacy.dry_run=true", file="nowhere.csv")
     assert "data.person needs privacy.neighbours=add_remove" in refused.mistake
+
+
+def test_persons_without_a_bound_are_refused_before_data_are_opened(own):
+    refused, _ = own("data.person=who", file="nowhere.csv")
+    assert "data.person=who needs a maximum: say data.max_rows_per_person=5" in refused.mistake
+
+
+def test_figures_of_a_person_are_not_mixed_with_those_of_a_row(own):
+    own("data.person=who", "data.max_rows_per_person=3", file="a.csv")
+    proven = json.loads(Path("mine/release/privacy.json").read_text())["proven"]
+    assert "bounds" not in proven
+    row = proven["one row"]
+    assert row["epsilon"] == pytest.approx(proven["epsilon"] / 3)
+    assert row["delta"] < proven["delta"]
+    assert min(row["bounds"].values()) == row["epsilon"]
+    words = dict(promises({"proven": proven}))["Proven by"]
+    assert "for one row" in words
+    assert f"which gives {small(proven['epsilon'])} for all rows of a person" in words
+
+
+TWO = "columns:\n  age: {kind: integer, bounds: [0, 199]}\n  kind: {kind: category, categories: [a, b]}\nrows: 200\n"
+
+
+@pytest.fixture
+def two(own):
+    """own, on a table of two columns."""
+    Path("c.csv").write_text("age,kind\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(200)))
+    Path("s.yaml").write_text(TWO)
+    return lambda *options: own(*options, file="c.csv")
+
+
+@pytest.mark.parametrize("way", ["option", "schema", "headerless"])
+def test_columns_can_be_left_out(two, way):
+    Path("s.yaml").write_text(TWO if way == "option" else TWO.replace("age: {", "age: {ignore: true, "))
+    if way == "headerless":
+        Path("c.csv").write_text(Path("c.csv").read_text().partition("\n")[2])
+    given = {"option": "columns=-[age]", "schema": "seed=0", "headerless": "data.header=false"}
+    outcome, rows = two(given[way])
+    assert outcome.code == 0, outcome.err
+    assert rows.frame.columns.tolist() == ["kind"]
+    assert pd.read_csv("mine/release/synthetic.csv").columns.tolist() == ["kind"]
+    assert inputs_of_run(EvaluateOptions(run="mine")).train.frame.columns.tolist() == ["kind"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"), [("-[agee]", "no column 'agee' in the schema"), ("-[age, kind]", "leaves no column")]
+)
+def test_columns_that_cannot_be_left_out(two, columns, message):
+    assert message in two(f"columns={columns}", "privacy.dry_run=true")[0].mistake
 
 
 def test_a_limit_without_a_public_number_of_rows_is_refused_before_data_are_opened(own):

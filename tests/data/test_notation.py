@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dpsynth.data import Domain, Table
+from dpsynth.data.columns import Date
 from dpsynth.data.columns.durations import duration_text, seconds_of_durations
 from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import number_of, to_numbers
@@ -161,6 +162,15 @@ def test_years_are_written_with_four_figures(tmp_path):
     table = Table(pd.DataFrame({"d": ["0987-01-02", "2020-01-01"], "e": ["02.01.0987", "01.01.2020"]}), domain)
     assert table.to_csv(tmp_path / "a.csv").read_text() == "d,e\n0987-01-02,02.01.0987\n2020-01-01,01.01.2020\n"
     assert Table.read(tmp_path / "a.csv", domain).frame.equals(table.frame)
+
+
+@pytest.mark.parametrize("form", [None, "%d.%m.%Y", "epoch"])
+@pytest.mark.parametrize("rows", [0, 3])
+def test_columns_without_a_single_date_are_written(tmp_path, form, rows):
+    domain = Domain((Date("d", low=dt.date(2000, 1, 1), high=dt.date(2020, 1, 1), format=form, missing=True),))
+    table = Table(pd.DataFrame({"d": pd.Series([None] * rows, dtype=object)}), domain)
+    assert table.to_csv(tmp_path / "a.csv").read_text() == "d\n" + '""\n' * rows
+    table.to_parquet(tmp_path / "a.parquet")
 
 
 def test_lengths_of_time():

@@ -34,7 +34,7 @@ def fitted():
 def release(fitted, tmp_path):
     folder = tmp_path / "release"
     folder.mkdir()
-    write_release(fitted, fitted.sample(30, seed=0), folder, FACTS, ".csv")
+    write_release(fitted, fitted.sample(30, seed=0).write, folder, FACTS, ".csv")
     return folder
 
 
@@ -119,7 +119,7 @@ def test_hostile_names_stay_text(tmp_path):
     table = Table(Table.as_it_stands(_frame(domain), domain).frame, domain)
     fitted = Independent(cells=4).fit(table, Budget(1.0, 1e-5))
     (folder := tmp_path / "release").mkdir()
-    write_release(fitted, fitted.sample(5, seed=0), folder, Facts(title=HOSTILE.replace("\n", " ")), ".csv")
+    write_release(fitted, fitted.sample(5, seed=0).write, folder, Facts(title=HOSTILE.replace("\n", " ")), ".csv")
     card = (folder / "README.md").read_text()
     assert "<script>" not in card
     assert "[x](javascript" not in card
@@ -140,7 +140,7 @@ def _frame(domain):
 def test_what_is_not_private_says_so_everywhere(tmp_path):
     fitted = AIM(cells=4, workload=1).fit(example_rows(60), Budget(float("inf"), 1e-5))
     (folder := tmp_path / "release").mkdir()
-    write_release(fitted, fitted.sample(5, seed=0), folder, Facts(), ".csv")
+    write_release(fitted, fitted.sample(5, seed=0).write, folder, Facts(), ".csv")
     for name in ("README.md", "croissant.json", "deployment.json"):
         assert "NOT PRIVATE" in (folder / name).read_text(), name
     found = verify_release(folder)
@@ -151,7 +151,7 @@ def test_what_is_not_private_says_so_everywhere(tmp_path):
 def test_images_have_documents_too(tmp_path):
     fitted = MERF(training=TrainingOptions(steps=2)).fit(example_images(40), Budget(1.0, 1e-5))
     (folder := tmp_path / "release").mkdir()
-    write_release(fitted, fitted.sample(4, seed=0), folder, FACTS, ".npz")
+    write_release(fitted, fitted.sample(4, seed=0).write, folder, FACTS, ".npz")
     assert "8 x 8 pixels" in (folder / "README.md").read_text()
     assert "schema.yaml" not in files_of(folder)
     assert verify_release(folder).confirmed
@@ -161,7 +161,7 @@ def test_no_document_holds_what_the_fit_does_not(release, fitted, tmp_path):
     """Documents are a function of model, rows and facts: the same from a loaded model, elsewhere."""
     again = dpsynth.load(release)
     (other := tmp_path / "other").mkdir()
-    write_release(again, again.sample(30, seed=0), other, FACTS, ".csv")
+    write_release(again, again.sample(30, seed=0).write, other, FACTS, ".csv")
     for path in release.iterdir():
         assert (other / path.name).read_bytes() == path.read_bytes(), path.name
 

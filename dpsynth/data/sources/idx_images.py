@@ -187,6 +187,14 @@ def _load_subset(
     return finish(train, test, n_train, selection, text)
 
 
+def fetch(published: IdxSet) -> list[Path]:
+    """The four official files, from the system or the cache, else fetched into the cache; their checksums compared.
+
+    Raises `DataError` naming every place.
+    """
+    return [_find(published, part, None)[1] for part in PARTS]
+
+
 def _find(published: IdxSet, part: str, root: str | Path | None) -> tuple[bytes, Path]:
     """The plain content of one file, and where it was; `DataError` naming every place."""
     cache = cache_folder() / published.folder

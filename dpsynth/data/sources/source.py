@@ -45,14 +45,24 @@ def declared(schema: str | Path | Domain | None, default: str) -> Domain:
 
 
 def bounded(table: Table, person: str | None, max_rows_per_person: int | None, selection: Selection | None) -> Table:
-    """At most `max_rows_per_person` (default 1) rows of each person; unchanged without a person column."""
+    """At most `max_rows_per_person` rows of each person; unchanged without a person column."""
     if person is None:
         if max_rows_per_person is not None:
             raise ConfigError("data.max_rows_per_person needs data.person, the column that says whose row it is")
         return table
     selection = needed(selection, "data.person")
     selection.refuse_persons()
-    return table.bound_contributions(person, 1 if max_rows_per_person is None else max_rows_per_person, selection.key)
+    return table.bound_contributions(person, most_rows(person, max_rows_per_person), selection.key)
+
+
+def most_rows(person: str, max_rows_per_person: int | None) -> int:
+    """The bound on the rows of a person, which has to be said."""
+    if max_rows_per_person is None:
+        raise ConfigError(
+            f"data.person={person} needs a maximum: say data.max_rows_per_person=5, for example; of a person with more "
+            "rows so many are drawn, and the noise grows with that number"
+        )
+    return max_rows_per_person
 
 
 def held_fraction(holdout: Any) -> float | None:

@@ -18,7 +18,7 @@ from dpsynth.data.table.schema import (
     NOTATION,
     TOP_KEYS,
     check_keys,
-    column_from,
+    declaration_of,
     dump_yaml,
     notation_from,
     parse_yaml,
@@ -36,6 +36,7 @@ class Domain:
     constraints     rules between columns, as texts or `Constraint`s; checked against the columns here
     rows            a public rough number of rows, or None
     missing_values  texts that stand for no value, compared without case
+    ignored         columns of the file that are never read, each with the number of other columns before it
     """
 
     columns: tuple[Column, ...]
@@ -43,6 +44,7 @@ class Domain:
     rows: int | None = None
     missing_values: tuple[str, ...] = MISSING_VALUES
     identifiers: tuple[tuple[int, Identifier], ...] = ()  # with the number of learned columns before each
+    ignored: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         given, places = tuple(self.columns), list(self.identifiers)
@@ -51,6 +53,7 @@ class Domain:
                 places.append((sum(not isinstance(each, Identifier) for each in given[:position]), column))
         object.__setattr__(self, "columns", tuple(each for each in given if not isinstance(each, Identifier)))
         object.__setattr__(self, "identifiers", tuple((int(place), column) for place, column in places))
+        object.__setattr__(self, "ignored", tuple((int(place), str(name)) for place, name in self.ignored))
         object.__setattr__(self, "missing_values", tuple(str(text) for text in self.missing_values))
         if not self.columns:
             raise SchemaError("a schema needs at least one column under 'columns:' that is no identifier")
@@ -75,8 +78,16 @@ class Domain:
 
     @property
     def set_aside(self) -> tuple[str, ...]:
-        """Names of the identifiers: columns of the file that are not learned."""
-        return tuple(column.name for _, column in self.identifiers)
+        """Columns that a file may have and that are not learned: identifiers, and those that are ignored."""
+        return (*(column.name for _, column in self.identifiers), *(name for _, name in self.ignored))
+
+    @property
+    def in_file(self) -> tuple[str, ...]:
+        """Names of all columns of the file in their order, those that are ignored among them."""
+        found = [column.name for column in self.written]
+        for position, (place, name) in enumerate(self.ignored):
+            found.insert(place + position, name)
+        return tuple(found)
 
     @property
     def written(self) -> tuple[Column, ...]:
@@ -125,11 +136,19 @@ class Domain:
 
     def select(self, names: Iterable[str]) -> Domain:
         """The domain of some columns, in the order given, with the constraints that still make sense."""
+        names = tuple(names)
+        for _, left_out in self.ignored:
+            if left_out in names:
+                raise SchemaError(f"column '{left_out}' is ignored by the schema; remove 'ignore: true' there")
         temporary = {column.name: column for _, column in self.identifiers}
         columns = tuple(temporary.get(name) or self[name] for name in names)
         kept = {column.name for column in columns}
         return replace(
-            self, columns=columns, identifiers=(), constraints=tuple(c for c in self.constraints if c.names <= kept)
+            self,
+            columns=columns,
+            identifiers=(),
+            ignored=(),
+            constraints=tuple(c for c in self.constraints if c.names <= kept),
         )
 
     def satisfied(self, frame: pd.DataFrame) -> np.ndarray:
@@ -179,11 +198,21 @@ class Domain:
             fields["rows"] = whole(content["rows"], f"{where}, rows")
         notation = {key: content[key] for key in NOTATION if key in content}
         notation_from(notation, where)
-        return cls(tuple(column_from(str(name), spec, notation) for name, spec in columns.items()), **fields)
+        declared: list[Column] = []
+        ignored: list[tuple[int, str]] = []
+        for name, spec in columns.items():
+            column = declaration_of(str(name), spec, notation)
+            if column is None:
+                ignored.append((len(declared), str(name)))
+            else:
+                declared.append(column)
+        return cls(tuple(declared), ignored=tuple(ignored), **fields)
 
     def to_dict(self) -> dict[str, Any]:
         """A json-able mapping with the keys of schema.yaml; defaults are left out."""
-        content: dict[str, Any] = {"columns": {column.name: spec_of(column) for column in self.written}}
+        specs = {column.name: spec_of(column) for column in self.written}
+        columns = {name: specs.get(name, {"ignore": True}) for name in self.in_file}
+        content: dict[str, Any] = {"columns": columns}
         if self.constraints:
             content["constraints"] = [str(constraint) for constraint in self.constraints]
         if self.rows is not None:

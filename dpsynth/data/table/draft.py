@@ -12,7 +12,7 @@ import datetime as dt
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,24 @@ def draft(path: str | Path | Iterable[str | Path], dialect: CsvDialect | None = 
     if not len(frame.columns):
         raise DataError(f"'{first}': no column has a name; name them in the header, or set data.header=false")
     name = Path(path).name if isinstance(path, (str, Path)) else "several files"
+    return _draft_of(frame, name, notes, tabular_files.stored_types(first))
+
+
+def draft_frame(frame: pd.DataFrame, name: str = "a table in memory") -> str:
+    """As `draft`, for a table in memory. What it says was read from the data: check it before it is used."""
+    if not len(frame.columns):
+        raise DataError("the table has no columns")
+    return _draft_of(frame, name, "", {})
+
+
+def _draft_of(frame: pd.DataFrame, name: str, notes: str, stored: Mapping[str, pa.DataType]) -> str:
+    """The text of a draft. notes: comment lines on how files are read. stored: types of columns of a Parquet file."""
     lines = [_HEADER.format(name=name.replace("\n", " ")) + notes + "columns:"]
     guesses = {column: guess(series_of(frame, column)) for column in frame.columns}
     if all(spec["kind"] == "identifier" for spec, _ in guesses.values()):  # then nothing would be left to learn
         guesses = {
             column: ({"kind": "category", "categories": PRIVATE}, notes) for column, (_, notes) in guesses.items()
         }
-    stored = tabular_files.stored_types(first)
     for column, (spec, remarks) in guesses.items():
         if column in stored:
             _typed(str(column), spec, remarks, stored[column])

@@ -5,6 +5,7 @@
       gain:    {kind: integer, bounds: [0, 99999], point_masses: 0, scale: log}
       hired:   {kind: date, bounds: [1990-01-01, 2026-12-31], missing: true}
       income:  {kind: category, categories: ["<=50K", ">50K"], label: true}
+      visit:   {ignore: true}       a column of the file that is never read, and not written
     constraints: ["start <= end"]
     rows: 30000                     a public rough number of rows, optional
     missing_values: ["", "?"]       texts that stand for no value, optional; a column may have its own
@@ -35,14 +36,14 @@ NOTATION = ("decimal", "thousands", "symbols", "negative")  # of a column, or of
 TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
 # Such texts are written as JSON, escaped: control signs, blanks that look like others, marks that turn the direction
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
-_SHARED = ("kind", "missing", "label", "missing_values", "type")
+_SHARED = ("kind", "missing", "label", "missing_values", "type", "ignore")
 _KEYS = {
     "category": (*_SHARED, "categories", "other", "ordered"),
     "boolean": _SHARED,
     "integer": (*_SHARED, "bounds", "point_masses", "scale", "format", *NOTATION),
     "number": (*_SHARED, "bounds", "point_masses", "scale", "decimals", *NOTATION),
     "date": (*_SHARED, "bounds", "point_masses", "format", "timezone"),
-    "identifier": ("kind", "pattern", "type"),
+    "identifier": ("kind", "pattern", "type", "ignore"),
     "datetime": (*_SHARED, "bounds", "point_masses", "resolution", "format", "timezone"),
 }
 PRIVATE = "private"
@@ -87,6 +88,19 @@ def check_keys(content: Mapping[str, Any], allowed: Iterable[str], where: str) -
             near = difflib.get_close_matches(str(key), allowed, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(allowed)}"
             raise SchemaError(f"{where}: unknown key '{key}'; {meant}")
+
+
+def declaration_of(name: str, spec: Any, notation: Mapping[str, Any] | None = None) -> Column | None:
+    """The column that one entry of `columns:` declares, or None for one that `ignore: true` leaves out.
+
+    An ignored column may be described all the same; what is said of it must be right, too.
+    """
+    if not isinstance(spec, Mapping) or "ignore" not in spec:
+        return column_from(name, spec, notation)
+    rest = {key: value for key, value in spec.items() if key != "ignore"}
+    left_out = truth(spec["ignore"], f"column '{name}', ignore")
+    column = column_from(name, rest, notation) if rest or not left_out else None
+    return None if left_out else column
 
 
 def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None) -> Column:

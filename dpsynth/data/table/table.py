@@ -15,16 +15,17 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dpsynth.data.columns import POLICIES, Category, Column, Policy, Reading
 from dpsynth.data.columns.raw import series_of
 from dpsynth.data.columns.stored_types import change_of_type, to_arrow
+from dpsynth.data.html import rows_html
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, refuse_lost, taken_in
+from dpsynth.data.table.written_rows import with_identifiers, write_csv, write_parquet, write_rows
 from dpsynth.errors import ConfigError, DataError
 
 Policies = Policy | Mapping[str, Policy]
@@ -55,6 +56,7 @@ class Table:
 
     suffix: ClassVar[str] = ".csv"  # of the file that samples are written to
     unit: ClassVar[str] = "rows"
+    synthetic: bool = False  # set on samples of a model, whose rows may be shown
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class Table:
         domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
         policies(invalid)
         written = dialect_of(dialect)
-        frame = tabular_files.read(path, written, [column.name for column in domain.written])
+        frame = tabular_files.read(path, written, domain.in_file)
         where = f"'{path}'" if isinstance(path, (str, Path)) else "the files"
         tabular_files.match(frame, domain.names, person, written.delimiter, where, domain.set_aside)
         if not len(frame):
@@ -131,9 +133,7 @@ class Table:
             _refuse_empty(series_of(frame, column.name), column, domain.missing_values)
         table = cls(frame, domain, invalid, person, unreadable)
         refuse_lost(table.intake.values())
-        stored = tabular_files.stored_types(tabular_files.find(path)[0])
-        found = (change_of_type(column, stored[column.name]) for column in domain.written if column.name in stored)
-        table.changed_types = tuple(line for line in found if line)
+        table.changed_types = changed_types(path, domain)
         return table
 
     @classmethod
@@ -164,45 +164,44 @@ class Table:
 
         escape: of CSV, make cells harmless that a spreadsheet would take for formulas; see `spreadsheet_text`.
         """
-        kind = tabular_files.kind_of(Path(path))
-        if kind is None:
-            raise ConfigError(f"'{path}': end the name with .csv or .parquet")
-        return self.to_parquet(path) if kind == "parquet" else self.to_csv(path, escape)
+        return write_rows(path, [self.frame], self.domain, escape, self.identifier_seed)
 
     def to_csv(self, path: str | Path, escape: bool = False) -> Path:
         """UTF-8 CSV with a header; dates in the declared format. escape: as of `write`."""
-        frame = self.written
-        texts = pd.DataFrame({c.name: c.text(series_of(frame, c.name)) for c in self.domain.written})
-        if escape:
-            texts = texts.apply(lambda column: column.map(tabular_files.spreadsheet_text))
-            texts.columns = [tabular_files.spreadsheet_text(name) for name in texts.columns]
-        compression: Any = "gzip" if str(path).endswith(".gz") else None
-        return tabular_files.write_whole(
-            path,
-            lambda temporary: texts.to_csv(
-                temporary, index=False, na_rep="", compression=compression, lineterminator="\n", encoding="utf-8"
-            ),
-        )
+        return write_csv(path, [self.frame], self.domain, escape, self.identifier_seed)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Parquet, zstd-compressed. Every column has its declared type, or that of its kind: int64, float64, bool,
         string, date32, timestamp[ms].
         """
+        return write_parquet(path, [self.frame], self.domain, self.identifier_seed)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A copy of the rows, with fresh identifiers where the schema has some."""
+        return self.written.copy()
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table, in the types of `to_parquet`."""
         frame = self.written
         columns = [to_arrow(column, series_of(frame, column.name)) for column in self.domain.written]
-        table = pa.table(columns, names=[column.name for column in self.domain.written])
-        return tabular_files.write_whole(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+        return pa.table(columns, names=[column.name for column in self.domain.written])
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The Arrow PyCapsule interface: polars.DataFrame(table), duckdb.sql("from table"), pyarrow.table(table)."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        """Of synthetic rows the first ones; of private ones the columns alone."""
+        title = f"{'Synthetic table' if self.synthetic else 'Table'} of {len(self.domain)} columns"
+        if self.synthetic:
+            shown = self.frame.head(5)
+            return rows_html(f"{title}, {len(self):,} rows", list(shown.columns), shown.astype(object).values.tolist())
+        return rows_html(title, ["column", "kind"], [(column.name, column.kind) for column in self.domain.written])
 
     @property
     def written(self) -> pd.DataFrame:
         """The rows as they are written: with fresh identifiers, where the schema has some."""
-        if not self.domain.identifiers:
-            return self.frame
-        fresh = {
-            column.name: column.fresh(len(self), seed=self.identifier_seed) for _, column in self.domain.identifiers
-        }
-        names = [column.name for column in self.domain.written]
-        return pd.DataFrame({name: fresh[name] if name in fresh else self.frame[name] for name in names})
+        return next(with_identifiers([self.frame], self.domain, self.identifier_seed))
 
     def head(self, rows: int) -> Table:
         """The first rows."""
@@ -326,6 +325,13 @@ class Table:
         table.rows_per_person, table.coverage = self.rows_per_person, self.coverage
         table.identifier_seed, table.changed_types = self.identifier_seed, self.changed_types
         return table
+
+
+def changed_types(path: str | Path | Iterable[str | Path], domain: Domain) -> tuple[str, ...]:
+    """A line for each column of a Parquet file whose type is not the one that samples are written in."""
+    stored = tabular_files.stored_types(tabular_files.find(path)[0])
+    found = (change_of_type(column, stored[column.name]) for column in domain.written if column.name in stored)
+    return tuple(line for line in found if line)
 
 
 def fresh_seed() -> int:

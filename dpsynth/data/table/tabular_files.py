@@ -75,7 +75,7 @@ def read(
         if frames:
             frame = _alike(file, frame, frames[0])
         frames.append(frame)
-    return frames[0] if len(frames) == 1 else _joined(frames)
+    return frames[0] if len(frames) == 1 else joined(frames)
 
 
 def _alike(file: Path, frame: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def _alike(file: Path, frame: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame
     return frame.reindex(columns=first.columns)
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One frame below the other, every value as it was: columns of different types are not brought to one type."""
     columns: dict[str, pd.Series] = {}
     for name in frames[0].columns:

@@ -1,13 +1,9 @@
-"""Encoded tables on disk: files of codes that stream back in blocks, and how raw files become one in bounded memory.
-
-Encoded tables on disk: Parquet files of codes that stream back in blocks, whatever their number of rows.
+"""Encoded tables on disk: Parquet files of codes that stream back in blocks, whatever their number of rows.
 
 A file has one uint8 or uint16 column of codes for every column of the domain, in row groups of about a million
 rows, dictionary-encoded and not compressed (about as many bits as a code needs, and fast to read). Its metadata
 hold the domain, the bins and sizes of the codec, and a hash of the content, so raw data are needed only once. The
 codes are the private rows in another spelling: keep them as safe as the rows.
-
-Raw files of any length as one encoded file, in bounded memory.
 """
 
 from __future__ import annotations
@@ -26,15 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dpsynth.data.columns import Category
-from dpsynth.data.columns.raw import series_of
-from dpsynth.data.table import tabular_files
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
-from dpsynth.data.table.intake import ColumnIntake, refuse_lost, taken_in
-from dpsynth.data.table.table import Policies, dialect_of, policies, read_columns
 from dpsynth.data.table.tabular_files import find, write_whole
-from dpsynth.errors import ArtifactError, ConfigError, DataError
+from dpsynth.errors import ArtifactError
 
 ROW_GROUP = 1_048_576
 _KEY = b"dpsynth.encoded"
@@ -69,7 +60,7 @@ class EncodedFiles:
     hashes: tuple[str, ...]
     partitions: tuple[Partition, ...]
     rows_per_person: ClassVar[None] = None  # codes name no persons, so a budget for persons is refused
-    coverage: ClassVar[tuple[str, ...]] = ()  # files are used whole
+    coverage: tuple[str, ...] = ()  # which rows of the data they hold, for the statement; () for all
 
     @classmethod
     def open(cls, path: Paths) -> EncodedFiles:
@@ -239,62 +230,3 @@ def _regrouped(blocks: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
             count += len(block)
     if waiting:
         yield np.concatenate(waiting)
-
-
-# -------------------- Encoding --------------------------------------------------------------
-
-ROWS = 131_072  # read at a time
-
-
-def encode_files(
-    path: Paths,
-    out: str | Path,
-    schema: Domain | str | Path,
-    *,
-    bins: int = 4096,
-    invalid: Policies = "clamp",
-    unreadable: str = "error",
-    rows: int = ROWS,
-    **dialect: Any,
-) -> tuple[EncodedFiles, dict[str, ColumnIntake]]:
-    """The encoded file `out`, and what reading did to the values of each column (private).
-
-    dialect: how CSV files are written, the fields of `CsvDialect`.
-
-    Codes are those of `Codec(domain, bins)` on `Table.read(path, ...)`, read `rows` rows at a time; `out` appears
-    whole or not at all. Raises what `Table.read` and `Codec` raise, and `ConfigError` for a name that cannot be
-    written.
-    """
-    domain = schema if isinstance(schema, Domain) else Domain.from_yaml(schema)
-    codec = Codec(domain, bins)
-    words = policies(invalid)
-    if tabular_files.kind_of(Path(out)) != "parquet":
-        raise ConfigError(f"'{out}': end the name of the file to write with .parquet")
-    if Path(out).expanduser().resolve() in [file.resolve() for file in tabular_files.find(path)]:
-        raise ConfigError(f"'{out}' is one of the files to read; write to another name")
-    intake: dict[str, ColumnIntake] = {}
-    written = dialect_of(dialect)
-
-    def blocks() -> Iterator[np.ndarray]:
-        seen = 0
-        names = [column.name for column in domain.written]
-        for frame in tabular_files.frames(path, rows, written, names):
-            tabular_files.match(
-                frame, domain.names, delimiter=written.delimiter, where="the files", temporary=domain.set_aside
-            )
-            readings = read_columns(frame, domain, unreadable, seen + 1)
-            codes = np.empty((len(frame), len(codec.columns)), dtype=codec.dtype, order="F")
-            for j, encoded in enumerate(codec.columns):
-                column, reading = encoded.column, readings.pop(encoded.name)
-                word = words["categories" if isinstance(column, Category) else "numbers"]
-                missing = column.settled_missing(series_of(frame, encoded.name), reading, word)
-                codes[:, j], _ = encoded.encode(reading._replace(missing=missing))
-                counts = taken_in(column, reading, word)
-                intake[encoded.name] = intake[encoded.name] + counts if encoded.name in intake else counts
-            seen += len(frame)
-            yield codes
-        if not seen:
-            raise DataError("the files have headers but no rows")
-        refuse_lost(intake.values())
-
-    return write_encoded(out, codec, blocks()), intake

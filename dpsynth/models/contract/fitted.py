@@ -35,15 +35,17 @@ import safetensors.torch
 import torch
 
 from dpsynth.data.database import Database, DatabaseDomain
+from dpsynth.data.html import facts_html
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.marginals import noisy_tables
 from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract import registry
-from dpsynth.models.contract.memory_limit import limited
+from dpsynth.models.contract.machine_limits import available_memory
+from dpsynth.models.contract.memory_limit import HEADROOM, limited
 from dpsynth.models.contract.model_files import (
     LARGEST_TENSORS,
     LARGEST_TEXT,
@@ -65,9 +67,10 @@ class Generators(NamedTuple):
     numpy: np.random.Generator
 
     @classmethod
-    def seeded(cls, seed: int | None) -> Generators:
-        """Generators that follow from `seed`; a fresh, unrepeatable pair for None."""
-        first, second = np.random.SeedSequence(seed).spawn(2)
+    def seeded(cls, seed: int | None, block: int = 0) -> Generators:
+        """Generators that follow from `seed` and the number of a block of rows; unrepeatable ones for None."""
+        of_block = np.random.SeedSequence(seed, spawn_key=(2, block) if block else ())
+        first, second = of_block.spawn(2)
         source = torch.Generator().manual_seed(int(first.generate_state(1, np.uint64)[0]) >> 1)
         return cls(source, np.random.default_rng(second))
 
@@ -92,6 +95,22 @@ class Fitted(ABC, Generic[Sampled]):
     def __init__(self, domain: Domain | ImageDomain | DatabaseDomain, statement: Mapping[str, Any] | None = None):
         self.domain = domain
         self.statement: dict[str, Any] = dict(statement or {})
+
+    def __repr__(self) -> str:
+        said = self.statement.get("guarantee", "no privacy statement")
+        return f"{type(self).__name__} of {self.statement.get('method', 'a method')}: {said}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            f"{type(self).__name__}",
+            {
+                "guarantee": self.statement.get("guarantee", "no privacy statement"),
+                "method": self.statement.get("method", ""),
+                "covers": self.statement.get("covers", ""),
+                "rows": self.statement.get("rows", ""),
+                "noisy marginals": len(self.measured) or "",
+            },
+        )
 
     @property
     def rows(self) -> int | None:
@@ -118,8 +137,8 @@ class Fitted(ABC, Generic[Sampled]):
         """The model that `config()` and `tensors()` describe."""
 
     @abstractmethod
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Sampled:
-        """n rows under the conditions `where`, which are yet to be checked."""
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Sampled:
+        """n rows under the conditions `where`, which are yet to be checked, from `Generators.seeded(seed)`."""
 
     def sample(self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None) -> Sampled:
         """n synthetic rows or images, all inside the domain; `rows` of them when n is not given.
@@ -129,6 +148,10 @@ class Fitted(ABC, Generic[Sampled]):
         {"label": "3"} of images.
         Raises `ConfigError` for an unknown column or a value outside the domain.
         """
+        return self._sample(self.checked_rows(n, seed), seed, where or {})
+
+    def checked_rows(self, n: int | None, seed: int | None = None) -> int:
+        """The number of rows that `sample` gives; `ConfigError` for one, or a seed, that cannot be."""
         n = self.rows if n is None else n
         if n is None:
             raise ConfigError("n: this model knows no number of rows; say how many with n=10000")
@@ -136,7 +159,7 @@ class Fitted(ABC, Generic[Sampled]):
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise ConfigError(f"seed={seed!r}: must be a whole number, 0 or more, or null")
-        return self._sample(n, Generators.seeded(seed), where or {})
+        return n
 
     def save(self, folder: str | Path) -> None:
         """Write the model into the new folder `folder`: JSON and safetensors, no pickle, no data."""
@@ -150,6 +173,14 @@ FORMAT = 2
 MORE = 8  # bytes that a model may take for each byte of its tensors, beside what libraries need
 FILES = ("model.json", "model.safetensors", "privacy.json")
 MARGINALS = "marginals.parquet"
+
+
+# What a class raises over names, types, sizes and numbers of a file that do not fit, be it on purpose. Nothing else is
+# laid to the file: an interrupt, a disk that fails, a name or a module that the program lacks.
+WRONG = (
+    *(DpsynthError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError),
+    *(AssertionError, MemoryError),
+)
 
 
 def save(fitted: Fitted, folder: str | Path) -> None:
@@ -207,10 +238,18 @@ def load(folder: str | Path) -> Fitted:
             if MARGINALS in needed:
                 fitted.measured = noisy_tables.read(release / MARGINALS)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
-    except Exception as error:  # whatever a file can make a class raise: it says nothing but that the file is wrong
+    except WRONG as error:
+        if isinstance(error, MemoryError) and not enough(MORE * size + HEADROOM):
+            raise  # the machine is full, and the file may be right
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ArtifactError(f"{release}: not a readable model ({reason:.300}); copy or train it again") from error
     return fitted
+
+
+def enough(needed: int) -> bool:
+    """Whether the machine has so many bytes left; True where it does not say."""
+    free = available_memory()
+    return free is None or free >= needed
 
 
 def _check_format(version: Any, path: Path) -> None:

@@ -28,7 +28,8 @@ class FittedImages(Fitted[Images]):
     def _draw(self, labels: np.ndarray, generators: Generators) -> np.ndarray:
         """(n, channels, height, width) uint8 images of the classes `labels`, int64 (n,); all 0 without classes."""
 
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Images:
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Images:
+        generators = Generators.seeded(seed)
         pixels = self._draw(labels := self._labels(n, generators, where), generators)
         return Images(pixels, labels if self.domain.classes else None, self.domain)
 

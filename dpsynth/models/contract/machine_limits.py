@@ -6,6 +6,7 @@ The figures are estimates from public facts (columns, codes, settings), so a ref
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +41,26 @@ def refuse_beyond_memory(plan: Plan, settings: TrainerSettings) -> None:
         raise ConfigError(
             f"the fit takes about {plan.memory_bytes / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
             "use fewer columns, bins or categories, or model=mst or independent, or a larger machine"
+        )
+
+
+def refuse_beyond_free_memory(needed: int, what: str, advice: str) -> None:
+    """`ConfigError` when `what` takes more memory than the machine has left."""
+    free = available_memory()
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"{what}: about {needed / 2**30:,.1f} GiB of memory, and {free / 2**30:.1f} are free: {advice}"
+        )
+
+
+def refuse_beyond_disk(needed: int, path: Path, what: str) -> None:
+    """`ConfigError` when a file at `path` of about `needed` bytes does not fit on its disk."""
+    folder = next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))
+    free = shutil.disk_usage(path if path.is_dir() else folder).free
+    if needed > free:
+        raise ConfigError(
+            f"{what}: the file would have about {needed / 2**30:,.1f} GiB, and {free / 2**30:.1f} are free where it "
+            "is written: ask for fewer rows, or another disk"
         )
 
 

@@ -237,7 +237,7 @@ class Synthesizer(ABC):
         run = FitRun(randomness.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
         own = {"rows": rows, "covers": covers(table), "method": type(self).__name__}
-        fitted.statement = {**ledger.statement(), **own}
+        fitted.statement = {**ledger.statement(), **own, **fitted.statement}  # auto says which method it took
         if ends := reached(complete.domain, plan.preparation.discovery):
             fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted

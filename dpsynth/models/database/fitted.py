@@ -22,7 +22,7 @@ from dpsynth.data.database.linking import ranks
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.contract.fitted import Fitted, Generators, below
+from dpsynth.models.contract.fitted import Fitted, below
 from dpsynth.models.database import rules
 from dpsynth.models.database.chain import Chain
 from dpsynth.models.database.slots import Parts, Slots, number_of, persons_domain
@@ -68,16 +68,18 @@ class FittedDatabase(Fitted[Database]):
             models[name] = FittedGraph.restore(own, below(f"{number}.", tensors), seen, {})
         return cls(domain, models, statement)
 
-    def _sample(self, n: int, generators: Generators, where: Mapping[str, Any]) -> Database:
+    def _sample(self, n: int, seed: int | None, where: Mapping[str, Any]) -> Database:
         given = self._split(where)
+        # Another stream than that of the persons, who are drawn from the seed itself.
+        draw = np.random.default_rng(None if seed is None else [seed, len(self.domain)])
         root = self.domain.root
-        drawn = self.models[root]._sample(n, generators, given.pop(root, {})).frame
+        drawn = self.models[root].sample(n, seed, given.pop(root, {})).frame
         parts = Parts(self.domain, {root: drawn.loc[:, list(self.domain.persons.domain.names)]}, {}, {})
         for table in self.domain.children(root):
             parts.numbers[table.name] = drawn[number_of(table.name)].to_numpy(np.int64)
         for table in self.domain:
             if table.parent is not None:
-                self._add(table, parts, generators.numpy, given.get(table.name, {}))
+                self._add(table, parts, draw, given.get(table.name, {}))
         tables = {table.name: Table(parts.frames[table.name], table.domain) for table in self.domain}
         return Database(self.domain, tables, parts.owners)
 
@@ -99,7 +101,7 @@ class FittedDatabase(Fitted[Database]):
     def _add(self, table: LinkedTable, parts: Parts, draw: np.random.Generator, where: Mapping[str, Any]) -> None:
         """Draw the rows of a table under the rows of its parent."""
         slots, model = Slots(self.domain, table), self.models[table.name]
-        legal = model._legal(where)
+        legal = {name: self._legal(table, name, value) for name, value in where.items()}
         sequence = _Sequence(slots, model, {name: model.codec.encode_value(name, v)[0] for name, v in legal.items()})
         owners = np.repeat(np.arange(len(parts.numbers[table.name])), parts.numbers[table.name])
         codes = sequence.rows(slots.above_frame(parts), parts.numbers[table.name], draw)
@@ -122,6 +124,14 @@ class FittedDatabase(Fitted[Database]):
         parts.frames[table.name], parts.owners[table.name] = frame, owners[kept]
         parts.numbers[table.name] = np.bincount(owners[kept], minlength=len(parts.numbers[table.name]))
         parts.numbers |= {name: numbers[kept] for name, numbers in below_it.items()}
+
+    def _legal(self, table: LinkedTable, name: str, value: Any) -> Any:
+        """A fixed value as its column holds it; `ConfigError` for one outside the domain."""
+        column = table.domain[name]
+        reading = column.read(pd.Series([value], dtype=object), table.domain.missing_values)
+        if reading.invalid[0]:
+            raise ConfigError(f"where: {value!r} is outside the domain of column '{table.name}.{name}'")
+        return None if reading.missing[0] else column.write(reading.values, reading.missing).iloc[0]
 
     def _constant(self, table: LinkedTable, name: str, value: Any, n: int) -> pd.Series:
         return table.domain[name].parse(pd.Series([value] * n, dtype=object))[0]

@@ -100,7 +100,7 @@ class AIM(MarginalMethod):
         candidates, cells = self._closure([min(size, MOST_CODES) for size in sizes], domain.names)
         rounds = self._rounds(len(sizes))
         refuse_beyond_hours(
-            rounds * candidates * (SECONDS + SECONDS_A_COLUMN * len(sizes)) / 3600,
+            hours(rounds, candidates, len(sizes)),
             self.most_hours,
             f"aim would weigh {candidates:,} marginals of {len(sizes)} columns in each of {rounds} rounds",
             "use model.workload=2 or a list of marginals, fewer columns, or model=mst",
@@ -152,6 +152,11 @@ class AIM(MarginalMethod):
         for unknown in (name for target in self.workload for name in target if name not in place):
             raise ConfigError(f"model.workload: no column '{unknown}'; the columns are {', '.join(names)}")
         return [tuple(sorted({place[name] for name in target})) for target in self.workload if len(target)]
+
+
+def hours(rounds: int, candidates: int, columns: int) -> float:
+    """About the hours that so many rounds take, on one core."""
+    return rounds * candidates * (SECONDS + SECONDS_A_COLUMN * columns) / 3600
 
 
 class _Rounds:

@@ -206,8 +206,7 @@ class MarginalMethod(Synthesizer):
         discretizer = Discretizer.planned(len(numbers), budget, self.summary_fraction) if numbers else None
         first = (discretizer.budget,) if discretizer else ()
         # A few cells more than `most` may be made where values stand alone.
-        most = 2 * self._most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget)
-        sizes = tuple(min(c.places, most) + c.size - c.value_bins if c.on_axis else c.size for c in codec.columns)
+        sizes = coarse_sizes(codec, 2 * self._most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget))
         own = self._releases(domain, sizes, budget, (*before, *first))
         encoded = len(sizes) * (19 * (domain.rows or UNKNOWN_ROWS) + COLUMN_BYTES)
         return MarginalPlan(
@@ -228,12 +227,19 @@ class MarginalMethod(Synthesizer):
             return self._learn(encoded, rows, plan.method, ledger, run)
 
     def _most_cells(self, rows: int, columns: int, budget: Budget) -> int:
-        """Coarse cells of a number such that the counts of a pair of numbers stand out of their noise on average."""
-        if self.cells is not None:
-            return self.cells
-        # About two pairs are measured for every column.
-        sigma = fraction_noise(budget, 1 - 1e-9, 2 * columns * budget.cells_changed)
-        return round(min(max((rows / (ROWS_A_CELL * max(sigma, 1.0))) ** 0.5, FEWEST_CELLS), MOST_CELLS))
+        return most_cells(rows, columns, budget) if self.cells is None else self.cells
+
+
+def most_cells(rows: int, columns: int, budget: Budget) -> int:
+    """Coarse cells of a number such that the counts of a pair of numbers stand out of their noise on average."""
+    # About two pairs are measured for every column.
+    sigma = fraction_noise(budget, 1 - 1e-9, 2 * columns * budget.cells_changed)
+    return round(min(max((rows / (ROWS_A_CELL * max(sigma, 1.0))) ** 0.5, FEWEST_CELLS), MOST_CELLS))
+
+
+def coarse_sizes(codec: Codec, most: int) -> tuple[int, ...]:
+    """The codes of every column, where numbers have at most `most` cells."""
+    return tuple(min(c.places, most) + c.size - c.value_bins if c.on_axis else c.size for c in codec.columns)
 
 
 def discretized(

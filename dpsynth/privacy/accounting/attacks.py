@@ -10,7 +10,8 @@ of one who is not), power the chance of a true one. Limits, which hold for every
   2018, arXiv 1805.06530), and is the sharper statement.
 
 Advantage is the largest difference power - alpha; posterior is the chance of "in" that the most incriminating release
-leaves, outside an event of probability delta.
+leaves, outside an event of probability delta: every (epsilon, delta)-DP release is post-processing of one that reveals
+all with probability delta, and otherwise lets the odds grow by e^epsilon at most (Kairouz, Oh, Viswanath 2015).
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false

@@ -28,7 +28,7 @@ from typing import Any
 
 import dp_accounting
 from dp_accounting import DpEvent, NeighboringRelation
-from dp_accounting.pld import PLDAccountant
+from dp_accounting.pld import PLDAccountant  # pyright: ignore[reportAttributeAccessIssue]
 from dp_accounting.rdp import RdpAccountant
 
 from dpsynth.errors import ArtifactError
@@ -107,7 +107,8 @@ def _event(state: Any, depth: int = 0) -> DpEvent:
     if not isinstance(state, dict) or state.get("kind") not in _NAMES or depth > _DEEPEST:
         raise ValueError(f"no known event: {state!s:.80}")
     kind = getattr(dp_accounting, f"{state['kind']}DpEvent", None) or getattr(
-        dp_accounting.dp_event, f"{state['kind']}DpEvent"
+        dp_accounting.dp_event,  # pyright: ignore[reportAttributeAccessIssue]
+        f"{state['kind']}DpEvent",
     )
     fields: dict[str, Any] = {}
     for key, value in state.items():

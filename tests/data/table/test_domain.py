@@ -148,3 +148,24 @@ def test_the_reference_of_the_schema_declares_every_key(tmp_path):
     assert len(Domain.from_yaml(tmp_path / "people.yaml")) == 10  # and an identifier, which is not learned
     keys = {key for keys in _KEYS.values() for key in keys} | set(TOP_KEYS) - {"columns"}
     assert not [key for key in sorted(keys) if f"`{key}`" not in page and f"`{key}:" not in page]
+
+
+def test_ignored_columns_keep_their_places_and_are_not_learned():
+    text = """columns:
+  first: {ignore: true}
+  age: {kind: integer, bounds: [0, 9]}
+  key: {kind: identifier}
+  note: {kind: number, bounds: [0, 1], ignore: true}
+  sex: {kind: category, categories: [f, m], ignore: false}
+"""
+    domain = Domain.from_yaml(text)
+    assert domain.names == ("age", "sex")
+    assert domain.in_file == ("first", "age", "key", "note", "sex")
+    assert [column.name for column in domain.written] == ["age", "key", "sex"]
+    assert Domain.from_yaml(domain.to_yaml()) == domain
+    assert domain.select(["sex"]).in_file == ("sex",)
+    with pytest.raises(SchemaError, match="'note' is ignored by the schema"):
+        domain.select(["note"])
+    for wrong in ("{ignore: perhaps}", "{ignore: true, knd: integer}", "{ignore: false}"):
+        with pytest.raises(SchemaError, match="column 'first'"):
+            Domain.from_yaml(text.replace("first: {ignore: true}", f"first: {wrong}"))

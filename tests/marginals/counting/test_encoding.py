@@ -6,7 +6,7 @@ import pytest
 
 from dpsynth.data import Codec, Table
 from dpsynth.errors import ConfigError, DataError, SchemaError
-from dpsynth.marginals.counting.encoded_files import encode_files
+from dpsynth.marginals.counting.raw_rows import encode_files
 
 
 def codes_of(files):

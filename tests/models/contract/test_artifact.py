@@ -164,3 +164,24 @@ def test_tensors_come_back_whatever_their_type(example, people, tmp_path):
     fitted.counts = torch.stack([fitted.counts.to(torch.float32)] * 2, 1)[:, 0]  # not contiguous
     fitted.save(tmp_path / "release")
     assert torch.equal(dpsynth.load(tmp_path / "release").counts, fitted.counts)
+
+
+@pytest.mark.parametrize("raised", [NameError("a mistake"), ImportError("no module"), OSError(5, "disk")])
+def test_what_no_file_can_cause_is_not_laid_to_the_file(saved, monkeypatch, raised):
+    def failing(*words, **options):
+        raise raised
+
+    monkeypatch.setattr(type(dpsynth.load(saved)), "restore", failing)
+    with pytest.raises(type(raised)):
+        dpsynth.load(saved)
+
+
+@pytest.mark.parametrize(("free", "kind"), [(0, MemoryError), (2**60, ArtifactError), (None, ArtifactError)])
+def test_a_full_machine_is_not_a_damaged_model(saved, monkeypatch, free, kind):
+    def failing(*words, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(type(dpsynth.load(saved)), "restore", failing)
+    monkeypatch.setattr("dpsynth.models.contract.fitted.available_memory", lambda: free)
+    with pytest.raises(kind):
+        dpsynth.load(saved)
