@@ -42,7 +42,7 @@ NETWORKS: dict[str, tuple[str, MAF, int]] = {
 
 def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
     """The number of parameters, and what to time: name -> a function that makes training step t."""
-    codec = Codec(TABLE.domain, recipe_of_model.bins)
+    codec = Codec(TABLE.domain, recipe_of_model.cells or 64)
     encoded = codec.encode(TABLE.frame)
     data = torch.from_numpy(encoded.codes.astype("int64")), torch.from_numpy(encoded.units).float()
 

@@ -37,7 +37,7 @@ MODELS = sorted(
 )
 SMALL = {
     "maf": {
-        "steps": 4, "batch_size": 40, "bins": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
+        "steps": 4, "batch_size": 40, "cells": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
     },
     "datalens": {
         "rounds": 2, "queries": 6, "bins": 4, "teacher": {"count": 6, "at_once": 4, "hidden": 8},

@@ -58,7 +58,7 @@ METHODS = {
     "maf": {"contract", "shared", "pixels"},
     "database": {"contract", "shared", "marginal"},
     "pe": {"contract", "shared", "marginal"},
-    "auto": {"contract", "marginal"},
+    "auto": {"contract", "marginal", "shared"},
 }
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}
 NO_PICKLE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}

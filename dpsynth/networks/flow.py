@@ -26,12 +26,13 @@ from dpsynth.networks.masked import MADE
 def code_features(layout: Layout, bumps: int) -> Tensor:
     """(size, width) float32 features of every code, in [0, 1].
 
-    The centres of the bumps lie evenly on the unit interval, a standard deviation apart; numeric columns of at most
+    The centres of the bumps lie evenly over the ranks of the bins, a standard deviation apart: on an axis with a heavy
+    tail nearly all bins lie at one end. Numeric columns of at most
     `bumps` value bins, and all categories, are one-hot.
     """
     if not layout.on_axis or layout.value_bins <= bumps:
         return torch.eye(layout.size)
-    middles = (layout.edges[1:] + layout.edges[:-1]).float() / 2
+    middles = (torch.arange(layout.value_bins) + 0.5) / layout.value_bins
     centres = (torch.arange(bumps) + 0.5) / bumps
     features = torch.zeros(layout.size, bumps + layout.specials)
     features[: layout.value_bins, :bumps] = torch.exp(-0.5 * ((middles[:, None] - centres) * bumps).square())

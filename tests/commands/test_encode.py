@@ -93,7 +93,9 @@ def test_a_method_over_marginals_fits_to_encoded_files_and_needs_no_raw_row(enco
     assert "encoded" in command("evaluate", "run=r").mistake
     assert "columns" in command("train", "model=mst", "data=encoded", files, "columns=[age]").mistake
     refused = command("train", "data=encoded", files, "run=r2").mistake
-    others = "model=aim | auto | independent | mst | napsu | privbayes"
-    assert f"learns from a table, not from encoded files; these do: {others}" in refused
+    assert (
+        "learns from a table, not from encoded files; "
+        "these do: model=aim | auto | independent | mst | napsu | privbayes" in refused
+    )
     dask = ("model=mst", "model.counting.engine=dask", "data=encoded", files, "run=r3")
     assert "dask" in command("train", *dask).mistake

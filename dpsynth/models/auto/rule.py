@@ -29,8 +29,9 @@ from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS, stand_in
 from dpsynth.models.marginal.aim import ROUNDS, hours
-from dpsynth.models.marginal.domain_compression import STANDS_OUT
-from dpsynth.models.marginal.method import coarse_sizes, most_cells
+from dpsynth.models.marginal.method import coarse_sizes
+from dpsynth.models.shared.domain_compression import STANDS_OUT
+from dpsynth.models.shared.value_cells import most_cells
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import fraction_noise
 

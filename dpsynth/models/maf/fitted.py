@@ -20,8 +20,9 @@ from dpsynth.data.table.codec import Codec, ColumnCodes, Encoded
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.contract.fitted import Generators
+from dpsynth.models.contract.fitted import Generators, below
 from dpsynth.models.contract.fitted_table import FittedTable
+from dpsynth.models.shared.domain_compression import DomainCompression
 from dpsynth.networks.conditionals import Affine, Conditional, Layout, Softmax, Spline
 from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
 
@@ -32,13 +33,12 @@ Transform = Literal["piecewise_linear", "rq_spline", "affine"]
 class Shape:
     """What the network is made of; public, and kept with the model.
 
-    bins: most value bins of a numeric column. transform: how values lie within a column. knots: of the spline.
+    transform: how values lie within a column. knots: of the spline.
     bumps: smooth features by which later columns see a numeric column.
     order: label_last, label_first, schema, or the column names in the order they are drawn.
     hidden, layers: units of a hidden layer, residual hidden layers behind the first.
     """
 
-    bins: int = 128
     transform: Transform = "piecewise_linear"
     knots: int = 8
     bumps: int = 16
@@ -82,20 +82,31 @@ MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
 
 
 class FittedFlow(FittedTable):
-    """A flow and the public shape it was built from."""
+    """A flow and the public shape it was built from.
+
+    codec: of the coarse cells of numbers, which are the codes of the flow. fine, compression: the fine bins within the
+    cells, from which values are drawn.
+    """
 
     def __init__(
-        self, domain: Domain, shape: Shape, flow: TabularFlow, statement: Mapping[str, Any] | None = None
+        self,
+        codec: Codec,
+        fine: Codec,
+        compression: DomainCompression,
+        shape: Shape,
+        flow: TabularFlow,
+        statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
+        super().__init__(codec.domain, statement)
+        self.codec, self.fine, self.compression = codec, fine, compression
         self.shape, self.flow = shape, flow.to("cpu").eval()
-        self.codec = Codec(domain, shape.bins)
 
     def config(self) -> dict[str, Any]:
-        return asdict(self.shape)
+        return {**asdict(self.shape), "cuts": self.codec.cuts, "fine": self.fine.cuts}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        return dict(self.flow.state_dict())
+        flow = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
+        return {**self.compression.tensors(), **flow}
 
     @classmethod
     def restore(
@@ -105,16 +116,20 @@ class FittedFlow(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        shape = Shape(**config)
-        flow = shape.flow(Codec(domain, shape.bins), None, None)
-        flow.load_state_dict(dict(tensors))
-        return cls(domain, shape, flow, statement)
+        shape = Shape(**{name: value for name, value in config.items() if name not in ("cuts", "fine")})
+        codec, fine = Codec(domain, 1, config["cuts"]), Codec(domain, 1, config["fine"])
+        flow = shape.flow(codec, None, None)
+        flow.load_state_dict(below("flow.", tensors))
+        return cls(codec, fine, DomainCompression.restore(tensors, fine.sizes), shape, flow, statement)
 
     def log_density(self, table: Table) -> np.ndarray:
         """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
-        codes, units = self._encoded(table)
+        encoded = self.codec.encode(table.frame)
+        assert encoded.units is not None
+        codes = torch.from_numpy(encoded.codes.astype(np.int64))
+        warped, log_slopes = self._warped(encoded.codes, encoded.units)
         with torch.no_grad():
-            return self.flow.log_density(codes, units).numpy()
+            return self.flow.log_density(codes, torch.from_numpy(warped).float()).numpy() + log_slopes.sum(1)
 
     def base(self, table: Table, seed: int = 0) -> np.ndarray:
         """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true.
@@ -128,22 +143,42 @@ class FittedFlow(FittedTable):
         ends = [column.cell_ends(c, u) for column, c, u in zip(self.codec.columns, *rows, strict=True)]
         levels: list[np.ndarray] = []
         for side in (0, 1):
-            units = torch.from_numpy(np.column_stack([pair[side] for pair in ends])).float()
+            units = self._warped(encoded.codes, np.column_stack([pair[side] for pair in ends]))[0]
+            units = torch.from_numpy(units).float()
             levels.append(special.ndtr(self.flow.base(codes, units, torch.Generator().manual_seed(seed)).numpy()))
         below, above = levels
         within = np.random.default_rng(seed).random(below.shape)
         return special.ndtri(below + within * (above - below))
 
-    def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
-        encoded = self.codec.encode(table.frame)
-        assert encoded.units is not None
-        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
+    def _warped(self, codes: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((rows, columns) positions, (rows, columns) log slopes) on an axis on which the rows of a cell lie evenly.
+
+        That is how the flow has them; other transforms than the piecewise linear one see the axis as it is.
+        """
+        warped, log_slopes = units.copy(), np.zeros(units.shape)
+        if self.shape.transform != "piecewise_linear":
+            return warped, log_slopes
+        for j, (coarse, fine) in enumerate(zip(self.codec.columns, self.fine.columns, strict=True)):
+            if not coarse.on_axis:
+                continue
+            cells = self.compression.maps[j][: fine.value_bins]
+            widths = np.diff(coarse.edges)[cells] * self.compression.fractions[j][: fine.value_bins]
+            places = np.append(0.0, widths.cumsum())
+            value = codes[:, j] < coarse.value_bins
+            inside = np.clip(np.searchsorted(fine.edges, units[value, j], side="right") - 1, 0, fine.value_bins - 1)
+            slopes = widths / np.diff(fine.edges)
+            log_slopes[value, j] = np.log(np.maximum(slopes[inside], 1e-12))
+            warped[value, j] = np.interp(units[value, j], fine.edges, places)
+        return np.clip(warped, 0.0, 1.0), log_slopes
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
         fixed = {self.domain.position(name): self.codec.encode_value(name, value) for name, value in where.items()}
         codes, units = self._accepted(n, generators.torch, fixed)
-        positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
-        return self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
+        if self.shape.transform != "piecewise_linear":
+            encoded = Encoded(codes.numpy().astype(self.codec.dtype), units.double().numpy())
+            return self.codec.decode(encoded, generators.numpy)
+        parted = self.compression.parted(codes.numpy().astype(np.int64), generators.numpy)
+        return self.fine.decode(Encoded(parted), generators.numpy)
 
     def _accepted(
         self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]

@@ -1,8 +1,10 @@
 """maf: a masked autoregressive flow over the whole mixed table, trained with DP-SGD, steadied by noisy marginals.
 For images it hands over to `recipe.py`.
 
+    0  every number is counted by itself on an adaptive tree (`privacy/mechanisms/discretizer.py`); the flow works with
+       coarse cells of it, and values are drawn from the fine distribution within (`models/shared/value_cells.py`)
     1  one fraction of the budget counts every column and pairs of columns, with noise
-    (`privacy/mechanisms/marginals.py`)
+       (`privacy/mechanisms/marginals.py`)
     2  the flow's output biases start at the noisy one-way marginals
     3  DP-SGD fits the flow to the rows (`dp_training.py`); this is where most of the budget goes
     4  the flow is brought to agree with the noisy marginals (`models/maf/marginal_fit.py`), which is free
@@ -30,18 +32,23 @@ from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.noisy_tables import noisy_tables
 from dpsynth.models.contract.fitted import Fitted
+from dpsynth.models.contract.option_groups import at_least, between
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.maf.fitted import FittedFlow, Shape, Transform
 from dpsynth.models.maf.marginal_fit import Coarsening, MarginalFit
 from dpsynth.models.pixels.recipe import PixelMAF
+from dpsynth.models.shared.domain_compression import cells_compression
 from dpsynth.models.shared.dp_training import DPTraining
+from dpsynth.models.shared.value_cells import ValueCells, cell_cuts, most_cells, table_cells
 from dpsynth.networks.flow import TabularFlow
 from dpsynth.privacy.accounting.accounting import Charge
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
 from dpsynth.privacy.dpsgd.gradients import Mode
 from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanisms.discretizer import Discretizer
 from dpsynth.privacy.mechanisms.marginals import NoisyMarginals, exact_counts
 from dpsynth.training import train
 
@@ -52,9 +59,10 @@ LEAST_COUNT = 0.02  # of the noise: the least count a code starts from
 
 @dataclass(frozen=True, kw_only=True)
 class MAFPlan(MethodPlan):
-    """What a flow over a table will release. codec: of the planned domain."""
+    """What a flow over a table will release. values: for the distribution of each of `numbers` numeric columns."""
 
-    codec: Codec
+    numbers: int
+    values: AdaptiveBudget | None
     one_way: NoisyMarginals | None
     two_way: NoisyMarginals | None
     sgd: DPSGD
@@ -64,6 +72,8 @@ class MAFPlan(MethodPlan):
 class MAF(Synthesizer):
     """The recipe. Defaults are one set for all tables.
 
+    cells: most coarse cells of a number; None for as many as the noise can feed. summary_fraction: of the budget, for
+    the distribution of every number by itself, which gives the cells and the values within them.
     steps: of DP-SGD. batch_size: expected rows a step; the rate is batch_size over the declared number of rows.
     learning_rate: of Adam, falling to zero over the last `decay` of the steps. clipping_norm: of a row's gradient.
     averaging: decay of the average of the weights along the path, 0 for none.
@@ -77,7 +87,8 @@ class MAF(Synthesizer):
     modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, Images)
 
-    bins: int = 128
+    cells: int | None = None
+    summary_fraction: float = 0.1
     transform: Transform = "piecewise_linear"
     knots: int = 8
     bumps: int = 16
@@ -101,7 +112,9 @@ class MAF(Synthesizer):
     images: PixelMAF = field(default_factory=PixelMAF)
 
     def __post_init__(self) -> None:
-        for name in ("bins", "hidden", "steps", "batch_size", "knots", "bumps", "groups"):
+        at_least(self, 1, "cells", where="model.")
+        between(self, 0, 1, "summary_fraction", where="model.", ends="()")
+        for name in ("hidden", "steps", "batch_size", "knots", "bumps", "groups"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be at least 1")
         for name in ("layers", "fit_steps", "one_way_fraction", "two_way_fraction", "averaging", "decay"):
@@ -110,8 +123,8 @@ class MAF(Synthesizer):
         for name in ("learning_rate", "clipping_norm", "label_weight", "fit_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"model.{name}={getattr(self, name)}: must be above 0")
-        if self.one_way_fraction + self.two_way_fraction >= 1:
-            raise ConfigError("model.one_way_fraction and model.two_way_fraction leave nothing for DP-SGD")
+        if self.summary_fraction + self.one_way_fraction + self.two_way_fraction >= 1:
+            raise ConfigError("model.summary_fraction, one_way_fraction and two_way_fraction leave nothing for DP-SGD")
         if self.transform not in ("piecewise_linear", "rq_spline", "affine"):
             raise ConfigError(f"model.transform '{self.transform}': choose piecewise_linear, rq_spline or affine")
 
@@ -127,7 +140,12 @@ class MAF(Synthesizer):
         if isinstance(domain, ImageDomain):
             return self.images.plan_part(domain, budget, before)
         self.shape.positions(domain)  # refuses an order that does not fit
-        codec = Codec(domain, self.bins)
+        # As many cells as there may be: a few more than asked for where values stand alone.
+        most = self.cells or most_cells(domain.rows or UNKNOWN_ROWS, len(domain), budget)
+        codec = Codec(domain, 2 * most)
+        numbers = sum(column.on_axis for column in codec.columns)
+        discretizer = Discretizer.planned(numbers, budget, self.summary_fraction) if numbers else None
+        values = discretizer.budget if discretizer else None
         fractions = {
             ONES: (len(codec.sizes), self.one_way_fraction),
             TWOS: (len(self._pairs(codec)), self.two_way_fraction),
@@ -136,24 +154,33 @@ class MAF(Synthesizer):
             NoisyMarginals.at_fraction(name, count, budget, fraction) if fraction and count else None
             for name, (count, fraction) in fractions.items()
         )
-        counted = tuple(each for each in (ones, twos) if each is not None)
+        counted = tuple(each for each in (values, ones, twos) if each is not None)
         sgd = self._descent.planned(domain.rows, budget, (*before, *counted))
-        return MAFPlan(codec=codec, one_way=ones, two_way=twos, sgd=sgd, memory_bytes=self._memory(codec, domain))
+        return MAFPlan(
+            numbers=numbers, values=values, one_way=ones, two_way=twos, sgd=sgd,
+            memory_bytes=self._memory(codec, domain),
+        )  # fmt: skip
 
     def _fit(self, table: Table | Images, rows: int, plan: MethodPlan, ledger: Ledger, run: FitRun) -> Fitted:
         if isinstance(table, Images):
             return self.images.fit_part(table, rows, plan, ledger, run)
         assert isinstance(plan, MAFPlan), "made by _plan for a table"
-        codec = plan.codec.under(table.domain)
+        discretizer = Discretizer(plan.values, plan.numbers) if plan.values else None
+        most = self.cells or most_cells(rows, len(table.domain), ledger.budget)
+        cells = table_cells(table, discretizer, most, rows, ledger)
+        names = table.domain.names
+        fine = Codec(table.domain, 1, {names[j]: found.cuts for j, found in cells.items()})
+        codec = Codec(table.domain, 1, {names[j]: cell_cuts(found) for j, found in cells.items()})
         encoded = codec.encode(table.frame)
         label = table.domain.label
         weights = [self.label_weight if name == label else 1.0 for name in table.domain.names]
         flow = self.shape.flow(codec, weights, run.randomness.model("initial weights"))
 
-        ones, twos, coarsening = [], [], self._coarsening(codec)
+        counted, ones, twos, coarsening = [], [], [], self._coarsening(codec)
         if plan.one_way:
             columns = [(j,) for j in range(len(codec.sizes))]
-            ones = plan.one_way.measure(exact_counts(encoded.codes, columns, codec.sizes), ledger)
+            counted = plan.one_way.measure(exact_counts(encoded.codes, columns, codec.sizes), ledger)
+            ones = [_combined(each, plan.one_way.sigma, cells.get(j)) for j, each in enumerate(counted)]
             flow.set_marginals({j: _fraction(counts, plan.one_way.sigma) for j, counts in enumerate(ones)})
         if plan.two_way:
             # A domain whose bounds or categories were estimated may have more pairs than the plan could know of.
@@ -174,10 +201,10 @@ class MAF(Synthesizer):
                 run.randomness.model("marginal fit"),
             )
             self._agree(flow, target, run)
-        fitted = FittedFlow(table.domain, self.shape, flow)
+        fitted = FittedFlow(codec, fine, cells_compression(fine, cells), self.shape, flow)
         if plan.one_way:
-            singles = [(j,) for j in range(len(ones))]
-            fitted.measured += noisy_tables(codec, [None] * len(ones), singles, ones, plan.one_way.sigma)
+            singles = [(j,) for j in range(len(counted))]
+            fitted.measured += noisy_tables(codec, [None] * len(counted), singles, counted, plan.one_way.sigma)
         if plan.two_way:
             fitted.measured += noisy_tables(codec, coarsening.maps, coarsening.pairs, twos, plan.two_way.sigma)
         return fitted
@@ -226,6 +253,14 @@ class MAF(Synthesizer):
         weights = 2 * width * self.hidden + self.layers * self.hidden**2
         batch = self.microbatch_size or 2 * self.batch_size
         return 32 * weights + 24 * batch * (2 * width + 4 * self.hidden) + 21 * columns * (domain.rows or UNKNOWN_ROWS)
+
+
+def _combined(noisy: np.ndarray, sigma: float, known: ValueCells | None) -> np.ndarray:
+    """Noisy one-way counts with those that were released with the cells, by inverse variance."""
+    if known is None or not sigma:
+        return noisy
+    own, other = 1 / sigma**2, 1 / known.sigma**2
+    return (noisy * own + known.counts * other) / (own + other)
 
 
 def _fraction(noisy: np.ndarray, sigma: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel
 from dpsynth.models.contract.fitted import Generators, below
 from dpsynth.models.contract.fitted_table import FittedTable
-from dpsynth.models.marginal.domain_compression import DomainCompression
+from dpsynth.models.shared.domain_compression import DomainCompression
 
 
 class FittedGraph(FittedTable):

@@ -37,12 +37,11 @@ from dpsynth.models.contract.fitted import Fitted
 from dpsynth.models.contract.option_groups import OptionGroup, at_least, between, one_of
 from dpsynth.models.contract.preparation import UNKNOWN_ROWS
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
-from dpsynth.models.marginal.domain_compression import DomainCompression, cells_compression, rare_compression
-from dpsynth.models.shared.value_cells import value_cells
+from dpsynth.models.shared.domain_compression import DomainCompression, cells_compression, rare_compression
+from dpsynth.models.shared.value_cells import most_cells, value_cells
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
 from dpsynth.privacy.accounting.budget import Budget
-from dpsynth.privacy.accounting.calibration import fraction_noise
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.mechanisms.discretizer import ColumnCounts, Discretizer, places_counted
 from dpsynth.training.device import processor_threads
@@ -134,9 +133,6 @@ def _joined(measured: Measurement, m: np.ndarray) -> Measurement:
 
 # -------------------- Marginal method -------------------------------------------------------
 
-MOST_CELLS = 40  # coarse cells of a number, however little the noise
-FEWEST_CELLS = 4
-ROWS_A_CELL = 2.0  # of a pair of numbers, on average: at least so many times the noise of its counts
 COLUMN_BYTES = 60_000  # of a column beside its codes and cells: objects of its tables, the codec and the model
 NOISELESS = 1.0  # the least noise a model is given, in rows: exact counts (epsilon = inf) are all alike
 
@@ -227,14 +223,8 @@ class MarginalMethod(Synthesizer):
             return self._learn(encoded, rows, plan.method, ledger, run)
 
     def _most_cells(self, rows: int, columns: int, budget: Budget) -> int:
+        """Most coarse cells of a number."""
         return most_cells(rows, columns, budget) if self.cells is None else self.cells
-
-
-def most_cells(rows: int, columns: int, budget: Budget) -> int:
-    """Coarse cells of a number such that the counts of a pair of numbers stand out of their noise on average."""
-    # About two pairs are measured for every column.
-    sigma = fraction_noise(budget, 1 - 1e-9, 2 * columns * budget.cells_changed)
-    return round(min(max((rows / (ROWS_A_CELL * max(sigma, 1.0))) ** 0.5, FEWEST_CELLS), MOST_CELLS))
 
 
 def coarse_sizes(codec: Codec, most: int) -> tuple[int, ...]:

@@ -29,7 +29,6 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
-from dpsynth.models.marginal.domain_compression import STANDS_OUT
 from dpsynth.models.marginal.fitted_graph import FittedGraph
 from dpsynth.models.marginal.method import (
     UNKNOWN_ROWS,
@@ -40,6 +39,7 @@ from dpsynth.models.marginal.method import (
     measurement,
     one_way,
 )
+from dpsynth.models.shared.domain_compression import STANDS_OUT
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import calibrate

@@ -57,10 +57,11 @@ from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Me
 from dpsynth.models.contract.fitted import Generators, below
 from dpsynth.models.contract.fitted_table import FittedPosterior
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.fitted_graph import compressed_conditions, decoded
-from dpsynth.models.marginal.method import MOST_CELLS, Clique, EncodedRows, MarginalMethod, MarginalPlan, measurement
+from dpsynth.models.marginal.method import Clique, EncodedRows, MarginalMethod, MarginalPlan, measurement
 from dpsynth.models.marginal.mst import MST, TreePlan
+from dpsynth.models.shared.domain_compression import DomainCompression
+from dpsynth.models.shared.value_cells import MOST_CELLS
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import calibrate

@@ -43,10 +43,10 @@ from dpsynth.models.contract.fitted import Fitted, Generators
 from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_hours
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.fitted_graph import FittedGraph, compressed_conditions, decoded
 from dpsynth.models.marginal.method import EncodedRows, MarginalMethod, measurement
 from dpsynth.models.marginal.taxonomy_levels import ColumnLevel, TaxonomyLevels
+from dpsynth.models.shared.domain_compression import DomainCompression
 from dpsynth.privacy.accounting.accounting import Charge
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.calibration import calibrate

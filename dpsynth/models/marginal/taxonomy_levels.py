@@ -26,8 +26,8 @@ from dpsynth.data.table.codec import Codec
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.marginals.counting.plan import MOST_CODES
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.method import EncodedRows, MappedFiles
+from dpsynth.models.shared.domain_compression import DomainCompression
 
 
 @dataclass(frozen=True)

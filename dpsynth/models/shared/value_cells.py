@@ -18,7 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpsynth.privacy.mechanisms.discretizer import Tree, allowed
+from dpsynth.data.columns.raw import series_of
+from dpsynth.data.table.codec import Codec
+from dpsynth.data.table.table import Table
+from dpsynth.data.table.value_grid import grid, origin
+from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.calibration import fraction_noise
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.mechanisms.discretizer import Discretizer, Tree, allowed, places_counted
 
 PRICE = 2.0  # of a stretch: so many times the logarithm of the number of leaves, in squared noise
 STEEPER = 8.0  # squared noise by which a spread that falls less steeply must explain the counts better
@@ -43,13 +50,13 @@ class ValueCells:
     sigma: np.ndarray
 
 
-def value_cells(tree: Tree, origin: int | None, rows: int, most: int, cuts: np.ndarray | None = None) -> ValueCells:
+def value_cells(tree: Tree, zero: int | None, rows: int, most: int, cuts: np.ndarray | None = None) -> ValueCells:
     """About `most` coarse cells or fewer.
 
-    rows: declared or noisy number. origin: the place of 0, where it has one. cuts: the only places at which bins may
+    rows: declared or noisy number. zero: the place of 0, where it has one. cuts: the only places at which bins may
     begin; None for all.
     """
-    masses = _fine_masses(tree, origin, float(rows))
+    masses = _fine_masses(tree, zero, float(rows))
     edges, masses, leaf = _cut_evenly(tree.edges, masses, most, cuts)
     cells = _coarse(edges, masses, most)
     # A leaf that was cut evenly lends its parts an even share of its count and its variance.
@@ -193,3 +200,37 @@ def _coarse(edges: np.ndarray, masses: np.ndarray, most: int) -> np.ndarray:
             numbers = np.floor(middle / mass * pieces).astype(np.int64)
             begins[first + 1 : stop] |= np.diff(numbers) > 0
     return begins.cumsum() - 1
+
+
+# -------------------- Of a table ------------------------------------------------------------
+
+MOST_CELLS = 40  # coarse cells of a number, however little the noise
+FEWEST_CELLS = 4
+ROWS_A_CELL = 2.0  # of a pair of numbers, on average: at least so many times the noise of its counts
+
+
+def most_cells(rows: int, columns: int, budget: Budget) -> int:
+    """Coarse cells of a number such that the counts of a pair of numbers stand out of their noise on average."""
+    # About two pairs are measured for every column.
+    sigma = fraction_noise(budget, 1 - 1e-9, 2 * columns * budget.cells_changed)
+    return round(min(max((rows / (ROWS_A_CELL * max(sigma, 1.0))) ** 0.5, FEWEST_CELLS), MOST_CELLS))
+
+
+def table_cells(
+    table: Table, discretizer: Discretizer | None, most: int, rows: int, ledger: Ledger
+) -> dict[int, ValueCells]:
+    """The cells of every numeric column of a table, estimated privately. rows: the declared or noisy number."""
+    found: dict[int, ValueCells] = {}
+    for j, column in enumerate(Codec(table.domain, 1).columns):
+        if column.on_axis and discretizer is not None:
+            reading = column.column.read(series_of(table.frame, column.name), table.domain.missing_values)
+            exact = places_counted(*column.places_and_others(reading), column.size - column.value_bins)
+            tree = discretizer.measure(grid(column), exact, rows, ledger)
+            found[j] = value_cells(tree, origin(column), rows, most)
+    return found
+
+
+def cell_cuts(cells: ValueCells) -> np.ndarray:
+    """(coarse cells + 1,) places at which the coarse cells begin, and the end."""
+    first = np.append(True, np.diff(cells.cells) > 0)
+    return np.append(cells.cuts[:-1][first], cells.cuts[-1])

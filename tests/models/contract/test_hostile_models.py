@@ -39,7 +39,7 @@ RECIPES = {
     "aim": AIM(rounds=2, workload=2, round_iterations=5, iterations=5),
     "napsu": NAPSU(draws=2, iterations=5, cells=8),
     "dpvi": DPVI(components=3, bins=8).replace(inference={"steps": 2, "batch_size": 40}),
-    "maf": MAF(steps=2, batch_size=40, bins=8, hidden=16, groups=4, fit_steps=1),
+    "maf": MAF(steps=2, batch_size=40, cells=8, hidden=16, groups=4, fit_steps=1),
     "merf": SMALL_MERF,
     "datalens": DATALENS.replace(bins=4),
     "pe": PE(population=12).replace(evolution={"phases": PHASES}, proposal={"rows": 100}, pool={"variants": 20}),

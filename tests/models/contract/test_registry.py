@@ -118,7 +118,7 @@ def test_only_fields_may_be_given(key):
 
 def test_values_of_the_wrong_type_are_one_line():
     with pytest.raises(ConfigError):
-        registry.build({"_target_": "dpsynth.models.marginal.MST", "bins": "many"}, Synthesizer, "model")
+        registry.build({"_target_": "dpsynth.models.marginal.MST", "cells": "many"}, Synthesizer, "model")
 
 
 def test_nesting_has_an_end():
@@ -126,7 +126,7 @@ def test_nesting_has_an_end():
     for _ in range(10_000):
         config = {"a": config}
     with pytest.raises(ConfigError, match="levels deep"):
-        registry.build({"_target_": "dpsynth.models.marginal.MST", "bins": config}, Synthesizer, "model")
+        registry.build({"_target_": "dpsynth.models.marginal.MST", "cells": config}, Synthesizer, "model")
 
 
 def test_what_an_outside_method_fitted_can_be_loaded_while_its_package_is_registered(installed, people, tmp_path):

@@ -14,11 +14,12 @@ from dpsynth.errors import ConfigError
 from dpsynth.models.maf.recipe import MAF, SGD, _fraction
 from dpsynth.privacy import RandomGenerators
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
+from dpsynth.privacy.mechanisms.discretizer import NAME
 from dpsynth.privacy.noise.random import PrivacyGenerator
 
 INFINITE = dpsynth.Budget(epsilon=math.inf, delta=1e-5)
 BUDGET = dpsynth.Budget(epsilon=1.0, delta=1e-5)
-SMALL = MAF(hidden=24, steps=12, batch_size=60, bins=16, fit_steps=6)
+SMALL = MAF(hidden=24, steps=12, batch_size=60, cells=16, fit_steps=6)
 
 
 def fitted(recipe, table, budget=BUDGET, seed=0, noise="seeded"):
@@ -52,7 +53,7 @@ def test_own_samples_are_normal_in_the_base_space_whatever_their_kinds(transform
     )
     draw = np.random.default_rng(0)
     frame = _frame(few=draw.integers(4, size=500), many=draw.integers(300, size=500), c=draw.choice(["x", "y"], 500))
-    model = fitted(MAF(hidden=16, steps=30, bins=16, transform=transform), Table(frame, domain), INFINITE)
+    model = fitted(MAF(hidden=16, steps=30, cells=16, transform=transform), Table(frame, domain), INFINITE)
     base = model.base(model.sample(3000, seed=1))
     assert [stats.kstest(u, "norm").pvalue > 1e-3 for u in base.T] == [True] * 3
     assert np.array_equal(base, model.base(model.sample(3000, seed=1)))
@@ -64,7 +65,7 @@ def test_without_noise_dependent_numbers_are_recovered(transform):
     draw = np.random.default_rng(0)
     x = draw.normal(size=4000).clip(-4, 4)
     table = Table(_frame(x=x, y=(x + 0.5 * draw.normal(size=4000)).clip(-6, 6)), domain)
-    recipe = MAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, decay=0.3, bins=32, transform=transform)
+    recipe = MAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, decay=0.3, cells=32, transform=transform)
     model = fitted(recipe, table, INFINITE)
     frame = model.sample(4000, seed=1).frame
     assert frame["x"].std() == pytest.approx(1.0, abs=0.12)
@@ -85,7 +86,7 @@ def test_the_ledger_holds_what_was_planned(people):
 def test_fractions_of_nothing_leave_dp_sgd_alone(people):
     recipe = SMALL.replace(one_way_fraction=0.0, two_way_fraction=0.0)
     plan = recipe.plan(people.domain, BUDGET)
-    assert [charge.name for charge in plan.charges] == [SGD]
+    assert [charge.name for charge in plan.charges] == [NAME, SGD]
     assert len(fitted(recipe, people).sample(50, seed=0)) == 50
 
 

@@ -11,12 +11,12 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.marginals.counting.encoded_files import EncodedFiles, write_encoded
 from dpsynth.models.marginal.aim import AIM
-from dpsynth.models.marginal.domain_compression import DomainCompression, rare_compression
 from dpsynth.models.marginal.independent import Independent
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.mst import MST
 from dpsynth.models.marginal.privbayes import PrivBayes
 from dpsynth.models.marginal.taxonomy_levels import TaxonomyLevels
+from dpsynth.models.shared.domain_compression import DomainCompression, rare_compression
 from dpsynth.privacy import RandomGenerators
 
 DISTRIBUTION = DISTRIBUTIONS["mixed"]()

@@ -18,11 +18,11 @@ from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.models.marginal.aim import AIM, ROUNDS_NAME, _candidates, _weights
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.independent import Independent
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.mst import MST, _misfits, _spanning_tree
 from dpsynth.models.marginal.privbayes import PrivBayes, _sets
+from dpsynth.models.shared.domain_compression import DomainCompression
 from dpsynth.privacy import Ledger, RandomGenerators
 from dpsynth.privacy.mechanisms.discretizer import NAME
 from dpsynth.privacy.mechanisms.marginals import misfits

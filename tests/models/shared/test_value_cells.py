@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.models.shared.value_cells import _nearest, _stretches, value_cells
+from dpsynth.models.shared.value_cells import _nearest, _stretches, cell_cuts, value_cells
 from dpsynth.privacy.mechanisms.discretizer import Tree
 
 
@@ -36,6 +36,9 @@ def test_cells_are_a_distribution_over_runs_of_leaves(widths, data, sigma, most,
     assert found.cells[0] == 0
     assert set(np.diff(found.cells)) <= {0, 1}
     cells = found.cells[-1] + 1
+    bounds = cell_cuts(found)
+    assert len(bounds) == cells + 1
+    assert (np.searchsorted(bounds, found.cuts[:-1], side="right") - 1 == found.cells).all()
     assert cells <= 3 * most + 3
     assert len(found.counts) == len(found.sigma) == cells + 2
     assert found.counts[:cells].sum() == pytest.approx(np.sum(counts), abs=1e-6)

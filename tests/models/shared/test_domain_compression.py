@@ -1,4 +1,4 @@
-"""dpsynth/models/marginal/domain_compression.py and taxonomy_levels.py: what is joined, and how it parts again."""
+"""dpsynth/models/shared/domain_compression.py and taxonomy_levels.py: what is joined, and how it parts again."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from dpsynth.data import Category, Codec, Domain, Integer
 from dpsynth.marginals.counting.counting import Engine
-from dpsynth.models.marginal.domain_compression import DomainCompression, cells_compression, rare_compression
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.taxonomy_levels import ColumnLevel, TaxonomyLevels
+from dpsynth.models.shared.domain_compression import DomainCompression, cells_compression, rare_compression
 from dpsynth.models.shared.value_cells import ValueCells
 
 CODEC = Codec(
