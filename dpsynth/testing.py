@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data import Boolean, Category, Date, Domain, ImageDomain, Images, Integer, Number
+from dpsynth.data.database import Database, DatabaseDomain, LinkedTable
 from dpsynth.data.table.table import Table
 from dpsynth.models.contract.fitted import Fitted, load
 from dpsynth.models.contract.synthesizer import Synthesizer
@@ -57,7 +58,34 @@ TABLES = Domain(
 )
 IMAGES = ImageDomain(8, 8, classes=("disk", "bar", "never"), rows=60)
 
-Data = Table | Images
+DATABASE = DatabaseDomain(
+    "persons",
+    {
+        "persons": LinkedTable(
+            "persons", Domain((Category("kind", ("a", "b")), Integer("age", 0, 100)), rows=60), key=("person",)
+        ),
+        "visits": LinkedTable(
+            "visits",
+            Domain(
+                (
+                    Date("day", dt.date(1990, 1, 1), dt.date(2020, 12, 31)),
+                    Category("state", ("good", "bad", "never"), missing=True),
+                    Number("cost", low=0.0, high=100.0),
+                )
+            ),
+            key=("visit",), parent="persons", foreign_key=("person",), most=4, order="day",
+            rules=("next.day >= day",),
+        ),
+        "claims": LinkedTable(
+            "claims", Domain((Boolean("paid"),)), parent="persons", foreign_key=("person",), most=3
+        ),
+        "items": LinkedTable(
+            "items", Domain((Integer("price", 0, 9),)), parent="visits", foreign_key=("visit",), most=2
+        ),
+    },
+)  # fmt: skip
+
+Data = Table | Images | Database
 
 
 def check_model(
@@ -81,7 +109,7 @@ def check_model(
         AuditError: The first check that fails, in words.
     """
     for modality in sorted(recipe.modalities):
-        data = example_rows(rows, seed) if modality == "table" else example_images(rows, seed)
+        data = EXAMPLES[modality](rows, seed)
         for neighbours in relations:
             check_plan(recipe, data, Budget(1.0, DELTA, neighbours))
             check_noise(recipe, data, Budget(1.0, DELTA, neighbours), seed)
@@ -119,11 +147,10 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings(record=True):
             fitted = recipe.fit(rows, plan, randomness)
         sample: Any = fitted.sample(5, seed=0)
-        drawn = sample.frame if isinstance(sample, Table) else (sample.pixels, sample.labels)
         return (
             fitted.config(),
             fitted.tensors(),
-            drawn,
+            _content(sample),
             json.dumps(fitted.statement),
             said.getvalue(),
             released(fitted, sample),
@@ -144,7 +171,8 @@ def released(fitted: Fitted, sample: Any) -> dict[str, bytes]:
     """Every file of a release, by name, as it is handed out."""
     with tempfile.TemporaryDirectory() as folder:
         write_release(fitted, sample.write, Path(folder), Facts(date="2000-01-01"), sample.suffix)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def check_release(recipe: Synthesizer, data: Data) -> None:
@@ -155,14 +183,13 @@ def check_release(recipe: Synthesizer, data: Data) -> None:
     if recipe.fit(data, Budget(math.inf, DELTA)).statement["private"]:
         raise AuditError("a fit without a finite epsilon is stated to be private")
     sample: Any = fitted.sample(50, seed=0)
-    inside = not isinstance(data, Table) or Table(sample.frame, data.domain, "error").frame.equals(sample.frame)
-    if not inside:
+    tables = [sample] if isinstance(data, Table) else sample.tables.values() if isinstance(data, Database) else []
+    if not all(Table(table.frame, table.domain, "error").frame.equals(table.frame) for table in tables):
         raise AuditError("samples leave the domain")
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder) / "release")
         again: Any = load(Path(folder) / "release").sample(50, seed=0)
-    pair = (sample.frame, again.frame) if isinstance(sample, Table) else (sample.pixels, again.pixels)
-    if not same(*pair):
+    if not same(_content(sample), _content(again)):
         raise AuditError("a saved model draws other rows than before")
 
 
@@ -197,19 +224,70 @@ def example_images(n: int, seed: int = 0) -> Images:
     return Images(pixels, labels, replace(IMAGES, rows=n))
 
 
+def example_database(n: int, seed: int = 0) -> Database:
+    """n made-up persons, the first without any rows, the last with as many as there may be, all of them extreme."""
+    draw = np.random.default_rng(seed)
+    visits = draw.integers(0, 5, n)
+    visits[0], visits[-1] = 0, 4
+    of_visit = np.repeat(np.arange(n), visits)
+    items = draw.integers(0, 3, len(of_visit))
+    items[-4:] = 2
+    claims = draw.integers(0, 3, n)
+    claims[0], claims[-1] = 0, 3
+    last = of_visit == n - 1
+    days = np.sort(draw.integers(0, 11_000, len(of_visit)))[np.argsort(np.argsort(of_visit, kind="stable"))]
+    state = np.array(["good", "bad", None], dtype=object)[draw.integers(0, 3, len(of_visit))]
+    frames = {
+        "persons": pd.DataFrame({"kind": np.array(["a", "b"], dtype=object)[draw.integers(0, 2, n)]}).assign(
+            age=np.append(draw.integers(0, 90, n - 1), 100)
+        ),
+        "visits": pd.DataFrame(
+            {
+                "day": pd.Timestamp("1990-01-01") + pd.to_timedelta(days, unit="D"),
+                "state": np.where(last, "never", state),
+                "cost": np.where(last, 100.0, draw.random(len(of_visit)) * 50),
+            }
+        ),
+        "claims": pd.DataFrame({"paid": draw.random(claims.sum()) < 0.3}),
+        "items": pd.DataFrame({"price": draw.integers(0, 10, items.sum())}),
+    }
+    domain = DATABASE.with_rows(n)
+    owners = {
+        "visits": of_visit,
+        "claims": np.repeat(np.arange(n), claims),
+        "items": np.repeat(np.arange(len(of_visit)), items),
+    }
+    return Database(domain, {table.name: Table(frames[table.name], table.domain) for table in domain}, owners)
+
+
+EXAMPLES = {"table": example_rows, "image": example_images, "database": example_database}
+
+
+def _content(data: Any) -> object:
+    """Everything that data hold, to be compared."""
+    if isinstance(data, Database):
+        return {name: table.frame for name, table in data.tables.items()}, data.owners
+    return data.frame if isinstance(data, Table) else (data.pixels, data.labels)
+
+
 def removed(data: Data, place: int) -> Any:
-    """The data without one row, under the same domain."""
+    """The data without one row or person, under the same domain."""
     rest = np.delete(np.arange(len(data)), place)
+    if isinstance(data, Database):
+        return data.take(rest)
     if isinstance(data, Table):
         return Table(data.frame.iloc[rest].reset_index(drop=True), data.domain)
     return Images(data.pixels[rest], None if data.labels is None else data.labels[rest], data.domain)
 
 
 def replaced(data: Data, place: int) -> Iterator[Any]:
-    """The data with one row replaced: by the next one, and by the extreme last one."""
+    """The data with one row or person replaced: by the next one, and by the extreme last one."""
     for other in {(place + 1) % len(data), len(data) - 1} - {place}:
         index = np.arange(len(data))
         index[place] = other
+        if isinstance(data, Database):
+            yield data.take(index)
+            continue
         if isinstance(data, Table):
             yield Table(data.frame.iloc[index].reset_index(drop=True), data.domain)
         else:

@@ -56,6 +56,7 @@ METHODS = {
     "merf": {"contract", "shared"},
     "dpvi": {"contract", "shared"},
     "maf": {"contract", "shared", "pixels"},
+    "database": {"contract", "shared", "marginal"},
     "pe": {"contract", "shared", "marginal"},
     "auto": {"contract", "marginal", "shared"},
 }

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.models.auto.prediction import METHODS, predicted
@@ -13,9 +14,9 @@ from dpsynth.privacy.accounting.budget import Budget
 EPSILONS = (0.3, 1.0, 3.0, 10.0)
 
 
-def print_advice(domain: Domain | ImageDomain, budget: Budget, console: Console) -> None:
+def print_advice(domain: Domain | ImageDomain | DatabaseDomain, budget: Budget, console: Console) -> None:
     """Expected errors of the methods over marginals at several epsilons, the method of auto, and warnings."""
-    if isinstance(domain, ImageDomain) or not budget.private:
+    if not isinstance(domain, Domain) or not budget.private:
         return
     signal = Signal.of(domain, budget)
     table = Table(
@@ -52,13 +53,13 @@ def print_advice(domain: Domain | ImageDomain, budget: Budget, console: Console)
 
 
 def print_warnings(
-    domain: Domain | ImageDomain, budget: Budget, console: Console, rows: int | None, model: str
+    domain: Domain | ImageDomain | DatabaseDomain, budget: Budget, console: Console, rows: int | None, model: str
 ) -> None:
     """Say where noise exceeds signal.
 
     rows: the number of rows, if it is known better than the domain has it. model: as `model=` calls it.
     """
-    if isinstance(domain, ImageDomain):
+    if not isinstance(domain, Domain):
         return
     for sentence in warnings(Signal.of(domain, budget, rows), model):
         console.print(f"[bold]Warning:[/] {sentence}.", highlight=False)

@@ -7,13 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.privacy.accounting.accounting import prove
 from dpsynth.privacy.ledger import Plan
 
 
-def print_plan(plan: Plan, domain: Domain | ImageDomain, console: Console) -> None:
+def print_plan(plan: Plan, domain: Domain | ImageDomain | DatabaseDomain, console: Console) -> None:
     """Who spends what: one line for each charge, the total that is proven, and the public settings behind it.
 
     The epsilon of a line is what it would cost alone; together they cost less than the sum.

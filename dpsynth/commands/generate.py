@@ -4,6 +4,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dpsynth.commands.launch import launch
+from dpsynth.data.database import Database, files
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.table import Table
@@ -20,16 +22,20 @@ from dpsynth.evaluation.evaluation import following
 from dpsynth.models.contract.fitted import Fitted, find_release, load
 from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_disk, refuse_beyond_free_memory
+from dpsynth.models.contract.synthesizer import kind_of
+from dpsynth.models.database.fitted import FittedDatabase
 from dpsynth.reproductions import datalens_files, pe_files
 from dpsynth.runs.command_line import mapping
 from dpsynth.runs.options import GenerateOptions, typed
 from dpsynth.runs.run_folder import run_being_read
 
-FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", "")}  # by suffix; "" is a folder of single images
+# By suffix; "" is a folder of single images, or of a file for each table.
+FILES = {Table: (".csv", ".parquet"), Images: (".npz", ".png", ""), Database: ("",)}
 TRIED_ROWS = 1000  # of which the size of a file is told before it is written
 PARQUET = 0.1  # of the size of a CSV file, at least
 BYTES_OF_PIXEL = 6  # of an image while it is drawn and written
 FORMS = (*datalens_files.FORMS, pe_files.FORM)
+KINDS = {"table": Table, "image": Images, "database": Database}
 
 
 def main() -> None:
@@ -41,7 +47,7 @@ def generate(config: DictConfig) -> None:
     with run_being_read(options.run):
         release = find_release(options.run)
         fitted = load(release)
-        kind = Images if isinstance(fitted.domain, ImageDomain) else Table
+        kind = KINDS[kind_of(fitted.domain)]
         if options.format is not None:
             check_format(options.format, options.out, kind)
         out = None if options.out is None else Path(options.out)
@@ -51,7 +57,8 @@ def generate(config: DictConfig) -> None:
         if out is not None and out.exists() and not options.overwrite:
             raise ConfigError(f"out={out}: exists already; choose another name, or say overwrite=true")
 
-        if options.out_escape and (out is None or out.suffix != ".csv"):
+        as_csv = options.format in (None, "csv") if kind is Database else out is not None and out.suffix == ".csv"
+        if options.out_escape and not as_csv:
             raise ConfigError("out_escape=true: writes a CSV file for spreadsheets; name it with out=FILE.csv")
 
         n, where = fitted.checked_rows(options.n, options.seed), mapping(options.where, "where")
@@ -66,6 +73,11 @@ def generate(config: DictConfig) -> None:
 
                     return fitted.write(path, n, options.seed, where, options.out_escape, progress)
 
+        elif isinstance(fitted, FittedDatabase):
+            persons, form = fitted.sample(n, options.seed, where), options.format or "csv"
+            out = write_database(persons, release, out, form, options.out_escape)
+            print(f"{n} synthetic {kind.unit}: {out}")
+            return
         else:
             rows = fitted.sample(n, options.seed, where)
 
@@ -85,7 +97,7 @@ def refuse_beyond_machine(fitted: Fitted, n: int, out: Path) -> None:
         if n > fitted.block_rows:  # fewer are not worth a trial
             size = csv_bytes(fitted.sample(TRIED_ROWS, seed=0).frame, fitted.domain) / TRIED_ROWS
             refuse_beyond_disk(round(n * size * (PARQUET if out.suffix == ".parquet" else 1)), out, f"n={n}")
-    else:
+    elif isinstance(fitted.domain, ImageDomain):
         refuse_beyond_free_memory(
             n * math.prod(fitted.domain.shape) * BYTES_OF_PIXEL, f"n={n} images", "make fewer at a time"
         )
@@ -102,8 +114,11 @@ def write_images(rows: Images, form: str | None, statement: Mapping[str, Any], o
     return out
 
 
-def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -> None:
-    """`ConfigError` for a format that is not known, not of images, or without a place to write into."""
+def check_format(form: str, out: str | None, kind: type[Table] | type[Images] | type[Database]) -> None:
+    """`ConfigError` for a format that is not known, not of this kind, or without a place to write into."""
+    if kind is Database:
+        files.check_form(form)
+        return
     if form not in FORMS:
         raise ConfigError(f"format={form}: choose {' or '.join(FORMS)}, or leave it out")
     if kind is Table:
@@ -113,6 +128,30 @@ def check_format(form: str, out: str | None, kind: type[Table] | type[Images]) -
             raise ConfigError(f"format={form}: writes one file; name it with out=FILE.npz")
     elif out is None or Path(out).suffix:
         raise ConfigError(f"format={form}: writes several files; name a folder with out=FOLDER")
+
+
+def write_database(rows: Database, release: Path, out: Path | None, form: str, escape: bool) -> Path:
+    """Write a database into `out`, which it replaces, or as the first of synthetic-2, ... of the release.
+
+    The folder appears whole. `ConfigError` for a folder that is no database and would be replaced.
+    """
+    beside = release.parent if out is None and (release.parent / "private").is_dir() else (out or release / "x").parent
+    if out is not None and out.exists() and not (out / files.SCHEMA_FILE).is_file():
+        raise ConfigError(f"out={out}: is not the folder of a database, so it is not overwritten; choose another name")
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".generate-", dir=beside) as folder:
+        whole = rows.write(Path(folder) / "synthetic", form, escape)
+        if out is not None:
+            if out.exists():
+                os.replace(out, Path(folder) / "replaced")
+            os.replace(whole, out)
+            return out
+        for number in count(2):
+            path = release / f"synthetic-{number}"
+            with suppress(OSError):  # somebody else's folder of that name
+                os.rename(whole, path)
+                return path
+    raise AssertionError("unreachable: there is always another number")
 
 
 def added(write: Callable[[Path], Path], suffix: str, release: Path) -> Path:

@@ -20,6 +20,7 @@ from rich.console import Console
 from dpsynth.commands.advice import print_advice, print_warnings
 from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.launch import MISTAKES, launch, one_line
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources import SOURCES
@@ -34,6 +35,8 @@ from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_memory
 from dpsynth.models.contract.option_types import check_types
 from dpsynth.models.contract.synthesizer import SynthesisPlan, Synthesizer
+from dpsynth.models.database.fitted import FittedDatabase
+from dpsynth.models.database.recipe import recipe_for
 from dpsynth.privacy.accounted_run import AccountedRun
 from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
@@ -159,7 +162,7 @@ def train(config: DictConfig) -> None:
 
 def planned(
     options: TrainOptions, data: Mapping[str, Any], columns: Sequence[str] | None
-) -> tuple[Synthesizer, Domain | ImageDomain, Budget, SynthesisPlan]:
+) -> tuple[Synthesizer, Domain | ImageDomain | DatabaseDomain, Budget, SynthesisPlan]:
     """What the options ask for, from public facts alone. Raises `ConfigError` where they lead to no plan."""
     recipe = options.recipe()
     source = SOURCES.get(data["name"]) if isinstance(data.get("name"), str) else None
@@ -168,6 +171,9 @@ def planned(
     neighbours = options.privacy.neighbours
     budget = options.privacy.budget(rows_of_person(data, neighbours))
     domain = declared_domain(data, columns, neighbours)
+    if options.out_format == "duckdb" and not isinstance(domain, DatabaseDomain):
+        raise ConfigError("out_format=duckdb: is for databases; choose csv or parquet")
+    recipe = recipe_for(recipe, domain)
     try:
         return recipe, domain, budget, recipe.plan(domain, budget, options.privacy.fractions())
     except ArithmeticError as error:
@@ -180,6 +186,10 @@ def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tupl
     if isinstance(fitted, FittedTable):
         write_release(fitted, lambda path: fitted.write(path, n, options.seed), folder, facts, f".{options.out_format}")
         return n, Table.unit
+    if isinstance(fitted, FittedDatabase):
+        persons, form = fitted.sample(n, options.seed), options.out_format
+        write_release(fitted, lambda path: persons.write(path, form), folder, facts, Database.suffix)
+        return n, Database.unit
     images = fitted.sample(n, options.seed)
     write_release(fitted, images.write, folder, facts, images.suffix)
     return n, images.unit

@@ -17,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dpsynth.data.database.database import Database
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
@@ -26,7 +27,7 @@ from dpsynth.evaluation.inputs import EvaluationInputs
 from dpsynth.evaluation.pictures import KINDS as FIGURES
 from dpsynth.evaluation.pictures import Picture, pictures
 from dpsynth.evaluation.score_file import ScoreFile, basis_of
-from dpsynth.evaluation.suite import Settings, evaluate, evaluate_images
+from dpsynth.evaluation.suite import Settings, evaluate, evaluate_database, evaluate_images
 from dpsynth.metrics.framework.comparison import Report
 from dpsynth.metrics.framework.metric import Score
 from dpsynth.metrics.image.classifiers import LOGISTIC_ROWS
@@ -131,7 +132,7 @@ class Evaluator:
             write_text(inputs.out / "report.html", text)
         return result
 
-    def _scores(self, inputs: EvaluationInputs, report: Report) -> tuple[pd.DataFrame | Images, list[Score]]:
+    def _scores(self, inputs: EvaluationInputs, report: Report) -> tuple[pd.DataFrame | Images | Database, list[Score]]:
         """The draw that is shown, and all scores; none for figures="diagnostics".
 
         The draws: what the files hold, and more from the model for the interval of every score.
@@ -142,12 +143,17 @@ class Evaluator:
             # only classifiers look at more images than the distances do
             rows = None if settings.trainings > 1 else max(settings.image_rows, LOGISTIC_ROWS)
             draws = inputs.images(settings.costly_draws if wanted else 1, rows, settings.seed)
-            assert not isinstance(holdout, Table), "of one kind with train"
+            assert holdout is None or isinstance(holdout, Images), "of one kind with train"
             return draws[0], evaluate_images(train, holdout, draws, settings, report) if wanted else []
+        if isinstance(train, Database):
+            databases = inputs.databases(settings.draws if wanted else 1, settings.seed)
+            assert holdout is None or isinstance(holdout, Database), "of one kind with train"
+            scores = evaluate_database(train, holdout, databases, settings, report) if wanted else []
+            return databases[0], scores
         tables = inputs.tables(settings.draws if wanted else 1, settings.seed)
         if not wanted:
             return tables[0], []
-        assert not isinstance(holdout, Images), "of one kind with train"
+        assert holdout is None or isinstance(holdout, Table), "of one kind with train"
         assert isinstance(inputs.domain, Domain), "of one kind with train"
         unseen = None if holdout is None else holdout.frame
         scores = evaluate(train.frame, unseen, tables, inputs.domain, settings, report)

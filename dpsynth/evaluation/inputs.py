@@ -7,6 +7,7 @@ values outside the domain are not refused, they are read as near as can be and c
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dpsynth.data.database import Database, DatabaseDomain
+from dpsynth.data.database.files import DUCKDB_FILE
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect
 from dpsynth.data.table.domain import Domain
+from dpsynth.data.table.schema import parse_yaml
 from dpsynth.data.table.table import Table
-from dpsynth.errors import ConfigError, DataError
+from dpsynth.errors import ConfigError, DataError, SchemaError
 from dpsynth.metrics.table.validity import coerced
 from dpsynth.models.contract.fitted import Fitted, find_release, load
+from dpsynth.privacy.noise.random import fresh_key
 from dpsynth.runs import kept_options
 from dpsynth.runs.command_line import data_options
 from dpsynth.runs.data_options import chosen_columns, opened
@@ -36,7 +41,7 @@ from dpsynth.runs.streamed_data import are_long, is_long, of_sample, sample_of_f
 class EvaluationInputs:
     """What is evaluated and what is known about it.
 
-    raw        the synthetic tables as their files hold them, or images; one or several draws
+    raw        the synthetic tables as their files hold them, images or databases; one or several draws
     sampled    of which tables only random rows are compared, and of how many
     fitted     the model, None for tables made elsewhere; more draws come from it while `more_draws` is set
     out        the private folder for what is written
@@ -44,10 +49,10 @@ class EvaluationInputs:
     digests    sha256 of the files that were read: equal digests and settings give equal scores
     """
 
-    train: Table | Images
-    holdout: Table | Images | None
-    raw: tuple[pd.DataFrame, ...] | tuple[Images, ...]
-    domain: Domain | ImageDomain
+    train: Table | Images | Database
+    holdout: Table | Images | Database | None
+    raw: tuple[pd.DataFrame, ...] | tuple[Images, ...] | tuple[Database, ...]
+    domain: Domain | ImageDomain | DatabaseDomain
     out: Path
     names: Mapping[str, Any]
     digests: Mapping[str, str]
@@ -61,7 +66,7 @@ class EvaluationInputs:
         return self.fitted.statement if self.fitted else None
 
     @property
-    def real(self) -> Table | Images:
+    def real(self) -> Table | Images | Database:
         """Real rows to draw pictures of: those the model has not seen, where there are any."""
         return self.train if self.holdout is None else self.holdout
 
@@ -75,6 +80,11 @@ class EvaluationInputs:
         """As `tables`, of images; further draws have at most `rows`."""
         found = [images for images in self.raw if isinstance(images, Images)]
         return found + self._more(draws, min(len(found[0]), rows or len(found[0])), seed)
+
+    def databases(self, draws: int, seed: int) -> list[Database]:
+        """As `tables`, of databases."""
+        found = [database for database in self.raw if isinstance(database, Database)]
+        return found + self._more(draws, len(found[0]), seed)
 
     def _more(self, draws: int, rows: int, seed: int) -> list[Any]:
         """Further draws from the model, until there are `draws` with those of the files."""
@@ -99,7 +109,7 @@ def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
     run = RunFolder(release.parent)
     kept = kept_options.read(run)
     fitted = load(release)
-    files = tabular_files.find(options.synthetic or synthetic_of(release))
+    files = _files(options.synthetic or synthetic_of(release), fitted.domain)
     selection = Selection(run.kept_key(), kept["privacy"].get("neighbours", "add_remove"))
     data = data_options(kept["data"])
     columns = chosen_columns(kept.get("columns"), data)
@@ -128,6 +138,8 @@ def inputs_of_run(options: EvaluateOptions) -> EvaluationInputs:
 
 def inputs_of_files(options: EvaluateOptions) -> EvaluationInputs:
     """Synthetic tables or images made anywhere against real ones."""
+    if options.real is not None and _declares_database(options.schema):
+        return _inputs_of_databases(options)
     pictured = str(options.real).endswith(Images.suffix)
     for name in ("real", "synthetic") if pictured else ("real", "synthetic", "schema"):
         if getattr(options, name) is None:
@@ -151,6 +163,52 @@ def inputs_of_files(options: EvaluateOptions) -> EvaluationInputs:
         digests={str(file): digest(file) for file in files},
         sampled=said,
     )
+
+
+def _declares_database(schema: str | None) -> bool:
+    """Whether a schema file speaks of several tables."""
+    path = Path(schema or "").expanduser()
+    if not path.is_file():
+        return False
+    with suppress(SchemaError, UnicodeDecodeError):  # told where the schema is read
+        return "tables" in parse_yaml(path.read_text(encoding="utf-8-sig"), path.name)
+    return False
+
+
+def _inputs_of_databases(options: EvaluateOptions) -> EvaluationInputs:
+    """Databases made anywhere: folders, SQLite or DuckDB files."""
+    if options.synthetic is None:
+        raise ConfigError("synthetic= is missing; name the folder or file of the synthetic database")
+    domain = DatabaseDomain.from_yaml(str(options.schema))
+    found = [
+        None if not path else _database(Path(path), domain, options.dialect())
+        for path in (options.real, options.holdout)
+    ]
+    train, holdout = found
+    assert train is not None, "called for a real database"
+    files = _files(options.synthetic, domain)
+    return EvaluationInputs(
+        train=train,
+        holdout=holdout,
+        raw=tuple(_database(file, domain, options.dialect()) for file in files),
+        domain=domain,
+        out=_usable(Path(options.out or "evaluation")),
+        names={"real": options.real, "holdout": options.holdout, "synthetic": options.synthetic},
+        digests={str(file): digest(file) for file in files},
+    )
+
+
+def _files(path: str | Path | list[str], domain: Domain | ImageDomain | DatabaseDomain) -> list[Path]:
+    """The files that are evaluated, of a database its folder or file."""
+    if not isinstance(domain, DatabaseDomain):
+        return tabular_files.find(path)
+    return [Path(each).expanduser() for each in (path if isinstance(path, list) else [path])]
+
+
+def _database(path: Path, domain: DatabaseDomain, dialect: CsvDialect) -> Database:
+    """A database as it stands; which rows are left out beyond a limit is drawn anew."""
+    inside = path / DUCKDB_FILE
+    return Database.read(inside if inside.is_file() else path, domain, fresh_key(), **dialect.options)
 
 
 def _real_tables(options: EvaluateOptions, said: dict[str, str]) -> tuple[Table, Table | None]:
@@ -214,7 +272,7 @@ def facts_of(kept: Mapping[str, Any], statement: Mapping[str, Any]) -> dict[str,
 
 def synthetic_of(release: Path) -> Path:
     """The file of synthetic rows or images that the run wrote."""
-    found = (release / f"synthetic{suffix}" for suffix in (Images.suffix, ".parquet"))
+    found = (release / f"synthetic{suffix}" for suffix in (Images.suffix, ".parquet", Database.suffix))
     return next((path for path in found if path.exists()), release / f"synthetic{Table.suffix}")
 
 
@@ -225,15 +283,21 @@ def digests_of(release: Path, files: list[Path] | None = None) -> dict[str, str]
 
 
 def digest(path: Path) -> str:
-    """sha256 of a file, read in pieces."""
+    """sha256 of a file, read in pieces, or of all files of a folder."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        inside = [f"{file.relative_to(path)} {digest(file)}" for file in files]
+        return hashlib.sha256("\n".join(inside).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(
-    files: list[Path], domain: Domain | ImageDomain, dialect: CsvDialect, said: dict[str, str]
-) -> tuple[pd.DataFrame, ...] | tuple[Images, ...]:
-    """Every file as a table or as images of its own; `DataError` for one without any. said: as of `_frame`."""
+    files: list[Path], domain: Domain | ImageDomain | DatabaseDomain, dialect: CsvDialect, said: dict[str, str]
+) -> tuple[pd.DataFrame, ...] | tuple[Images, ...] | tuple[Database, ...]:
+    """Every file as a table, images or a database of its own; `DataError` for one without any. said: as of `_frame`."""
+    if isinstance(domain, DatabaseDomain):
+        return tuple(_database(file, domain, dialect) for file in files)
     if isinstance(domain, Domain):
         return tuple(_frame(file, domain, dialect, said, f"synthetic rows of {file.name}") for file in files)
     found = tuple(Images.read(file, domain) for file in files)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dpsynth.data.database.database import Database
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
@@ -45,7 +46,9 @@ class Picture:
         return write_whole(folder / f"{self.name}.png", lambda temporary: temporary.write_bytes(self.png))
 
 
-def pictures(inputs: EvaluationInputs, shown: pd.DataFrame | Images, scores: Sequence[Score] = ()) -> Iterator[Picture]:
+def pictures(
+    inputs: EvaluationInputs, shown: pd.DataFrame | Images | Database, scores: Sequence[Score] = ()
+) -> Iterator[Picture]:
     """The pictures of one candidate, drawn one after the other; with scores there is an overview of them first.
 
     shown: the draw that is to be seen.
@@ -56,6 +59,13 @@ def pictures(inputs: EvaluationInputs, shown: pd.DataFrame | Images, scores: Seq
     if isinstance(shown, Images):
         assert isinstance(inputs.real, Images), "of one kind with what is evaluated"
         yield Picture("images", IMAGES, _beside(ImageSample.of(inputs.real), ImageSample.of(shown)))
+    elif isinstance(shown, Database):
+        assert isinstance(inputs.real, Database), "of one kind with what is evaluated"
+        for name in inputs.real.domain.tables:
+            real, made = inputs.real[name], shown[name]
+            if len(real) and len(made):
+                for picture in _of_tables(real, made.frame, real.domain, None, f"{title}, {name}"):
+                    yield Picture(f"{name}-{picture.name}", f"{name}: {picture.caption}", picture.figure)
     elif isinstance(inputs.real, Table) and isinstance(inputs.domain, Domain):
         yield from _of_tables(inputs.real, shown, inputs.domain, inputs.fitted, title)
 
@@ -65,7 +75,7 @@ def _title(inputs: EvaluationInputs, rows: int) -> str:
     names = [str(inputs.names[key]) for key in ("model", "data") if inputs.names.get(key)]
     if inputs.names.get("epsilon") is not None:
         names.append(f"epsilon {inputs.names['epsilon']}")
-    return ", ".join([*names, f"{rows:,} synthetic {'images' if isinstance(inputs.real, Images) else 'rows'}"])
+    return ", ".join([*names, f"{rows:,} synthetic {inputs.real.unit}"])
 
 
 def _of_tables(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
 
+from dpsynth.data.database.database import Database
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
+from dpsynth.metrics.database.aggregates import aggregated, aggregated_domain
+from dpsynth.metrics.database.keeping import rules_kept
+from dpsynth.metrics.database.links import Links
+from dpsynth.metrics.database.sample import DatabaseSample
 from dpsynth.metrics.framework.comparison import Comparison, Counts, Report
 from dpsynth.metrics.framework.metric import Metric, Score
 from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLogistic
@@ -202,6 +207,37 @@ def evaluate_images(
         seed=settings.seed,
     )
     return comparison.scores([FAMILIES[name](settings) for name in asked], _counts(settings), report)
+
+
+def evaluate_database(
+    train: Database,
+    holdout: Database | None,
+    synthetic: Sequence[Database],
+    settings: Settings | None = None,
+    report: Report | None = None,
+) -> list[Score]:
+    """As `evaluate`, of databases of one domain, person by person.
+
+    Scores of how rows hang together, and of the table of persons with what their rows add up to
+    (`metrics/database/aggregates.py`) those families of the settings that apply to a table. "validity" is that of the
+    rules between rows.
+    """
+    settings = settings or Settings()
+    domain = aggregated_domain(train.domain)
+    unseen = None if holdout is None else aggregated(holdout)
+    families = tuple(name for name in settings.families if name not in ("validity", "seed_compat"))
+    tables = replace(settings, families=families)
+    scores = evaluate(aggregated(train), unseen, [aggregated(each) for each in synthetic], domain, tables, report)
+    comparison = Comparison.between(
+        DatabaseSample.of(train, settings.bins),
+        None if holdout is None else DatabaseSample.of(holdout, settings.bins),
+        [DatabaseSample.of(each, settings.bins) for each in synthetic],
+        max_rows=settings.max_rows,
+        seed=settings.seed,
+    )
+    linked = comparison.scores([Links(settings.seed)], _counts(settings), report)
+    kept = [rules_kept(synthetic[0])] if "validity" in settings.families else []
+    return [*linked, *scores, *kept]
 
 
 def _counts(settings: Settings) -> Counts:

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.tabular_files import write_whole
 from dpsynth.errors import ArtifactError
@@ -48,7 +49,8 @@ def software() -> str:
 def write_release(fitted: Fitted, write: Callable[[Path], object], folder: Path, facts: Facts, suffix: str) -> None:
     """Write all files of a release into an existing empty folder.
 
-    write: writes a `Table` or `Images` drawn from `fitted` to a path, such as its method `write`. suffix: of the file.
+    write: writes a `Table`, `Images` or `Database` drawn from `fitted` to a path, such as its method `write`. suffix:
+    of the file, or none of a folder.
     """
     artifact.write(fitted, folder)
     write(folder / f"synthetic{suffix}")
@@ -58,8 +60,12 @@ def write_release(fitted: Fitted, write: Callable[[Path], object], folder: Path,
 def describe(domain: Any, statement: Mapping[str, Any], folder: Path, facts: Facts) -> None:
     """Write the documents of a release anew, for the files that are there. An old signature is removed, as it no longer
     fits."""
-    synthetic = synthetic_of(folder)
     (folder / SIGNATURE).unlink(missing_ok=True)
+    if isinstance(domain, DatabaseDomain):  # of several tables there are the schema and the checksums
+        _write(folder / "schema.yaml", domain.to_yaml())
+        _write(folder / SUMS, "".join(f"{digest_of(folder / name)}  {name}\n" for name in files_of(folder)))
+        return
+    synthetic = synthetic_of(folder)
     made_with = software()
     number = made_with.removeprefix("dpsynth ")
     if isinstance(domain, Domain):
@@ -86,12 +92,10 @@ def facts_of(folder: Path) -> Facts:
 
 
 def files_of(folder: Path) -> list[str]:
-    """Names of all files of a release that its checksums cover, sorted."""
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_file() and not entry.name.startswith(".") and entry.name not in (SUMS, SIGNATURE)
-    )
+    """Names of all files of a release that its checksums cover, sorted; those of a database as synthetic/TABLE.csv."""
+    found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    inside = [f"{entry.name}/{file.name}" for entry in found if entry.is_dir() for file in entry.iterdir()]
+    return sorted([entry.name for entry in found if entry.is_file() and entry.name not in (SUMS, SIGNATURE)] + inside)
 
 
 def synthetic_of(folder: Path) -> str:

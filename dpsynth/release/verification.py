@@ -19,7 +19,7 @@ from dpsynth.privacy.accounting.recomputation import Recomputation, recompute
 from dpsynth.privacy.signatures import read_public, verify
 from dpsynth.release.folder import SIGNATURE, SUMS, digest_of, files_of
 
-_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+(?:/[^/\\]+)?)")
 _STATED = re.compile(r"\(([0-9.e+-]+), ([0-9.e+-]+)\)-differential privacy")
 
 

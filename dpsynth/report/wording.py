@@ -16,6 +16,7 @@ from dpsynth.metrics.framework.metric import Score
 ARROWS = {"lower": "↓", "higher": "↑"}
 GROUPS = {
     "validity": "Legal values and rules",
+    "database": "Persons and their rows",
     "marginals": "Combinations of values",
     "columns": "Single columns",
     "pairs": "Dependence of columns",

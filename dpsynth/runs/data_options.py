@@ -5,9 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from dpsynth.data import sources
+from dpsynth.data.database import Database, DatabaseDomain
+from dpsynth.data.database.toy import LAWS
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection, check_rows, limit_probability
+from dpsynth.data.sources.databases import declared_database
 from dpsynth.data.sources.source import Source, declared, most_rows
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table.domain import Domain
@@ -22,7 +25,7 @@ ENCODED = "encoded"  # data=encoded: what dpsynth encode has written
 
 def declared_domain(
     data: Mapping[str, Any], columns: Sequence[str] | None = None, neighbours: str = "add_remove"
-) -> Domain | ImageDomain:
+) -> Domain | ImageDomain | DatabaseDomain:
     """The domain that `opened` will have, from the schema alone.
 
     `data.n_train` is a public limit, so it lowers the declared number of rows.  Raises `ConfigError` for an
@@ -41,6 +44,13 @@ def declared_domain(
         if distribution not in DISTRIBUTIONS:
             raise ConfigError(f"data.distribution={distribution}: not one of {', '.join(DISTRIBUTIONS)}")
         domain = replace(DISTRIBUTIONS[distribution]().domain, rows=data.get("rows"))
+    elif name == "database":
+        domain = declared_database(data.get("schema"))
+    elif name == "database_toy":
+        distribution = data.get("distribution", "clinic")
+        if distribution not in LAWS:
+            raise ConfigError(f"data.distribution={distribution}: not one of {', '.join(LAWS)}")
+        domain = LAWS[distribution]().domain.with_rows(data.get("rows", 10_000))
     elif name in sources.IMAGES:
         domain = sources.image_domain(**data)
     elif data.get("schema") is None and name in ("csv", "parquet"):
@@ -52,11 +62,13 @@ def declared_domain(
         check_rows(limit)
         if neighbours == "add_remove":
             limit_probability(limit, domain.rows)
-        domain = replace(domain, rows=min(limit, domain.rows or limit))
+        rows = min(limit, domain.rows or limit)
+        domain = domain.with_rows(rows) if isinstance(domain, DatabaseDomain) else replace(domain, rows=rows)
     if columns is None:
         return domain
-    if isinstance(domain, ImageDomain):
-        raise ConfigError(f"columns: data={name} are images, which have none to choose from")
+    if not isinstance(domain, Domain):
+        what = "images, which have none" if isinstance(domain, ImageDomain) else "several tables, with none"
+        raise ConfigError(f"columns: data={name} are {what} to choose from")
     return domain.select(columns)
 
 
@@ -100,10 +112,10 @@ def rows_of_person(data: Mapping[str, Any], neighbours: str = "add_remove") -> i
 def rows_to_fit(
     data: Mapping[str, Any],
     columns: Sequence[str] | None,
-    domain: Domain | ImageDomain,
+    domain: Domain | ImageDomain | DatabaseDomain,
     selection: Selection,
     log: Callable[[str], object] | None = None,
-) -> Table | EncodedFiles | Images:
+) -> Table | EncodedFiles | Images | Database:
     """The training rows in `domain`: in memory, or encoded files, of which no row is opened here.
 
     selection: the secret rule of the run by which its training rows are chosen.
@@ -118,8 +130,14 @@ def rows_to_fit(
     return rows if rows.domain == domain else rows.redeclare(domain)
 
 
-def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
+def intake_of(rows: Table | EncodedFiles | Images | Database) -> dict[str, Any]:
     """What reading did to the training rows: counts for every column, private; for `private/intake.json`."""
+    if isinstance(rows, Database):
+        return {
+            "persons": len(rows),
+            "rows that were left out": rows.left_out,
+            "tables": {name: intake_of(table) for name, table in rows.tables.items()},
+        }
     if not isinstance(rows, Table):
         return {}
     return {
@@ -137,7 +155,11 @@ def intake_of(rows: Table | EncodedFiles | Images) -> dict[str, Any]:
 
 def stated_of(report: Mapping[str, Any]) -> list[str]:
     """The lines on values that were changed, for the terminal of the data's own steward."""
-    lines = [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
+    lines = [f"table '{name}', {line}" for name, own in report.get("tables", {}).items() for line in stated_of(own)]
+    for name, counts in report.get("rows that were left out", {}).items():
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        lines.append(f"table '{name}': of {said}; both are left out")
+    lines += [line for column in report.get("columns", ()) if (line := ColumnIntake(**column).line())]
     lines += report.get("types", ())
     for rule, count in report.get("rows that break a constraint", {}).items():
         if count:
@@ -163,7 +185,7 @@ def opened(data: Mapping[str, Any], columns: Sequence[str] | None = None, select
             "evaluate the run with real=... synthetic=RUN/release/synthetic.csv schema=..."
         )
     source = sources.load(selection=selection, **data)
-    if columns is None or isinstance(source.domain, ImageDomain):
+    if columns is None or not isinstance(source.domain, Domain):
         return source
     train, holdout = (rows and rows.select(columns) for rows in (source.train, source.holdout))
     assert train is not None, "every source has rows to train on"

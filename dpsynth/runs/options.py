@@ -73,8 +73,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"{name}={value}: must be a whole number, 0 or more")
-        if self.out_format not in ("csv", "parquet"):
-            raise ConfigError(f"out_format={self.out_format}: choose csv or parquet")
+        if self.out_format not in ("csv", "parquet", "duckdb"):
+            raise ConfigError(f"out_format={self.out_format}: choose csv or parquet, or duckdb for a database")
 
     def recipe(self) -> Synthesizer:
         """The synthesizer that `model` describes."""

@@ -73,8 +73,8 @@ METHODS = (
     ),
     Mutant(
         "aim: scores without the weight of their marginals in the bound", "B17", AIM,
-        "bound=misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),",
-        "bound=misfit_sensitivity(self.budget.neighbours),",
+        "misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),",
+        "misfit_sensitivity(self.budget.neighbours),",
         contract("replay", "aim"),
     ),
     Mutant(
@@ -85,8 +85,8 @@ METHODS = (
     ),
     Mutant(
         "aim: twice the budget", "B10 B34", "dpsynth/privacy/accounting/adaptive_budget.py",
-        "return math.sqrt(changed / cost) if self.private else 0.0",
-        "return math.sqrt(changed / cost / 2) if self.private else 0.0",
+        "self.unit * math.sqrt(changed / cost) if self.private else 0.0",
+        "self.unit * math.sqrt(changed / cost / 2) if self.private else 0.0",
         contract("spends", "aim"),
     ),
     Mutant(

@@ -13,7 +13,29 @@ ONE_BY_ONE = guard("data/columns/test_value_by_value.py", "test_a_value_is_read_
 COMPANY = guard("models/test_rows_alone.py", "test_rows_around_the_ends_of_blocks",
                 "test_a_row_is_the_same_in_any_company")  # fmt: skip
 
+LINKING = "dpsynth/data/database/linking.py"
+ORPHANS = guard("data/database/test_linking.py", "test_orphans_are_left_out_without_a_word")
+STRANGERS = guard("data/database/test_linking.py", "test_a_person_more_moves_nobody_else")
+
 ROWS = (
+    Mutant(
+        "the limit on the rows of a parent is not applied", "B36", LINKING,
+        "used[rows[order[rank >= most]]] = False",
+        "used[rows[order[rank >= 2 * most]]] = False",
+        ORPHANS,
+    ),
+    Mutant(
+        "which rows of a parent are used depends on other persons", "B41", LINKING,
+        "np.column_stack([items, occurrences(items)])",
+        "np.column_stack([items, np.arange(len(items), dtype=np.uint64)])",
+        STRANGERS,
+    ),
+    Mutant(
+        "a row that belongs to nobody is an error", "B41", LINKING,
+        "    used = owners >= 0\n",
+        "    used = owners >= 0\n    if not used.all():\n        raise DataError('a row belongs to nobody')\n",
+        ORPHANS + STRANGERS,
+    ),
     Mutant(
         "the split goes by position", "B41", SELECTION,
         "items = np.column_stack([contents, occurrences(contents)])",

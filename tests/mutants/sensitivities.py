@@ -20,17 +20,32 @@ NEAR = guard("privacy/mechanisms/test_nearest_votes.py",
 MOVED = guard("privacy/mechanisms/test_mean_embedding.py", "test_neighbours_move_the_sum_by_at_most_its_sensitivity")
 SCATTERED = guard("privacy/mechanisms/test_class_scatter.py", "test_a_record_moves_the_sum_within_the_sensitivity")
 
+WEIGHED = guard("privacy/mechanisms/test_weights.py",
+                "test_a_person_moves_all_tables_by_no_more_than_is_declared")  # fmt: skip
+
 SENSITIVITIES = (
     Mutant(
-        "marginals without the root of their number", "B17", MARGINALS,
+        "every row of a person weighs a whole unit", "B36", "dpsynth/privacy/mechanisms/weights.py",
+        "return (GRID // np.maximum(rows, 1))[persons]",
+        "return np.full(len(persons), GRID) + 0 * rows[persons]",
+        WEIGHED,
+    ),
+    Mutant(
+        "weighted counts are charged as counts of rows", "B36", MARGINALS,
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
         "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
-        "return math.sqrt(cells_changed(self.neighbours))",
+        WEIGHED,
+    ),
+    Mutant(
+        "marginals without the root of their number", "B17", MARGINALS,
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
+        "return self.unit * math.sqrt(cells_changed(self.neighbours))",
         guard("privacy/mechanisms/test_marginals.py", "test_neighbours_stay_within_the_stated_sensitivity"),
     ),
     Mutant(
         "marginals without root two under replace_one", "B16", MARGINALS,
-        "return math.sqrt(self.marginals * cells_changed(self.neighbours))",
-        "return math.sqrt(self.marginals)",
+        "return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))",
+        "return self.unit * math.sqrt(self.marginals)",
         LARGEST,
     ),
     Mutant(

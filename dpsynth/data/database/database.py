@@ -6,6 +6,7 @@ table above it, at most `most` to each, in their order. Keys are gone: whose row
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -133,6 +134,16 @@ class Database:
             database._names = keys[domain.root].texts
         return database
 
+    @property
+    def content_hash(self) -> str:
+        """A digest of all rows and of whose they are; as private as these."""
+        digest = hashlib.sha256()
+        for name, table in self.tables.items():
+            digest.update(name.encode())
+            digest.update(pd.util.hash_pandas_object(table.frame, index=False).to_numpy().tobytes())
+            digest.update(self.owners.get(name, np.zeros(0)).tobytes())
+        return digest.hexdigest()
+
     def counts(self, name: str) -> np.ndarray:
         """(n,) int64: how many rows of table `name` belong to each row of its parent."""
         parent = self.domain[name].parent
@@ -150,22 +161,21 @@ class Database:
         return rows
 
     def take(self, persons: np.ndarray) -> Database:
-        """The persons at some ascending positions, with all their rows."""
-        kept = {self.domain.root: np.asarray(persons, dtype=np.int64)}
-        tables = {self.domain.root: self.persons.take(kept[self.domain.root])}
+        """The persons at some positions, in that order, each with all rows."""
+        places = {self.domain.root: np.asarray(persons, dtype=np.int64)}
+        tables = {self.domain.root: self.persons.take(places[self.domain.root])}
         owners: dict[str, np.ndarray] = {}
         for table in self.domain:
             if table.parent is None:
                 continue
-            place = np.full(len(self.tables[table.parent]), -1, dtype=np.int64)
-            place[kept[table.parent]] = np.arange(len(kept[table.parent]))
-            owner = place[self.owners[table.name]]
-            kept[table.name] = np.flatnonzero(owner >= 0)
-            tables[table.name] = self.tables[table.name].take(kept[table.name])
-            owners[table.name] = owner[kept[table.name]]
+            counts, above = self.counts(table.name), places[table.parent]
+            owner = np.repeat(np.arange(len(above)), counts[above])
+            starts = np.cumsum(counts) - counts
+            places[table.name] = starts[above][owner] + linking.ranks(owner)
+            tables[table.name], owners[table.name] = self.tables[table.name].take(places[table.name]), owner
         part = Database(self.domain, tables, owners)
         part.coverage, part.left_out = self.coverage, self.left_out
-        part._names = None if self._names is None else self._names[kept[self.domain.root]]
+        part._names = None if self._names is None else self._names[places[self.domain.root]]
         return part
 
     def split(self, holdout: float, key: bytes, neighbours: Neighbours = "add_remove") -> tuple[Database, Database]:
@@ -182,6 +192,13 @@ class Database:
             return self._covered(selection.fixed("n_train", len(self), persons), f"{persons} persons")
         probability = limit_probability(persons, self.domain.rows)
         return self._covered(self._chosen("n_train", selection, probability), _each(probability, neighbours))
+
+    def redeclare(self, domain: DatabaseDomain) -> Database:
+        """The same rows under another domain of the same tables and columns, such as one that declares `rows`."""
+        tables = {table.name: self.tables[table.name].redeclare(table.domain) for table in domain}
+        part = Database(domain, tables, self.owners)
+        part.coverage, part.left_out, part._names = self.coverage, self.left_out, self._names
+        return part
 
     def keyed(self) -> dict[str, pd.DataFrame]:
         """Every table as it is written: with fresh keys, which name existing rows by construction."""

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -90,10 +90,10 @@ class LinkedTable:
             )
         if self.order is not None:
             column = next((each for each in self.domain if each.name == self.order), None)
-            if not isinstance(column, NumericColumn) or column.missing:
+            if not isinstance(column, NumericColumn) or column.missing or column.point_masses:
                 raise SchemaError(
                     f"{where}: order: {self.order}: name a number, date or datetime under 'columns' that is never "
-                    "missing, or leave it out"
+                    "missing and has no point masses, or leave it out"
                 )
 
     @property
@@ -105,6 +105,11 @@ class LinkedTable:
     def set_aside(self) -> tuple[str, ...]:
         """Columns of its file that are not learned."""
         return tuple(dict.fromkeys((*self.keys, *self.domain.set_aside)))
+
+    @property
+    def between(self) -> tuple[LinkedRule, ...]:
+        """The rules between rows, once they are read."""
+        return tuple(rule for rule in self.rules if isinstance(rule, LinkedRule))
 
     def pattern_of(self, name: str) -> Identifier | None:
         """How fresh keys of a column are written; None for whole numbers."""
@@ -209,9 +214,14 @@ class DatabaseDomain:
         ]
         return f"one person, a row of {self.root}" + (f" with all their rows ({', '.join(limits)})" if limits else "")
 
+    def with_rows(self, rows: int) -> DatabaseDomain:
+        """The same with a declared number of persons."""
+        persons = replace(self.persons, domain=replace(self.persons.domain, rows=max(1, rows)))
+        return DatabaseDomain(self.root, {**self.tables, self.root: persons})
+
     @classmethod
     def from_yaml(cls, source: str | Path) -> Self:
-        """From a schema file, or from schema text (anything with a line break); `.json` is SDV's metadata.
+        """From a schema file, or from schema text (anything with a line break).
 
         Raises `SchemaError` with file and place.
         """

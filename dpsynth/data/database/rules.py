@@ -46,6 +46,12 @@ class LinkedRule:
         """The name in its table of the column that is moved."""
         return self.moved.removeprefix(NEXT) if self.reach == "next" else self.moved
 
+    @property
+    def above(self) -> str:
+        """The name of the table above that the rule speaks of; empty for a rule between successive rows."""
+        (other,) = self.constraint.names - {self.moved}
+        return other.partition(".")[0] if self.reach == "above" else ""
+
     @classmethod
     def parse(cls, text: str, table: str, own: Domain, above: Mapping[str, Domain]) -> LinkedRule | None:
         """The rule of a table, or None when it speaks of columns of one row only.

@@ -11,6 +11,7 @@ from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
 from dpsynth.data.sources.adult import adult
 from dpsynth.data.sources.celeba import celeba, celeba_domain
+from dpsynth.data.sources.databases import database, database_toy
 from dpsynth.data.sources.digits import digits, digits_domain
 from dpsynth.data.sources.idx_images import fashion_mnist, fashion_mnist_domain, mnist, mnist_domain
 from dpsynth.data.sources.image_folder import image_folder, image_folder_domain
@@ -29,6 +30,8 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "power": power,
     "csv": csv,
     "parquet": parquet,
+    "database": database,
+    "database_toy": database_toy,
     "digits": digits,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
@@ -72,4 +75,5 @@ def load(name: str, selection: Selection | None = None, **options: Any) -> Sourc
     for option in options:
         if option not in known:
             raise ConfigError(f"data={name} has no option '{option}'; it has {', '.join(known)}")
-    return source(**options) if name == "toy" else source(**options, selection=selection)
+    drawn = name in ("toy", "database_toy")  # nothing is selected of rows that are made for the run
+    return source(**options) if drawn else source(**options, selection=selection)

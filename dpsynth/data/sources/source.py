@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection, needed
@@ -14,15 +15,15 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 
-SourceRows = TypeVar("SourceRows", Table, Images)
+SourceRows = TypeVar("SourceRows", Table, Images, Database)
 
 
 @dataclass(frozen=True)
 class Source(Generic[SourceRows]):
     """Rows to train on, rows to evaluate with (or None), and a text that says which files they came from.
 
-    Rows are those of a table, or images.  `provenance` describes the file exactly (size, checksum), so it belongs
-    with the private results.
+    Rows are those of a table or a database, or images.  `provenance` describes the file exactly (size, checksum), so it
+    belongs with the private results.
     """
 
     train: SourceRows
@@ -30,7 +31,7 @@ class Source(Generic[SourceRows]):
     provenance: str
 
     @property
-    def domain(self) -> Domain | ImageDomain:
+    def domain(self) -> Domain | ImageDomain | DatabaseDomain:
         return self.train.domain
 
 
@@ -86,7 +87,7 @@ def finish(
     Raises `ConfigError` when there is something to select and no `selection`.
     """
     held: Any = holdout
-    if not isinstance(holdout, Table | Images):
+    if not isinstance(holdout, Table | Images | Database):
         held = None
         if holdout:
             chosen = needed(selection, f"data.holdout={holdout}")

@@ -152,12 +152,12 @@ def draw(
             parents = [c for c in axes if c != column]
             shape = tuple(tree.sizes[c] for c in parents)
             groups = np.ravel_multi_index([codes[:, c] for c in parents], shape) if parents else np.zeros(n, np.int64)
-            codes[:, column] = _extend(joint.reshape(-1, tree.sizes[column]), groups, generator, method)
+            codes[:, column] = extended(joint.reshape(-1, tree.sizes[column]), groups, generator, method)
             known.append(column)
     return codes
 
 
-def _extend(joint: np.ndarray, groups: np.ndarray, generator: np.random.Generator, method: Method) -> np.ndarray:
+def extended(joint: np.ndarray, groups: np.ndarray, generator: np.random.Generator, method: Method) -> np.ndarray:
     """A code for every row. joint: (groups, codes) probabilities. groups: (n,) the group of each row."""
     codes = np.empty(len(groups), dtype=np.int64)
     order = generator.permutation(len(groups))

@@ -34,6 +34,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.html import facts_html
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
@@ -56,7 +57,7 @@ from dpsynth.models.contract.model_files import (
     verify,
 )
 
-Sampled = TypeVar("Sampled", Table, Images)
+Sampled = TypeVar("Sampled", Table, Images, Database)
 
 
 class Generators(NamedTuple):
@@ -88,10 +89,10 @@ class Fitted(ABC, Generic[Sampled]):
     measured: the noisy marginals that were released on the way, in the order of their release; () where there are none.
     """
 
-    domain: Any  # Domain of a table, ImageDomain of images
+    domain: Any  # Domain of a table, ImageDomain of images, DatabaseDomain of a database
     measured: tuple[NoisyTable, ...] = ()
 
-    def __init__(self, domain: Domain | ImageDomain, statement: Mapping[str, Any] | None = None):
+    def __init__(self, domain: Domain | ImageDomain | DatabaseDomain, statement: Mapping[str, Any] | None = None):
         self.domain = domain
         self.statement: dict[str, Any] = dict(statement or {})
 
@@ -232,7 +233,7 @@ def load(folder: str | Path) -> Fitted:
     try:
         with limited(MORE * size), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            domain = (ImageDomain if "images" in model["domain"] else Domain).from_dict(model["domain"])
+            domain = _domain_of(model["domain"])
             fitted = kind.restore(model["config"], tensors, domain, statement)
             if MARGINALS in needed:
                 fitted.measured = noisy_tables.read(release / MARGINALS)
@@ -290,6 +291,13 @@ def temporary_folder(folder: str | Path) -> Iterator[Path]:
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _domain_of(content: Mapping[str, Any]) -> Domain | ImageDomain | DatabaseDomain:
+    """The domain of a saved model, of whatever kind it is."""
+    if "tables" in content:
+        return DatabaseDomain.from_dict(content)
+    return (ImageDomain if "images" in content else Domain).from_dict(content)
 
 
 def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted]:

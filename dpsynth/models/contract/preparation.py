@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dpsynth.data.columns import Category, Column, Date, Integer, Number
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
@@ -22,7 +23,7 @@ from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.mechanisms.discovery import Mechanisms, PrivateCategories, RowCount, complete, discovery
 
 UNKNOWN_ROWS = 30_000  # stands for the number of rows where the domain declares none
-PreparedRows = TypeVar("PreparedRows", Table, EncodedFiles, Images)
+PreparedRows = TypeVar("PreparedRows", Table, EncodedFiles, Images, Database)
 FAR = 2.0**44  # bounds wider than any that can be estimated
 
 
@@ -60,10 +61,12 @@ class Preparation:
     discovery: Mechanisms
 
     @classmethod
-    def planned(cls, domain: Domain | ImageDomain, budget: Budget, fractions: BudgetFractions) -> "Preparation":
+    def planned(
+        cls, domain: Domain | ImageDomain | DatabaseDomain, budget: Budget, fractions: BudgetFractions
+    ) -> "Preparation":
         """Needs no data."""
         count = None if domain.rows is not None else RowCount.planned(budget, fractions.count)
-        open_columns = isinstance(domain, Domain)  # of images everything is declared
+        open_columns = isinstance(domain, Domain)  # of images and databases everything is declared
         return cls(domain.rows, count, discovery(domain, budget, fractions.discovery) if open_columns else ())
 
     @property
@@ -81,12 +84,12 @@ class Preparation:
         return table.redeclare(complete(table.domain, table.frame, self.discovery, ledger)), rows
 
 
-def stand_in(domain: Domain | ImageDomain) -> Domain | ImageDomain:
+def stand_in(domain: Domain | ImageDomain | DatabaseDomain) -> Domain | ImageDomain | DatabaseDomain:
     """`domain` with the largest thing that could be found wherever something is still to be estimated.
 
     Lets a method plan its noise and memory before the data are opened.
     """
-    if isinstance(domain, ImageDomain) or not domain.undeclared:
+    if not isinstance(domain, Domain) or not domain.undeclared:
         return domain
     return Domain(tuple(map(_largest, domain.columns)), rows=domain.rows, missing_values=domain.missing_values)
 

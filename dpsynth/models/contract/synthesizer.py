@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, cast
 
+from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
@@ -41,8 +42,9 @@ from dpsynth.training import Checkpoint, Listener, TrainerSettings
 __all__ = ["BudgetFractions", "FitRun", "Fitted", "Generators", "MethodPlan", "SynthesisPlan", "Synthesizer"]
 
 
-PrivateRows = Table | EncodedFiles | Images  # private rows in a domain: in memory, or encoded on disk
-KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images"}
+PrivateRows = Table | EncodedFiles | Images | Database  # private rows in a domain: in memory, or encoded on disk
+KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images", Database: "a database"}
+HINTS = {"image": "datalens, maf, merf or pe", "table": "maf, aim or mst", "database": "aim or mst"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ class FitRun:
 class Synthesizer(ABC):
     """A recipe: every field is public configuration.
 
-    modalities: what it can make, "table", "image" or both; a domain of the other kind is refused.
+    modalities: what it can make, of "table", "image" and "database"; a domain of another kind is refused.
     learns_from: kinds of rows that `_fit` takes; `fit` refuses others.
     """
 
@@ -142,17 +144,19 @@ class Synthesizer(ABC):
         """
 
     def plan(
-        self, domain: Domain | ImageDomain, budget: Budget, fractions: BudgetFractions | None = None
+        self, domain: Domain | ImageDomain | DatabaseDomain, budget: Budget, fractions: BudgetFractions | None = None
     ) -> SynthesisPlan:
         """All releases of a fit and what they cost together; needs no data.
 
         Raises `BudgetError` when the method cannot keep within the budget, `ConfigError` when it does not make
         what the domain describes.
         """
-        kind = "image" if isinstance(domain, ImageDomain) else "table"
+        kind = kind_of(domain)
         if kind not in self.modalities:
-            hint = "datalens, maf, merf or pe" if kind == "image" else "maf, aim or mst"
-            raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={hint} does")
+            raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={HINTS[kind]} does")
+        if isinstance(domain, DatabaseDomain) and budget.entity is None and budget.rows_per_person is None:
+            budget = replace(budget, entity=domain.unit)
+        check_entity(domain, budget)
         before = Preparation.planned(domain, budget, fractions or BudgetFractions())
         own = self._plan(stand_in(domain), budget, before.charges)
         return SynthesisPlan(
@@ -171,7 +175,11 @@ class Synthesizer(ABC):
         """
         domain = table.domain
         if budget.neighbours == "replace_one":
-            domain = replace(domain, rows=max(1, len(table)))
+            domain = (
+                domain.with_rows(len(table))
+                if isinstance(domain, DatabaseDomain)
+                else replace(domain, rows=max(1, len(table)))
+            )
         return self.plan(domain, budget, fractions)
 
     def fit(
@@ -258,12 +266,33 @@ def _planned(values: Any) -> Iterator[Planned]:
             yield from _planned(value)
 
 
+def kind_of(domain: Domain | ImageDomain | DatabaseDomain) -> str:
+    """The modality that a domain describes."""
+    if isinstance(domain, DatabaseDomain):
+        return "database"
+    return "image" if isinstance(domain, ImageDomain) else "table"
+
+
+def check_entity(domain: Domain | ImageDomain | DatabaseDomain, budget: Budget) -> None:
+    """`ConfigError` unless the unit of the budget is the one that the domain counts as one."""
+    if isinstance(domain, DatabaseDomain):
+        if budget.rows_per_person is not None:
+            raise ConfigError(
+                f"rows_per_person={budget.rows_per_person}: of a database the unit is {domain.unit}; leave it out"
+            )
+        if budget.entity != domain.unit:
+            raise ConfigError(f"the budget is for {budget.unit}, but this database promises it to {domain.unit}")
+    elif budget.entity is not None:
+        raise ConfigError(f"the budget is for {budget.unit}, a unit of a database; the data are none")
+
+
 def check_unit(table: PrivateRows, budget: Budget) -> None:
     """`ConfigError` unless the table was made for the unit that the budget protects.
 
     A promise to persons holds only for a table whose rows of each person were bounded. In a bounded table one row of
     the file more or less may change two rows (selection.py), so a promise to rows does not hold for it.
     """
+    check_entity(table.domain, budget)
     most, bound = budget.rows_per_person, table.rows_per_person
     if most is None and bound is not None:
         raise ConfigError(f"the table was bounded to {bound} rows of each person: say Budget(rows_per_person={bound})")
@@ -283,6 +312,7 @@ def check_unit(table: PrivateRows, budget: Budget) -> None:
 
 def covers(table: PrivateRows) -> str:
     """Which rows the statement covers, in words."""
-    unit = "image" if isinstance(table, Images) else "row" if table.rows_per_person is None else "person"
+    persons = isinstance(table, Database) or table.rows_per_person is not None
+    unit = "image" if isinstance(table, Images) else "person" if persons else "row"
     used = f"; used in training: {', then '.join(table.coverage)}" if table.coverage else ", all used in training"
     return f"every {unit} of the data{used}"

@@ -210,7 +210,7 @@ class _Rounds:
         choice = ExponentialMechanism(
             name=self.budget.name,
             neighbours=self.budget.neighbours,
-            bound=misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),
+            bound=self.budget.unit * misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),
             epsilon=choice_epsilon((self.recipe.choice_fraction * cost) ** -0.5 if self.budget.private else 0.0),
         )
         chosen = self.ledger.release(choice, scores)
@@ -239,7 +239,9 @@ class _Rounds:
 
 def _counts(budget: AdaptiveBudget, sigma: float, marginals: int) -> NoisyMarginals:
     """A release of marginals under the adaptive budget."""
-    return NoisyMarginals(name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=marginals)
+    return NoisyMarginals(
+        name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=marginals, unit=budget.unit
+    )
 
 
 def _candidates(targets: Sequence[Clique], sizes: Sequence[int]) -> list[Clique]:

@@ -37,11 +37,13 @@ class AdaptiveBudget:
         name: Of the charge, and of every mechanism released under it.
         neighbours: The relation of the budget.
         mu: Gaussian DP parameter of all releases together; infinite without a finite epsilon.
+        unit: What a unit of protection adds to a count at most; `NoisyMarginals` has the same.
     """
 
     name: str
     neighbours: Neighbours
     mu: float
+    unit: int = 1
 
     def __post_init__(self) -> None:
         if not self.mu > 0:
@@ -79,9 +81,9 @@ class AdaptiveBudget:
         return self.mu**2
 
     def counts_sigma(self, cost: float) -> float:
-        """Noise of the counts of one marginal that cost `cost` of mu^2."""
+        """Noise of the counts of one marginal that cost `cost` of mu^2, in counts."""
         changed = 1 if self.neighbours == "add_remove" else 2
-        return math.sqrt(changed / cost) if self.private else 0.0
+        return self.unit * math.sqrt(changed / cost) if self.private else 0.0
 
 
 def gaussian_cost(event: DpEvent) -> float:

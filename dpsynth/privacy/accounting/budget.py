@@ -38,14 +38,16 @@ class Budget:
     `add_remove`: tables differ by one row more or less; the number of rows is private. `replace_one`: tables
     have equally many rows and differ in one; the number of rows is public. `rows_per_person` None protects one row;
     m >= 1 protects a person with at most m rows, and `Synthesizer.fit` then takes only a table that was bounded to m
-    rows of each person; the mechanisms run under the stricter `row_level` budget. `epsilon` may be infinite: no noise,
-    no privacy.
+    rows of each person; the mechanisms run under the stricter `row_level` budget. `entity` says in words what one
+    unit is where it is neither, such as a person with all rows of a database; the mechanisms then count such a unit as
+    they count a row, and what is said of rows here holds for it. `epsilon` may be infinite: no noise, no privacy.
     """
 
     epsilon: float
     delta: float
     neighbours: Neighbours = "add_remove"
     rows_per_person: int | None = None
+    entity: str | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -64,6 +66,8 @@ class Budget:
         rows = self.rows_per_person
         if rows is not None and (isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1):
             raise BudgetError(f"rows_per_person must be a whole number of at least 1, not {rows!r}")
+        if self.entity is not None and rows is not None:
+            raise BudgetError(f"rows_per_person={rows}: the unit is {self.entity} already; leave it out")
         object.__setattr__(self, "epsilon", epsilon)
         object.__setattr__(self, "delta", delta)
         object.__setattr__(self, "rows_per_person", None if rows is None else int(rows))
@@ -77,6 +81,8 @@ class Budget:
     def unit(self) -> str:
         """What one unit of protection is, in words."""
         rows = self.rows_per_person
+        if self.entity is not None:
+            return self.entity
         return "one row" if rows is None else f"one person (at most {rows} row{'s' if rows > 1 else ''})"
 
     @property
@@ -138,6 +144,7 @@ class Budget:
             "delta": self.delta,
             "neighbours": self.neighbours,
             "rows_per_person": self.rows_per_person,
+            "entity": self.entity,
         }
 
     @classmethod
@@ -148,6 +155,7 @@ class Budget:
             float(state["delta"]),
             state.get("neighbours", "add_remove"),
             state.get("rows_per_person"),
+            state.get("entity"),
         )
 
 

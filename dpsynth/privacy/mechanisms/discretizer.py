@@ -137,7 +137,10 @@ class Discretizer:
         return nodes.consistent(others, others_sigma)
 
     def _count(self, exact: Places, sigma: float, ledger: Ledger) -> Places:
-        mechanism = NoisyMarginals(name=NAME, neighbours=self.budget.neighbours, sigma=sigma, marginals=1)
+        budget = self.budget
+        mechanism = NoisyMarginals(
+            name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=1, unit=budget.unit
+        )
         return mechanism.measure([exact], ledger)[0]
 
 

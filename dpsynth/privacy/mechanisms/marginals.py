@@ -5,7 +5,8 @@ Noisy marginals of encoded columns: exact counts, and rounded Gaussian noise on 
 Guarantee. A row adds one to one cell of every table. With T tables, adding or removing a row moves the vector of all
 cells by sqrt(T) in L2 norm; replacing one moves two cells of each table, sqrt(2 T). All tables leave in one release,
 with rounded Gaussian noise of the same sigma on every cell (`integer_noise.py`): exactly sqrt(T) / sigma-Gaussian DP,
-or sqrt(2 T) / sigma. A release of fewer tables than planned stays within the sensitivity.
+or sqrt(2 T) / sigma. A release of fewer tables than planned stays within the sensitivity. Where a person has several
+rows, these are weighted, and a person counts `unit` in every table (`weights.py`): all of it times `unit`.
 
 Which columns, codes and pairs are counted is public: it comes from the domain or from earlier releases, never from the
 data.
@@ -59,14 +60,19 @@ class NoisyMarginals(CountMechanism):
 
     Attributes:
         marginals: The largest number of tables, T. Which tables they are may follow from earlier releases.
+        unit: What a unit of protection adds to a table at most: 1 for a row, `weights.GRID` for a person's weighted
+            rows.
     """
 
     marginals: int
+    unit: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.marginals < 1:
             raise BudgetError(f"{self.name!r}: at least one marginal is needed")
+        if self.unit < 1:
+            raise BudgetError(f"{self.name!r}: the unit must be at least 1, not {self.unit!r}")
 
     @classmethod
     def at_fraction(cls, name: str, marginals: int, budget: Budget, fraction: float) -> NoisyMarginals:
@@ -76,11 +82,11 @@ class NoisyMarginals(CountMechanism):
 
     @property
     def sensitivity(self) -> float:
-        return math.sqrt(self.marginals * cells_changed(self.neighbours))
+        return self.unit * math.sqrt(self.marginals * cells_changed(self.neighbours))
 
     @property
     def detail(self) -> Detail:
-        return {"sigma": self.sigma, "marginals": self.marginals}
+        return {"sigma": self.sigma / self.unit, "marginals": self.marginals}
 
     def measure(self, exact: Sequence[Counts], ledger: Ledger) -> list[Counts]:
         """The tables of `exact`, in which every row counts once, with noise; shapes as they were, may be negative."""
