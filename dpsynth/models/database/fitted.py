@@ -26,8 +26,8 @@ from dpsynth.models.contract.fitted import Fitted, below
 from dpsynth.models.database import rules
 from dpsynth.models.database.chain import Chain
 from dpsynth.models.database.slots import Parts, Slots, number_of, persons_domain
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.fitted_graph import FittedGraph
+from dpsynth.models.shared.domain_compression import DomainCompression
 
 
 class FittedDatabase(Fitted[Database]):

@@ -15,8 +15,8 @@ from dpsynth.data.columns.raw import series_of
 from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.table import Table
 from dpsynth.marginals.counting.counting import Engine
-from dpsynth.models.marginal.domain_compression import DomainCompression
 from dpsynth.models.marginal.method import Clique, EncodedRows
+from dpsynth.models.shared.domain_compression import DomainCompression
 from dpsynth.privacy.mechanisms.weights import row_weights
 
 
