@@ -82,6 +82,11 @@ def one_method(auditor: Auditor, options: AuditOptions, folder: Path) -> Iterato
     overrides = (word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task)
     chosen = frozenset(key.removeprefix("model.") for key in overrides if key.startswith("model."))
     modality = "image" if data == "image_folder" else "table"
+    if options.data.get("name") in ("database", "database_toy"):
+        raise ConfigError(
+            f"data={data}: tables and images are attacked here, databases are not; dpsynth.testing.check_model replays "
+            "a method on databases that differ in a person"
+        )
     if not from_files(options.data):
         domain = declared_domain(options.data)
         modality = "image" if isinstance(domain, ImageDomain) else "table"

@@ -54,3 +54,4 @@ def test_mistakes_end_with_a_line(clinic, command, tmp_path):
         "data.distribution=bar: not one of clinic, bank"
         in command("train", *QUICK, "data=database_toy", "data.distribution=bar").mistake
     )
+    assert "databases are not" in command("audit", "model=mst", "data=database_toy").mistake

@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from dpsynth.models.marginal.domain_compression import DomainCompression
 
 from dpsynth.data import Category, Codec, Domain, Table
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.models.database.weighted import WeightedRows
+from dpsynth.models.shared.domain_compression import DomainCompression
 from dpsynth.privacy.mechanisms.weights import row_weights
 
 
