@@ -127,7 +127,7 @@ def _same_keys(kind: type, content: dict) -> None:
             _same_keys(group, content[name])
 
 
-MOST_OPTIONS = {"aim": 14, "maf": 23}  # by model; 12 for the others
+MOST_OPTIONS = {"maf": 23}  # by model; 12 for the others
 
 
 @pytest.mark.parametrize("model", names("model"))

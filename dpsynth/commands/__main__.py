@@ -19,6 +19,7 @@ USAGE = """usage: dpsynth COMMAND ...
   describe RUN --steward ... write title, steward, licence, use into the documents of a release
   sign RUN --key FILE        sign a release as its steward
   verify RUN                 check a release: checksums, signature, epsilon by other accountants
+  fit-marginals FILE RUN     a synthetic table from noisy marginals measured elsewhere
   marginals RUN              the noisy counts a model was fitted to, with intervals
   audit model=... data=...   attack a method, and print what the attack proves beside what is claimed; --all for all
   account FILE               what all runs on one data set have cost together, and what is left
@@ -41,6 +42,7 @@ WORDS = {
     "describe": "commands.release_documents",
     "sign": "commands.release_documents",
     "verify": "commands.release_documents",
+    "fit-marginals": "commands.fit_marginals",
     "marginals": "commands.release_documents",
 }
 

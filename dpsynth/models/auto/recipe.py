@@ -114,4 +114,6 @@ class _ColumnsAlone(AIM):
         counts = NoisyMarginals(name=budget.name, neighbours=budget.neighbours, sigma=sigma, marginals=len(columns))
         noisy = counts.measure(rows.counts(columns), ledger)
         measured = combined([measurement(c, n, sigma) for c, n in zip(columns, noisy, strict=True)], rows.known)
-        return FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+        fitted = FittedGraph(rows.codec, rows.compression, GraphicalModel.fit(rows.sizes, measured))
+        fitted.measured = rows.tables(columns, noisy, sigma)
+        return fitted
