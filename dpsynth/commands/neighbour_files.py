@@ -17,6 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from dpsynth.data.columns import Category, Column, NumericColumn
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.image_files import file_name
 from dpsynth.data.image.images import Images
@@ -169,8 +170,10 @@ def various(column: Column, rows: int, draw: np.random.Generator) -> pd.Series:
     return column.text(column.write(axis, np.zeros(rows, dtype=bool)))
 
 
-def _rowed(domain: Domain | ImageDomain, rows: int, budget: Budget) -> Domain | ImageDomain:
+def _rowed(domain: Domain | ImageDomain | DatabaseDomain, rows: int, budget: Budget) -> Domain | ImageDomain:
     """The domain with a public number of rows, unless it declares one."""
+    if isinstance(domain, DatabaseDomain):
+        raise ConfigError("audit: no attack starts from the files of a database; audit model=mst data=database_toy")
     return domain if domain.rows is not None else replace(domain, rows=_public_rows(rows, budget))
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dpsynth.data.columns.raw import series_of, to_numbers
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.schema import parse_yaml
 from dpsynth.errors import ConfigError, DataError
@@ -69,9 +70,9 @@ def _table(folder: Path, entry: Any) -> NoisyTable:
         raise ConfigError(f"{path}: needs a column for each column counted, a column 'count', and a row for each cell")
     if ("sigma" in frame.columns) == ("sigma" in entry):
         raise ConfigError(f"{path}: say sigma once, in the list of tables or as a column of the file")
-    counts = _numbers(frame["count"], f"{path}, count")
+    counts = _numbers(series_of(frame, "count"), f"{path}, count")
     sigma = (
-        _numbers(frame["sigma"], f"{path}, sigma")
+        _numbers(series_of(frame, "sigma"), f"{path}, sigma")
         if "sigma" in frame.columns
         else np.full(len(frame), _numbers(pd.Series([entry["sigma"]]), f"{path}, sigma")[0])
     )
@@ -83,7 +84,7 @@ def _table(folder: Path, entry: Any) -> NoisyTable:
         axes.append(axis)
         places.append(np.array([axis[cell] for cell in cells]))
     shape = tuple(map(len, axes))
-    index = np.ravel_multi_index(places, shape)
+    index = np.asarray(np.ravel_multi_index(tuple(places), shape))
     if len(np.unique(index)) < len(index):
         raise ConfigError(f"{path}: a cell stands twice")
     if math.prod(shape) != len(frame):
@@ -98,7 +99,7 @@ def _table(folder: Path, entry: Any) -> NoisyTable:
 
 
 def _numbers(texts: pd.Series, where: str) -> np.ndarray:
-    found = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+    found = to_numbers(texts)
     if not np.isfinite(found).all():
         row = int(np.flatnonzero(~np.isfinite(found))[0])
         raise ConfigError(f"{where}, row {row + 1}: {texts.iloc[row]!r} is no number")

@@ -81,8 +81,9 @@ def chosen_columns(value: Sequence[Any] | str | None, data: Mapping[str, Any]) -
         return texts(value, "columns")
     left_out = texts(value.lstrip()[1:], "columns") or []
     domain = declared_domain(data)
-    if isinstance(domain, ImageDomain):
-        raise ConfigError(f"columns: data={data.get('name')} are images, which have none to choose from")
+    if not isinstance(domain, Domain):
+        what = "images, which have none" if isinstance(domain, ImageDomain) else "several tables, with none"
+        raise ConfigError(f"columns: data={data.get('name')} are {what} to choose from")
     names = domain.in_file
     for name in left_out:
         if name not in names:

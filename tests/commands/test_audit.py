@@ -87,7 +87,7 @@ def test_a_refuted_claim_ends_with_exit_code_1(command, monkeypatch):
         (["runs=60"], "runs=60: must be at least 80"),
         (["rows=0"], "rows"),
         (["model=mst", "data=digits"], "does not make images"),
-        (["model=nonsense"], "there are"),
+        (["model=nonsense"], "no such choice"),
     ],
 )
 def test_mistakes(command, words, said):

@@ -91,7 +91,7 @@ def test_what_cannot_stream_is_held(command, rows, streamed):
     for words in (
         ("model=example",),
         ("model=independent", "data.schema=open.yaml"),
-        ("model=independent", "data.path=people.csv", "data.person=who"),
+        ("model=independent", "data.path=people.csv", "data.person=who", "data.max_rows_per_person=1"),
     ):
         outcome = command("train", *WORDS, *words, "run=mine", "overwrite=true")
         assert outcome.code == 0, outcome.err

@@ -111,7 +111,8 @@ def test_a_person_removed_from_the_file_moves_no_other(csv, place, most):
 def test_persons_and_replaced_rows_do_not_go_together(csv):
     data = {"name": "csv", "person": "who", "max_rows_per_person": 2}
     assert rows_of_person(data) == 2
-    assert rows_of_person({**data, "max_rows_per_person": None}) == 1
+    with pytest.raises(ConfigError, match=r"needs a maximum: say data\.max_rows_per_person=5"):
+        rows_of_person({**data, "max_rows_per_person": None})
     assert rows_of_person({"name": "csv"}) is None
     with pytest.raises(ConfigError, match=r"data\.person needs privacy\.neighbours=add_remove"):
         rows_of_person(data, "replace_one")

@@ -86,10 +86,12 @@ def test_pums_and_its_variants(real_data):
     )
     assert len(null.train) == 1948 - 88
     assert null.train.nameless == 88
-    once = load("pums", KEY, path=folder / "PUMS_dup.csv", schema="pums_null", holdout=0, person="pid")
+    once = load(
+        "pums", KEY, path=folder / "PUMS_dup.csv", schema="pums_null", holdout=0, person="pid", max_rows_per_person=1
+    )
     assert len(once.train) == 1000
     with pytest.raises(DataError, match="missing: true"):
-        load("pums", KEY, path=folder / "PUMS_null.csv", person="pid")
+        load("pums", KEY, path=folder / "PUMS_null.csv", person="pid", max_rows_per_person=1)
     with pytest.raises(DataError, match="'pid' not in the schema"):
         load("pums", KEY, path=folder / "PUMS_pid.csv")
 

@@ -300,13 +300,13 @@ METHODS = (
     ),
     Mutant(
         "the statement holds the exact number of rows", "B15 B32", "dpsynth/models/contract/synthesizer.py",
-        'fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}',
-        'fitted.statement = {**ledger.statement(), "rows": len(table), "covers": covers(table)}',
+        'fitted.statement = {**ledger.statement(), "rows": rows, "covers"',
+        'fitted.statement = {**ledger.statement(), "rows": len(table), "covers"',
         contract("replay", "independent"),
     ),
     Mutant(
         "the statement holds a hash of the data", "B32 B49", "dpsynth/models/contract/synthesizer.py",
-        '        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table)}\n',
+        '        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table), "method": method}\n',
         "        fitted.statement = {\n"
         "            **ledger.statement(),\n"
         '            "rows": rows,\n'

@@ -28,7 +28,8 @@ from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.mechanisms.discretizer import Discretizer, Tree, allowed, places_counted
 
 PRICE = 2.0  # of a stretch: so many times the logarithm of the number of leaves, in squared noise
-STEEPER = 8.0  # squared noise by which a spread that falls less steeply must explain the counts better
+SHAPE = 8.0  # squared noise by which the counts must tell one spread of a stretch from another
+BULK = 0.1  # of all rows: with more, a stretch is spread evenly unless the counts tell; with less, it falls steeply
 ALONE = 0.5  # of the mass of a coarse cell: a single value with more is a cell of its own
 FINEST = 4  # a wider leaf with more than this part of a cell's mass is cut evenly
 SLIVER = 0.1  # of the mass of a coarse cell: less than this between two values is joined to its neighbour
@@ -98,7 +99,7 @@ def _fine_masses(tree: Tree, origin: int | None, rows: float) -> np.ndarray:
     """(leaves,) estimated rows of each leaf."""
     counts, variance = tree.counts, np.maximum(tree.sigma, 0.5) ** 2
     bases = _bases(tree.edges, origin)
-    starts, chosen = _stretches(counts, variance, bases)
+    starts, chosen = _stretches(counts, variance, bases, rows)
     stretch = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(counts))))
     base = np.choose(np.array(chosen)[stretch], bases)
     base /= np.bincount(stretch, base)[stretch]
@@ -109,8 +110,14 @@ def _fine_masses(tree: Tree, origin: int | None, rows: float) -> np.ndarray:
     return _nearest(masses, noise, max(rows, 1.0))[stretch] * base
 
 
-def _stretches(counts: np.ndarray, variance: np.ndarray, bases: list[np.ndarray]) -> tuple[np.ndarray, list[int]]:
-    """(first leaf of each stretch, which base spreads it) of the best partition."""
+def _stretches(
+    counts: np.ndarray, variance: np.ndarray, bases: list[np.ndarray], rows: float
+) -> tuple[np.ndarray, list[int]]:
+    """(first leaf of each stretch, which base spreads it) of the best partition.
+
+    Where the counts do not tell how a stretch is spread, one with few rows falls steeply, so that noise does not fill
+    the tail of a wide column, and one with many is even, so that no column collapses onto its bound nearest to 0.
+    """
     n = len(counts)
     price = PRICE * math.log(max(n, 2))
 
@@ -128,9 +135,10 @@ def _stretches(counts: np.ndarray, variance: np.ndarray, bases: list[np.ndarray]
         )
         gains = np.maximum(across, 0.0) ** 2 / norm
         gain, kinds = gains[0], np.zeros(len(live), dtype=np.int64)
+        held = across[0] / norm[0] * np.cumsum(bases[0][behind][::-1])[at]
+        many = (held > BULK * rows) | ((live == 0) & (stop == n))
         for number, other in enumerate(gains[1:], 1):
-            # Where the counts do not tell, the steeper fall: noise must not fill the tail of a wide column.
-            kinds = np.where(other >= gain - STEEPER, number, kinds)
+            kinds = np.where(other >= gain + np.where(many, SHAPE, -SHAPE), number, kinds)
             gain = np.maximum(gain, other)
         costs = best[live] + square - gain
         k = int(costs.argmin())

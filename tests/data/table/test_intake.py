@@ -5,7 +5,7 @@ import pytest
 from dpsynth.data import Domain, Table
 from dpsynth.data.table.intake import IntakeError
 from dpsynth.errors import DataError
-from dpsynth.marginals.counting.encoded_files import encode_files
+from dpsynth.marginals.counting.raw_rows import encode_files
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """dpsynth/models/shared/value_cells.py: fine distributions and coarse cells from noisy counts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dpsynth
+from dpsynth.data import Domain, Number, Table
+from dpsynth.models import Independent
 from dpsynth.models.shared.value_cells import _nearest, _stretches, cell_cuts, value_cells
 from dpsynth.privacy.mechanisms.discretizer import Tree
 
@@ -68,7 +72,7 @@ def test_cells_hold_about_equal_mass():
 def test_a_flat_column_is_one_stretch_whatever_the_noise():
     draw = np.random.default_rng(1)
     counts, variance = 50 + draw.normal(0, 40, 100), np.full(100, 1600.0)
-    starts, _ = _stretches(counts, variance, [np.full(100, 0.01)])
+    starts, _ = _stretches(counts, variance, [np.full(100, 0.01)], 5_000.0)
     assert len(starts) <= 3
 
 
@@ -88,8 +92,19 @@ def test_the_partition_is_the_best_of_all():
         return total
 
     every = [parts for k in range(6) for parts in itertools.combinations(range(1, 6), k)]
-    starts, _ = _stretches(counts, variance, [base])
+    starts, _ = _stretches(counts, variance, [base], 120.0)
     assert cost(starts[1:]) == pytest.approx(min(map(cost, every)))
+
+
+@pytest.mark.parametrize(("rows", "numbers", "epsilon"), [(150, 10, 3.0), (300, 2, 1.0), (1000, 10, 1.0)])
+def test_few_rows_are_spread_evenly_and_never_collapse_onto_a_bound(rows, numbers, epsilon):
+    """A column of which noise leaves nothing to see is even between its bounds."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({f"x{i}": draw.uniform(1_000, 99_999, rows).round(2) for i in range(numbers)})
+    domain = Domain(tuple(Number(name, low=0, high=100_000, decimals=2) for name in frame), rows=rows)
+    fitted = Independent().fit(Table(frame, domain), dpsynth.Budget(epsilon, 1e-5))
+    medians = fitted.sample(2_000, seed=0).frame.median()
+    assert medians.between(25_000, 75_000).all(), medians
 
 
 @given(values=st.lists(st.floats(-1e3, 1e4), min_size=1, max_size=30), total=st.floats(1, 1e5), data=st.data())
