@@ -116,7 +116,7 @@ class FittedDatabase(Fitted[Database]):
                 places = parts.owners[higher.name][places]
         frame, kept = rules.kept(table, frame, above, owners)
         if exact:
-            fixed = {name: series[kept].reset_index(drop=True) for name, series in exact.items()}
+            fixed = {name: series.loc[kept].reset_index(drop=True) for name, series in exact.items()}
             if any(not series_of(frame, name).equals(series) for name, series in fixed.items()):
                 raise ConfigError(
                     f"where: no rows of '{table.name}' found that keep the conditions and the constraints"
