@@ -27,6 +27,7 @@ from dpsynth.commands.audited_mechanisms import mechanism_findings
 from dpsynth.commands.audited_methods import Auditor, from_files, recipe_for
 from dpsynth.commands.config_files import config_folder
 from dpsynth.commands.launch import launch
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.data.table import tabular_files
@@ -89,6 +90,7 @@ def one_method(auditor: Auditor, options: AuditOptions, folder: Path) -> Iterato
         )
     if not from_files(options.data):
         domain = declared_domain(options.data)
+        assert not isinstance(domain, DatabaseDomain), "refused above"
         modality = "image" if isinstance(domain, ImageDomain) else "table"
         yield from auditor.in_memory(name, recipe_for(options.model, name, modality, options, chosen), domain, data)
     else:

@@ -173,7 +173,7 @@ def various(column: Column, rows: int, draw: np.random.Generator) -> pd.Series:
 def _rowed(domain: Domain | ImageDomain | DatabaseDomain, rows: int, budget: Budget) -> Domain | ImageDomain:
     """The domain with a public number of rows, unless it declares one."""
     if isinstance(domain, DatabaseDomain):
-        raise ConfigError("audit: no attack starts from the files of a database; audit model=mst data=database_toy")
+        raise ConfigError("tables and images are attacked here, databases are not")
     return domain if domain.rows is not None else replace(domain, rows=_public_rows(rows, budget))
 
 

@@ -85,6 +85,22 @@ def number_style(texts: Sequence[str]) -> NumberStyle | None:
     return None
 
 
+def other_reading(texts: Sequence[str], notation: Notation) -> str | None:
+    """What else all of these numbers could be, in words: 120.146 and 25,164 may have thousands or three decimals."""
+    plain = [_without(text, notation.symbols) for text in map(plain_digits, texts)]
+    if not plain or not all(re.fullmatch(r"[1-9][0-9]{0,2}[.,][0-9]{3}", text) for text in plain):
+        return None
+    [mark, *others] = {re.sub(r"[0-9]", "", text) for text in plain}
+    if others:
+        return None
+    whole, thousandths = plain[0].replace(mark, ""), plain[0].replace(mark, ".")
+    if notation.decimal == mark:
+        return f"{texts[0]!r} is read as {thousandths}; if it means {whole}, declare thousands: {mark!r}" + (
+            " and decimal: ','" if mark == "." else ""
+        )
+    return f"{texts[0]!r} is read as {whole}; if it means {thousandths}, declare decimal: {mark!r}"
+
+
 def _negative(texts: Sequence[str]) -> tuple[Negative, list[str]]:
     """(how the texts write numbers below zero, the texts without that)."""
     if any(re.search(r"\([^()]*[0-9][^()]*\)", text) for text in texts):

@@ -25,7 +25,14 @@ from dpsynth.data.columns.datetime_column import WRITTEN, to_seconds
 from dpsynth.data.columns.durations import DURATION, seconds_of_durations
 from dpsynth.data.columns.raw import as_text, blank, distinct, series_of, to_numbers
 from dpsynth.data.columns.stored_types import fits, plain_type, type_name
-from dpsynth.data.columns.writing_styles import LOOKED_AT, ambiguous, date_format, durations, number_style
+from dpsynth.data.columns.writing_styles import (
+    LOOKED_AT,
+    ambiguous,
+    date_format,
+    durations,
+    number_style,
+    other_reading,
+)
 from dpsynth.data.table import tabular_files
 from dpsynth.data.table.csv_files import CsvDialect, first_rows
 from dpsynth.data.table.csv_sniffer import ignorable, sniff
@@ -172,7 +179,11 @@ def _kind(known: pd.Series) -> Guess:
     if {text.casefold() for text in texts} <= {"true", "false"}:
         return {"kind": "boolean"}, ["read from the data"]
     different = len(texts) == len(known) >= _ROWS_OF_IDS
-    if any(re.fullmatch(r"[+-]?0[0-9]+|[0-9]+[eE][0-9]+", text) for text in texts if isinstance(values[0], str)):
+    if any(
+        re.fullmatch(r"[+-]?0[0-9]+([.,][0-9]*)?|[0-9]+[eE][0-9]+", text)
+        for text in texts
+        if isinstance(values[0], str)
+    ):
         compact = _compact_dates(texts)
         return compact or _texts(texts, different, "codes with leading zeros or an E, which a number would lose")
     found = _compact_dates(texts) or _as_number(known, texts, different) or _as_moment(known, texts)
@@ -229,6 +240,8 @@ def _as_number(known: pd.Series, texts: list[str], different: bool) -> Guess | N
         )
         if bare and style and style.notation.symbols:
             notes.append(f"some values are without {' '.join(style.notation.symbols)}, such as {bare[0]!r}")
+    if style is not None and (doubt := other_reading(figures, style.notation)):
+        notes.append(doubt)
     if tokens:
         spec |= {"missing": True, "missing_values": [*MISSING_VALUES, *tokens]}
         notes.append(f"{', '.join(map(repr, tokens))} taken for missing")

@@ -247,3 +247,30 @@ def test_every_draft_loads_and_reads_its_file_and_what_it_writes(tmp_path_factor
     assert table.invalid == {}, (first, second)
     again = Table.read(table.to_csv(folder / "b.csv"), domain)
     pd.testing.assert_frame_equal(again.frame, table.frame)
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["120.146", "20.001", "249.999"], "declare thousands: '.' and decimal: ','"),
+        (["25,164", "1,002", "99,120"], "declare decimal: ','"),
+    ],
+)
+def test_numbers_that_can_be_read_in_two_ways_are_named(tmp_path, cells, says):
+    """Three figures behind one mark: thousands here, thousandths there."""
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f'"{cell}",a\n' for cell in cells * 50))
+    [line] = [line for line in draft(tmp_path / "a.csv").splitlines() if line.startswith("  x:")]
+    assert f"{cells[0]!r} is read as" in line
+    assert says in line
+
+
+def test_a_number_with_other_decimals_beside_it_has_one_reading(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "120.146,a\n20.5,b\n" * 50)
+    assert "is read as" not in draft(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("cells", [["008.45", "031.10"], ["03.50", "12.70"], ["0012", "9"]])
+def test_codes_that_begin_with_zeros_stay_texts(tmp_path, cells):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{cell},a\n" for cell in cells * 50))
+    table = Table.read(tmp_path / "a.csv", Domain.from_yaml(draft(tmp_path / "a.csv")))
+    assert set(table.frame["x"]) == set(cells)
