@@ -65,7 +65,7 @@ def test_every_model_composes_with_every_data_set(model, data):
     assert options.data["name"] == data
 
 
-OWN = ("csv", "parquet", "encoded", "image_folder", "places365")  # the domain is the user's to declare
+OWN = ("csv", "parquet", "encoded", "database", "image_folder", "places365")  # the domain is the user's to declare
 
 
 @pytest.mark.parametrize("data", [name for name in names("data") if name not in OWN])

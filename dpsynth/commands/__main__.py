@@ -1,6 +1,7 @@
 """The `dpsynth` command: every command, and the three scripts, under one name."""
 
 import difflib
+import re
 import sys
 from importlib import import_module
 
@@ -79,7 +80,9 @@ def main() -> None:
 def compared(arguments: list[str]) -> list[str]:
     """The words of `compare` as words of evaluate: those that are no options name runs."""
     runs = [word for word in arguments if "=" not in word and not word.startswith("-")]
-    quoted = ",".join('"' + run.replace("\\", "\\\\").replace('"', '\\"') + '"' for run in runs)
+    # In Hydra's grammar a backslash is itself, except before a quotation mark or the end.
+    escaped = (re.sub(r'(\\+)(?="|$)', r"\1\1", run).replace('"', '\\"') for run in runs)
+    quoted = ",".join(f'"{run}"' for run in escaped)
     return [*([f"runs=[{quoted}]"] if runs else []), *(word for word in arguments if word not in runs)]
 
 

@@ -300,19 +300,14 @@ METHODS = (
     ),
     Mutant(
         "the statement holds the exact number of rows", "B15 B32", "dpsynth/models/contract/synthesizer.py",
-        'fitted.statement = {**ledger.statement(), "rows": rows, "covers"',
-        'fitted.statement = {**ledger.statement(), "rows": len(table), "covers"',
+        'own = {"rows": rows, "covers"',
+        'own = {"rows": len(table), "covers"',
         contract("replay", "independent"),
     ),
     Mutant(
         "the statement holds a hash of the data", "B32 B49", "dpsynth/models/contract/synthesizer.py",
-        '        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table), "method": method}\n',
-        "        fitted.statement = {\n"
-        "            **ledger.statement(),\n"
-        '            "rows": rows,\n'
-        '            "covers": covers(table),\n'
-        '            "data": hash(str(table.frame.to_csv())),\n'
-        "        }\n",
+        "        fitted.statement = {**own, **named, **ledger.statement()}\n",
+        '        fitted.statement = {**own, "data": hash(str(table.frame.to_csv())), **ledger.statement()}\n',
         contract("replay", "independent"),
     ),
     Mutant(

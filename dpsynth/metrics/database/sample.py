@@ -95,7 +95,7 @@ class DatabaseSample:
         def number(table: LinkedTable, parents: int) -> np.ndarray:
             return generator.integers(0, (table.most or 0) + 1, parents)
 
-        return self._made(rows, number, lambda name, n: self._even(name, n, generator))
+        return self._composed(rows, number, lambda name, n: self._even(name, n, generator))
 
     def independent(self, rows: int, generator: np.random.Generator) -> DatabaseSample:
         """Persons with numbers of rows and columns each drawn by itself from these."""
@@ -111,7 +111,7 @@ class DatabaseSample:
             picks, columns = generator.integers(len(codes), size=(n, codes.shape[1])), np.arange(codes.shape[1])
             return codes[picks, columns], units[picks, columns]
 
-        return self._made(rows, number, cells)
+        return self._composed(rows, number, cells)
 
     def counts(self, table: LinkedTable) -> np.ndarray:
         """(parents,) int64: how many rows of a table each row of its parent has."""
@@ -175,7 +175,7 @@ class DatabaseSample:
                     words[person].append(row.tobytes())
         return [b"|".join(each) for each in words]
 
-    def _made(
+    def _composed(
         self,
         rows: int,
         number: Callable[[LinkedTable, int], np.ndarray],

@@ -236,8 +236,9 @@ class Synthesizer(ABC):
         complete, rows = plan.preparation.carry_out(cast(Any, table), ledger)
         run = FitRun(randomness.seeded, settings or TrainerSettings(), progress, checkpoint)
         fitted = self._fit(complete, rows, plan.method, ledger, run)
-        method = fitted.statement.get("method", type(self).__name__)  # auto says which method it took
-        fitted.statement = {**ledger.statement(), "rows": rows, "covers": covers(table), "method": method}
+        named = {key: fitted.statement[key] for key in ("method", "chosen") if key in fitted.statement}  # by auto
+        own = {"rows": rows, "covers": covers(table), "method": type(self).__name__}
+        fitted.statement = {**own, **named, **ledger.statement()}
         if ends := reached(complete.domain, plan.preparation.discovery):
             fitted.statement["bounds at the end of the public bins"] = f"{', '.join(ends)}: values beyond are clamped"
         return fitted

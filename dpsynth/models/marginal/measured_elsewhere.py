@@ -78,7 +78,7 @@ class FittedTables(FittedTable):
         fixed = {place: self._columns[place].cell_of(where[name], self.domain) for name, place in places.items()}
         codes = self.model.sample(n, generators.numpy, where=fixed)
         drawn = {
-            column.name: cells.draw(codes[:, j], generators.numpy)
+            column.name: cells.within(codes[:, j], generators.numpy)
             for j, (column, cells) in enumerate(zip(self.domain, self._columns, strict=True))
         }
         return pd.DataFrame(drawn)
@@ -351,7 +351,7 @@ class _Cells:
     def _weight(self, piece: Piece) -> float:
         return piece[1] - piece[0] if isinstance(piece, tuple) else 1.0
 
-    def draw(self, codes: np.ndarray, generator: np.random.Generator) -> pd.Series:
+    def within(self, codes: np.ndarray, generator: np.random.Generator) -> pd.Series:
         """(n,) values of the column for (n,) cells."""
         values, missing = np.zeros(len(codes)), np.zeros(len(codes), dtype=bool)
         for code in np.unique(codes):
