@@ -49,6 +49,18 @@ def test_neighbours_pass_the_replay_audit(budget, values, new, seed):
     audit(publish, other, values, seed=seed)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_which_cells_are_split_follows_from_released_counts_alone(seed):
+    """Cells that hold exactly the 256th part of all rows: a threshold of the exact rows would move with one row."""
+    values = [place + k for place in range(100_000, 900_000, 50_000) for k in range(1, 6)]
+    values += [777] * (5 * 256 - len(values))
+
+    def publish(data, randomness):
+        return measured(Budget(200.0, 1e-5), [column(data)], randomness)[0]
+
+    audit(publish, values, [*values, 888], seed=seed)
+
+
 @given(values=st.lists(st.integers(0, PLACES - 1), max_size=300), others=st.lists(st.integers(0, 1), max_size=20))
 @settings(max_examples=30, deadline=None)
 def test_without_noise_the_tree_holds_the_rows(values, others):
