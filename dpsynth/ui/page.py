@@ -441,7 +441,7 @@ def release_step(project: Project) -> None:
         st.download_button("Download the release (zip)", _zipped(run.release), name, "application/zip", type="primary")
     if fitted.statement["private"]:
         st.caption(
-            "Model, synthetic rows, statement and documents: all of it is safe to share. It lies in this folder:"
+            "Model, synthetic rows, statement and documents: all of it may be shared. It lies in this folder:"
         )
     else:
         st.caption("NOT PRIVATE: keep them as the data themselves. They lie in this folder:")
