@@ -440,9 +440,7 @@ def release_step(project: Project) -> None:
         name = f"{run.path.name}.zip"
         st.download_button("Download the release (zip)", _zipped(run.release), name, "application/zip", type="primary")
     if fitted.statement["private"]:
-        st.caption(
-            "Model, synthetic rows, statement and documents: all of it may be shared. It lies in this folder:"
-        )
+        st.caption("Model, synthetic rows, statement and documents: all of it may be shared. It lies in this folder:")
     else:
         st.caption("NOT PRIVATE: keep them as the data themselves. They lie in this folder:")
     st.code(str(run.release), language=None)
