@@ -56,7 +56,7 @@ IN_WORDS = {
     "coverage": "coverage of real rows",
     "validity": "legal values",
     "rules_kept": "rules between tables",
-    "exact_copies": "exact copies",
+    "exact_copies": "exact copies of training rows",
     "dcr_fraction": "nearness to training rows",
     "nndr_median": "nearness to single training rows",
     "membership_density_auc": "the membership attack by density",
