@@ -28,7 +28,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import pandas as pd
 import safetensors
 import torch
 from safetensors.torch import save as to_bytes
@@ -135,16 +134,14 @@ class Checkpoint:
         """Whether steps of training are kept here."""
         return self._training_file.exists()
 
-    def begin(
-        self, randomness: RandomGenerators, plan: Mapping[str, Any], data: pd.DataFrame | str
-    ) -> RandomGenerators:
+    def begin(self, randomness: RandomGenerators, plan: Mapping[str, Any], content: str) -> RandomGenerators:
         """The random generators to run with: those kept here when the run is resumed, else `randomness`, kept from now
         on.
 
-        data: the rows, or a hash of their content. Raises `ArtifactError` when the folder belongs to a run with
+        content: a digest of the rows. Raises `ArtifactError` when the folder belongs to a run with
         another plan or other data.
         """
-        about = {"plan": _digest_of_plan(plan), "data": data if isinstance(data, str) else _digest_of_frame(data)}
+        about = {"plan": _digest_of_plan(plan), "data": content}
         if not self.exists:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -202,11 +199,3 @@ class Checkpoint:
 
 def _digest_of_plan(plan: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _digest_of_frame(frame: pd.DataFrame) -> str:
-    """A digest of all values, columns and their order; stays inside `private/`."""
-    digest = hashlib.sha256(json.dumps([str(name) for name in frame.columns]).encode())
-    hashes = pd.util.hash_pandas_object(frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
-    digest.update(hashes.to_numpy().tobytes())
-    return digest.hexdigest()

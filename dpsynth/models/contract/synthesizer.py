@@ -222,8 +222,7 @@ class Synthesizer(ABC):
         randomness = randomness or RandomGenerators()
         new = checkpoint is not None and not checkpoint.exists
         if checkpoint is not None:
-            content = table.frame if isinstance(table, Table) else table.content_hash
-            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, content)
+            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, table.content_hash)
         randomness = shared(randomness)  # of several processes, the leader's
         if account is not None:
             try:
