@@ -44,8 +44,7 @@ from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.marginals import noisy_tables
 from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract import registry
-from dpsynth.models.contract.machine_limits import available_memory
-from dpsynth.models.contract.memory_limit import HEADROOM, limited
+from dpsynth.models.contract.machine_limits import HEADROOM, available_memory, limited
 from dpsynth.models.contract.model_files import (
     LARGEST_TENSORS,
     LARGEST_TEXT,
