@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import safetensors
 import torch
@@ -57,7 +57,7 @@ def write_state(path: Path, state: Any) -> None:
 def read_state(path: Path) -> Any:
     """What `write_state` wrote.  Raises `ArtifactError` when the file is damaged."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with cast(Any, safetensors.safe_open)(path, framework="pt") as file:
             structure = json.loads(file.metadata()["structure"])
             return _restore(structure, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -74,19 +74,19 @@ def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         # A copy: safetensors refuses tensors that share memory, and the original keeps changing.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
-    if isinstance(value, list):
-        return {"list": [_flatten(each, tensors) for each in value]}
-    if isinstance(value, tuple):
-        return {"tuple": [_flatten(each, tensors) for each in value]}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_flatten(each, tensors) for each in cast("list[Any]", value)]}
     if isinstance(value, dict):
-        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]}
+        items = cast("dict[Any, Any]", value).items()
+        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in items]}
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
 
 
 def _restore(structure: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if not isinstance(structure, dict):
         return structure
-    [(kind, content)] = structure.items()
+    [(kind, content)] = cast("dict[str, Any]", structure).items()
     if kind == "tensor":
         return tensors[content]
     if kind == "dict":

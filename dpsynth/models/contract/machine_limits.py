@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def refuse_beyond_hours(hours: float, most: float, reason: str, advice: str) -> 
 
 
 @contextmanager
-def limited(more: int) -> Iterator[None]:
+def limited(more: int) -> Generator[None]:
     """Let the memory of the process grow by `more` bytes at most, beside what libraries need, inside the block.
 
     An allocation beyond that raises `MemoryError`, or `RuntimeError` from torch. Only Linux keeps such a limit

@@ -1,4 +1,5 @@
-"""Scores of databases know what they should: equal laws score as real samples do, and each fault shows in its score."""
+"""Scores of databases know what they should: equal distributions score as real samples do, and each fault shows in its
+score."""
 
 import numpy as np
 import pytest
