@@ -66,7 +66,7 @@ def append_levels(
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """((rows, columns + levels) codes in Fortran order, their sizes); the given codes are copied.
 
-    >>> codes, sizes = append_levels(np.array([[0], [3]], dtype=np.uint8), (4,), [Height(0, (0, 0, 1, 1))])
+    >>> codes, sizes = append_levels(np.array([[0], [3]], dtype=np.uint8), (4,), [ColumnLevel(0, (0, 0, 1, 1))])
     >>> codes.tolist(), sizes
     ([[0, 0], [3, 1]], (4, 2))
     """
