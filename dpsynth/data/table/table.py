@@ -24,7 +24,7 @@ from dpsynth.data.columns.stored_types import change_of_type, to_arrow
 from dpsynth.data.html import rows_html
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, refuse_lost, taken_in
 from dpsynth.data.table.written_rows import with_identifiers, write_csv, write_parquet, write_rows
