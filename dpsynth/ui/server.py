@@ -55,7 +55,7 @@ def serve(folder: Path, port: int, browser: bool) -> None:
         print(f"{address}\nFor you alone: who has this address can read the data. Projects: {folder}\n"
               "Ctrl-C ends it; training that runs saves its state first.", flush=True)  # fmt: skip
         if browser:
-            webbrowser.open(address)
+            webbrowser.open_new_tab(address)
         server.wait()
     finally:
         assert server.stdin is not None, "made with one"
