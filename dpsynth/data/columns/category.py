@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Policy, Reading
+from dpsynth.data.columns.hierarchy import Hierarchy
 from dpsynth.data.columns.raw import as_text, distinct, first
 from dpsynth.errors import DataError, SchemaError
 
@@ -24,11 +25,13 @@ class Category(Column):
     categories  the public list; None means it is still to be estimated privately (`categories: private`)
     other       the text that stands for every value outside the list; appended unless it is in the list
     ordered     the list is in a meaningful order (low, middle, high)
+    hierarchy   which categories belong together, or None
     """
 
     categories: tuple[str, ...] | None = None
     other: str | None = None
     ordered: bool = False
+    hierarchy: Hierarchy | None = None
 
     kind = "category"
 
@@ -44,6 +47,8 @@ class Category(Column):
             if value in seen:
                 raise SchemaError(f"column '{self.name}': category {value!r} is listed twice")
             seen.add(value)
+        if self.hierarchy is not None:  # categories that were estimated privately may be fewer than its own
+            object.__setattr__(self, "hierarchy", self.hierarchy.of(seen))
         if not self.values:
             raise SchemaError(f"column '{self.name}': list its categories, or say 'categories: private'")
 
@@ -149,8 +154,8 @@ class Boolean(Category):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.categories != ("False", "True") or self.other is not None or self.ordered:
-            raise SchemaError(f"column '{self.name}': a boolean has no categories, other or order of its own")
+        if self.categories != ("False", "True") or self.other is not None or self.ordered or self.hierarchy:
+            raise SchemaError(f"column '{self.name}': a boolean has no categories, order or hierarchy of its own")
         if self.texts is None:
             return
         object.__setattr__(self, "texts", tuple(as_text(text) for text in self.texts))

@@ -204,7 +204,7 @@ def _zoned(seconds: np.ndarray, clock: str) -> pd.Series:
     return instants.dt.tz_localize(zone, ambiguous=np.ones(len(instants), dtype=bool), nonexistent="shift_forward")
 
 
-# -------------------- Moment ----------------------------------------------------------------
+# -------------------- Datetime --------------------------------------------------------------
 
 _SECONDS_OF_DAY = 86_400
 _ZERO = dt.datetime(1970, 1, 1)
@@ -259,7 +259,7 @@ class Date(NumericColumn):
 
 @dataclass(frozen=True)
 class Datetime(NumericColumn):
-    """Moments low .. high every `resolution` seconds, counted from low; times between are cut down to the
+    """Times low .. high every `resolution` seconds, counted from low; times between are cut down to the
     last one.
 
     format    as of `Date`

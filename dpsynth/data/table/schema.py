@@ -39,6 +39,7 @@ from dpsynth.data.columns import (
     Number,
     NumericColumn,
 )
+from dpsynth.data.columns.hierarchy import Hierarchy
 from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import as_text
 from dpsynth.errors import SchemaError
@@ -49,7 +50,7 @@ TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _SHARED = ("kind", "missing", "label", "missing_values", "type", "ignore")
 _KEYS = {
-    "category": (*_SHARED, "categories", "other", "ordered"),
+    "category": (*_SHARED, "categories", "other", "ordered", "hierarchy"),
     "boolean": (*_SHARED, "texts"),
     "integer": (*_SHARED, "bounds", "point_masses", "scale", "format", *NOTATION),
     "number": (*_SHARED, "bounds", "point_masses", "scale", "decimals", *NOTATION),
@@ -147,7 +148,10 @@ def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None)
 
 
 def _category(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    listed = spec.get("categories")
+    listed, hierarchy = spec.get("categories"), None
+    if spec.get("hierarchy") is not None:
+        hierarchy = Hierarchy.from_spec(spec["hierarchy"], f"{where}, hierarchy")
+        listed = hierarchy.categories or None if listed is None else listed
     if listed is None:
         raise SchemaError(f"{where}: needs 'categories: [...]', or 'categories: private' to estimate them privately")
     if listed != PRIVATE and (isinstance(listed, str) or not isinstance(listed, Iterable)):
@@ -155,6 +159,12 @@ def _category(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"categories": None if listed == PRIVATE else tuple(_text(v, where) for v in listed)}
     if spec.get("other") is not None:
         fields["other"] = _text(spec["other"], where)
+    if hierarchy is not None:
+        fields["hierarchy"] = hierarchy
+        known = {*(fields["categories"] or hierarchy.categories), fields.get("other")}
+        strange = next((name for name in hierarchy.categories if name not in known), None)
+        if strange is not None:
+            raise SchemaError(f"{where}: its hierarchy holds '{strange}', which is no category; add it there")
     if "ordered" in spec:
         fields["ordered"] = truth(spec["ordered"], f"{where}, ordered")
     return fields
@@ -211,6 +221,7 @@ def spec_of(column: Column) -> dict[str, Any]:
         spec["categories"] = PRIVATE if column.categories is None else list(column.categories)
         spec |= {"other": column.other} if column.other is not None else {}
         spec |= {"ordered": True} if column.ordered else {}
+        spec |= {"hierarchy": column.hierarchy.to_spec()} if column.hierarchy is not None else {}
     if isinstance(column, Boolean):
         spec |= {"texts": list(column.texts)} if column.texts is not None else {}
     if isinstance(column, Identifier):

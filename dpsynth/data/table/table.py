@@ -8,6 +8,8 @@ this file quote data and are meant for the data's own steward.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -283,6 +285,14 @@ class Table:
         table.domain = self.domain.select(names)
         table.frame = table.frame.loc[:, list(table.domain.names)]
         return table
+
+    @property
+    def content_hash(self) -> str:
+        """A digest of all values, columns and their order; stays inside `private/`."""
+        digest = hashlib.sha256(json.dumps([str(name) for name in self.frame.columns]).encode())
+        hashes = pd.util.hash_pandas_object(self.frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
+        digest.update(hashes.to_numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def invalid(self) -> dict[str, int]:
