@@ -1,9 +1,5 @@
-"""The scores in plain sentences: which stand first, what holds, what does not, and by which rule.
-
-Which scores stand first: in the verdict, at the top of each group, and as columns of a comparison.
-
-The scores in plain sentences: what holds, what does not, and on which rule the verdict rests.
-"""
+"""The scores in plain sentences: what holds, what does not, and by which rule; and which scores stand first, in the
+verdict, at the top of each group and as columns of a comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dpsynth.metrics.framework.metric import Score
-from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
+from dpsynth.report.wording import LEAKS, NOT_QUALITY, in_words, number
 
 # The verdict rests on these, in that order: combinations of columns in equal-width bins and in cells of equal mass,
 # single numeric columns, and prediction of the label; the class of images.
@@ -141,7 +137,7 @@ def _width(score: Score) -> float:
 
 
 def rows_needed(scores: Sequence[Score]) -> int | None:
-    """Rows of each side with which the first score could tell, by the 1/sqrt(n) law; None where that is not known."""
+    """Rows of each side with which the first score could tell, at the rate 1/sqrt(n); None where that is not known."""
     found = [
         score.detail["rows compared"] * (_width(score) / (1 - USEFUL)) ** 2
         for score in scores
@@ -157,7 +153,7 @@ def rows_needed(scores: Sequence[Score]) -> int | None:
 def _too_few(main: Sequence[Score]) -> str:
     needed = rows_needed(main)
     compared = [score.detail["rows compared"] for score in main if "rows compared" in score.detail]
-    words = "Too few rows for a verdict: rows drawn without any data could hardly be told from real ones"
+    words = "Too few rows for a verdict: rows drawn without any data could hardly be distinguished from real ones"
     if needed is None:
         return f"{words}."
     return (
@@ -173,7 +169,7 @@ def _doubts(scores: Sequence[Score]) -> list[str]:
     """What speaks against a real sample although the main scores do not."""
     found = []
     if caught := stated_apart(scores):
-        found.append(f"{_names(caught)} tells it from real rows")
+        found.append(f"{_names(caught)} tells them apart")
     broken = [
         score
         for score in scores
@@ -226,7 +222,7 @@ def _grade(main: Sequence[Score]) -> Grade:
 
 
 def _harmless(score: Score, baseline: str) -> bool:
-    """Whether the baseline itself cannot be told from a real sample by this score, or, without a band, is no worse."""
+    """Whether the score does not distinguish the baseline from a real sample; without a band, if it is no worse."""
     other = score.baselines[baseline]
     if score.better == "lower":
         edge = score.real_baseline if score.real_baseline_high is None else score.real_baseline_high
@@ -238,7 +234,7 @@ def _harmless(score: Score, baseline: str) -> bool:
 def _sentences(scores: Sequence[Score]) -> Iterator[str]:
     passed, evaluated = like_real(scores)
     if evaluated:
-        yield f"Cannot be told from a fresh real sample by {passed} of {evaluated} scores."
+        yield f"Cannot be distinguished from a fresh real sample by {passed} of {evaluated} scores."
     named = {score.name: score for score in scores if score.value is not None}
     for order in (3, 2, 1):
         score = named.get(f"tv_{order}way")
@@ -272,13 +268,13 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
         )
     lost = losses([score for score in scores if score.group not in NOT_QUALITY])
     if lost:
-        yield f"Loses to independent columns on {_names(lost)}."
+        yield f"Loses to independent columns on: {_names(lost)}."
     blind = [s for s in scores if s.group not in NOT_QUALITY and s.loses_to("uniform") and not _harmless(s, "uniform")]
     if blind:
-        yield f"Worse than rows drawn without any data on {_names(blind)}."
+        yield f"Worse than rows drawn without any data on: {_names(blind)}."
     broken = [score for score in scores if score.group == "validity" and _short_of_best(score)]
     if broken:
-        yield f"Not all of it is legal: {_names(broken)} should be {number(_best(broken[0]))}."
+        yield f"Not all of it is legal ({_names(broken)}): the score should be {number(_best(broken[0]))}."
     suspects = [score for score in scores if score.group in LEAKS and score.like_real is False]
     if suspects:
         yield (
@@ -300,5 +296,5 @@ def _short_of_best(score: Score) -> bool:
 
 
 def _names(scores: Sequence[Score]) -> str:
-    names = ", ".join(score.name for score in scores[:NAMED])
+    names = "; ".join(in_words(score.name) for score in scores[:NAMED])
     return names + (f" and {len(scores) - NAMED} more" if len(scores) > NAMED else "")
