@@ -5,7 +5,9 @@ stretches of one density each, the partition that explains the noisy counts best
 (penalised least squares over all partitions, by dynamic programming: Jackson et al. 2005, arXiv math/0309285). Within
 a stretch rows are spread evenly over the axis, or with a density that falls as 1/x or 1/x^2 of the distance from 0,
 whichever explains the counts best: the tails of wide columns are not flat. A value that stands out is a stretch of its
-own. *Coarse*: cells of about equal mass, values that hold much mass by themselves, as many as asked.
+own. Then the counts of groups of neighbouring leaves move what is between them. *Coarse*: cells of about equal mass,
+values that hold much mass by themselves, as many as asked; a part of the mass is taken to lie evenly over the values,
+so that thin tails and wide gaps have cells of their own.
 
 All of this is post-processing of released counts and public facts.
 """
@@ -31,6 +33,8 @@ PRICE = 2.0  # of a stretch: so many times the logarithm of the number of leaves
 SHAPE = 8.0  # squared noise by which the counts must tell one spread of a stretch from another
 BULK = 0.1  # of all rows: with more, a stretch is spread evenly unless the counts tell; with less, it falls steeply
 ALONE = 0.5  # of the mass of a coarse cell: a single value with more is a cell of its own
+EVENLY = 0.2  # of the coarse cells follow the width of the values, all others their mass
+OUTERMOST = 0.002  # of the rows on each side have no part in that width
 FINEST = 4  # a wider leaf with more than this part of a cell's mass is cut evenly
 SLIVER = 0.1  # of the mass of a coarse cell: less than this between two values is joined to its neighbour
 
@@ -107,7 +111,32 @@ def _fine_masses(tree: Tree, origin: int | None, rows: float) -> np.ndarray:
     known = np.bincount(stretch, base**2 / variance)
     masses = np.append(np.bincount(stretch, counts * base / variance) / known, tree.others)
     noise = np.append(1 / known, np.full(len(tree.others), max(tree.others_sigma, 0.5) ** 2))
-    return _nearest(masses, noise, max(rows, 1.0))[stretch] * base
+    found = _nearest(masses, noise, max(rows, 1.0))[stretch] * base
+    return _raked(found, tree, bases[min(1, len(bases) - 1)])
+
+
+def _raked(masses: np.ndarray, tree: Tree, base: np.ndarray) -> np.ndarray:
+    """Masses moved towards the counts of their groups, as far as these differ by more than their noise.
+
+    The counts of groups keep a thin tail that single cells lose in noise, and bulk in its place over many stretches.
+    Each difference is shrunk by the part that noise explains (the positive-part estimate of James and Stein 1961). A
+    group that is wider than all that surely hold rows changes only where its count stands out as a stretch has to:
+    otherwise noise would fill the far end of wide columns. base: (leaves,) how a group is spread that held nothing.
+    """
+    group, variance = tree.groups, np.maximum(tree.groups_sigma, 0.5) ** 2
+    held = np.bincount(group, masses)
+    difference = np.bincount(group, tree.counts) - held
+    least = PRICE * math.log(max(len(masses), 2)) * variance
+    kept = np.maximum(1 - variance / np.maximum(difference**2, 1e-300), 0.0)
+    widths = np.bincount(group, np.diff(tree.edges).astype(np.float64))
+    sure = held**2 >= 4 * variance
+    far = (widths > widths[sure].sum()) & sure.any()
+    kept[far & (difference**2 < least)] = 0.0
+    wanted = np.maximum(held + kept * difference, 0.0)
+    empty = held <= 0
+    within = np.where(empty[group], base / np.bincount(group, base)[group], masses / np.where(empty, 1, held)[group])
+    found = within * wanted[group]
+    return found * (masses.sum() / found.sum()) if found.sum() > 0 else masses
 
 
 def _stretches(
@@ -180,6 +209,16 @@ def _cut_evenly(
     return cut, masses[leaf] * np.diff(cut) / widths[leaf], leaf
 
 
+def _spread(edges: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """(leaves,) the masses, a part of them spread evenly over the range that all but the outermost rows take up."""
+    total, below = masses.sum(), masses.cumsum()
+    low = int(np.searchsorted(below, OUTERMOST * total))
+    high = int(np.searchsorted(below, (1 - OUTERMOST) * total))
+    widths = np.diff(edges).astype(np.float64)
+    widths[:low] = widths[high + 1 :] = 0
+    return (1 - EVENLY) * masses + EVENLY * total * widths / max(widths.sum(), 1.0)
+
+
 def _coarse(edges: np.ndarray, masses: np.ndarray, most: int) -> np.ndarray:
     """(leaves,) coarse cell of each leaf."""
     total, single = masses.sum(), np.diff(edges) == 1
@@ -188,6 +227,7 @@ def _coarse(edges: np.ndarray, masses: np.ndarray, most: int) -> np.ndarray:
     if single.all() and len(masses) <= most:
         return np.arange(len(masses))
     cell = total / most
+    measure = _spread(edges, masses)
     alone = single & (masses >= ALONE * cell)
     begins = np.zeros(len(masses), dtype=bool)
     begins[0] = True
@@ -197,7 +237,7 @@ def _coarse(edges: np.ndarray, masses: np.ndarray, most: int) -> np.ndarray:
     for first, stop in itertools.pairwise(bounds):
         if alone[first]:
             continue
-        inside = masses[first:stop]
+        inside = measure[first:stop]
         mass = inside.sum()
         if mass < SLIVER * cell and first:
             begins[first] = False  # joined to the value before it

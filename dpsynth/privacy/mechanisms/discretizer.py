@@ -1,7 +1,8 @@
 """Noisy counts of a numeric column on a tree of ever finer cells: where its values lie, privately.
 
     1  every row of the column is counted in one cell of a public grid (`data/table/value_grid.py`), or as one of its
-       point masses, or as missing
+       point masses, or as missing; and once more in one of fewer groups of neighbouring cells, whose counts say of
+       thin tails and of the bulk what sums of many noisy cells cannot
     2  cells that hold more rows than noise would put there are split evenly, and their parts are counted; again, until
        nothing stands out, single values are reached, or the levels are used up
     3  what is left of the column's budget goes into a second count of the grid when nothing was left to split
@@ -39,7 +40,8 @@ from dpsynth.privacy.mechanisms.marginals import NoisyMarginals
 
 NAME = "values of numbers"
 LEVELS = 4  # of splits, below the grid
-GRID = 0.4  # of a column's budget, for the grid
+GROUPS = 0.2  # of a column's budget, for groups of neighbouring cells of the grid
+GRID = 0.4  # of what is left of it, for the grid
 LEVEL = 0.5  # of what is left of it, for a level; the last takes all
 STANDS_OUT = 4.0  # standard deviations of the coming level's noise that a cell must hold to be split
 FINEST = 256  # a cell with less than this part of the rows is not split
@@ -73,7 +75,8 @@ class Tree(NamedTuple):
     """Released counts of one column, consistent with each other.
 
     edges: (leaves + 1,) int64 places. counts: (leaves,) estimated rows, may be negative. sigma: (leaves,) noise of the
-    count of a leaf by itself. others, others_sigma: point masses and missing.
+    count of a leaf by itself. others, others_sigma: point masses and missing. groups: (leaves,) the group of
+    neighbours, ascending from 0, of which each is a part; groups_sigma: noise of the sum of each group's counts.
     """
 
     edges: Places
@@ -81,6 +84,8 @@ class Tree(NamedTuple):
     sigma: Reals
     others: Reals
     others_sigma: float
+    groups: Places
+    groups_sigma: Reals
 
 
 @dataclass(frozen=True)
@@ -102,14 +107,21 @@ class Discretizer:
         left = self.budget.total / self.columns * (1 - 1e-9)
         grid = allowed(grid, exact.cuts)
         widest = int(np.diff(grid).max())
-        cost = left * GRID if widest > 1 else left
         nodes = _Nodes()
+        groups, group = _groups(grid)
+        cost = left * GROUPS if len(groups) > 2 else 0.0
+        if cost:
+            sigma = self.budget.counts_sigma(cost)
+            nodes.add(groups[:-1], groups[1:], -1, self._count(exact.between(groups), sigma, ledger), sigma)
+            left -= cost
+        cost = left * GRID if widest > 1 else left
         sigma = self.budget.counts_sigma(cost)
         counted = self._count(np.concatenate([exact.between(grid), exact.others]), sigma, ledger)
-        nodes.add(grid[:-1], grid[1:], -1, counted[: len(grid) - 1], sigma)
+        first, opened = nodes.size, True
+        nodes.add(grid[:-1], grid[1:], group if first else -1, counted[: len(grid) - 1], sigma)
         others, others_sigma = counted[len(grid) - 1 :].astype(np.float64), sigma
         left -= cost
-        first, opened = 0, True
+        grid_at = first
         for level in range(1, LEVELS + 1):
             if not opened or widest <= 1:
                 break
@@ -129,7 +141,7 @@ class Discretizer:
         if self.budget.private and left > 0.05 * self.budget.total / self.columns:
             sigma = self.budget.counts_sigma(left)
             counted = self._count(np.concatenate([exact.between(grid), exact.others]), sigma, ledger)
-            nodes.recount(counted[: len(grid) - 1], sigma)
+            nodes.recount(grid_at, counted[: len(grid) - 1], sigma)
             weight = 1 / others_sigma**2, 1 / sigma**2
             others = (others * weight[0] + counted[len(grid) - 1 :] * weight[1]) / sum(weight)
             others_sigma = sum(weight) ** -0.5
@@ -158,17 +170,17 @@ class _Nodes:
     def size(self) -> int:
         return len(self.low)
 
-    def add(self, low: Places, high: Places, parent: int, counts: Places, sigma: float) -> None:
+    def add(self, low: Places, high: Places, parent: Places | int, counts: Places, sigma: float) -> None:
         self.low = np.concatenate([self.low, low])
         self.high = np.concatenate([self.high, high])
-        self.parent = np.concatenate([self.parent, np.full(len(low), parent)])
+        self.parent = np.concatenate([self.parent, np.broadcast_to(parent, len(low))])
         self.counts = np.concatenate([self.counts, counts.astype(np.float64)])
         # A count without noise is known to half a row; equal weights then.
         self.variance = np.concatenate([self.variance, np.full(len(low), max(sigma, 0.5) ** 2)])
 
-    def recount(self, counts: Places, sigma: float) -> None:
-        """Take a second count of the first cells into account, by inverse variance."""
-        first, other = slice(0, len(counts)), 1 / sigma**2
+    def recount(self, start: int, counts: Places, sigma: float) -> None:
+        """Take a second count of the cells from `start` on into account, by inverse variance."""
+        first, other = slice(start, start + len(counts)), 1 / sigma**2
         weight = 1 / self.variance[first]
         self.counts[first] = (self.counts[first] * weight + counts * other) / (weight + other)
         self.variance[first] = 1 / (weight + other)
@@ -212,7 +224,20 @@ class _Nodes:
         at = np.flatnonzero(leaves)
         at = at[np.argsort(self.low[at], kind="stable")]
         edges = np.append(self.low[at], self.high[at[-1]])
-        return Tree(edges, counts[at], np.sqrt(self.variance[at]), others, others_sigma)
+        roots = np.flatnonzero(self.parent < 0)
+        groups = np.searchsorted(self.low[roots], self.low[at], side="right") - 1
+        return Tree(
+            edges, counts[at], np.sqrt(self.variance[at]), others, others_sigma, groups, np.sqrt(variance[roots])
+        )
+
+
+def _groups(grid: Places) -> tuple[Places, Places]:
+    """Edges of groups of about the square root of the grid's cells, and the group of each cell."""
+    cells = len(grid) - 1
+    parts = round(math.sqrt(cells))
+    starts = np.arange(parts) * cells // parts
+    group = np.searchsorted(starts, np.arange(cells), side="right") - 1
+    return np.append(grid[starts], grid[-1]), group
 
 
 def allowed(edges: Places, cuts: Places | None) -> Places:
