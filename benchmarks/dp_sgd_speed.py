@@ -25,7 +25,7 @@ from rich.table import Table
 from torch import nn
 
 from dpsynth.data import Codec, sources
-from dpsynth.models.maf.recipe import MAF
+from dpsynth.models.maf.plain_recipe import PlainMAF
 from dpsynth.privacy import DPSGD, Budget, GaussianQuery, Ledger, Mechanism, Plan, PoissonBatches, RandomGenerators
 from dpsynth.privacy.dpsgd.gradients import Mode, clipped_gradients
 
@@ -34,13 +34,13 @@ STEPS = 100_000  # planned; more than are timed
 
 
 TABLE = sources.load("adult").train
-NETWORKS: dict[str, tuple[str, MAF, int]] = {
-    "default": ("the default maf on Adult", MAF(), MAF().batch_size),
-    "large": ("a large maf on Adult", MAF(hidden=400, layers=7), 256),
+NETWORKS: dict[str, tuple[str, PlainMAF, int]] = {
+    "default": ("the default flow on Adult", PlainMAF(), PlainMAF().batch_size),
+    "large": ("a large flow on Adult", PlainMAF(hidden=400, layers=7), 256),
 }
 
 
-def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
+def steps_of(recipe_of_model: PlainMAF, batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
     """The number of parameters, and what to time: name -> a function that makes training step t."""
     codec = Codec(TABLE.domain, recipe_of_model.bins)
     encoded = codec.encode(TABLE.frame)

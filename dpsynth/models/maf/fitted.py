@@ -1,101 +1,91 @@
-"""A fitted flow and its public shape: rows drawn exactly, under conditions too, densities and base coordinates of rows.
-
-The public shape of a tabular flow: all that is needed to build one for a domain, and to build it again.
-
-A fitted flow: draws rows exactly, under conditions too, and gives densities and base coordinates of rows.
-"""
+"""A fitted flow over a released graphical model: draws rows, and gives densities and base coordinates of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import special
 
-from dpsynth.data.table.codec import Codec, ColumnCodes, Encoded
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
-from dpsynth.models.contract.fitted import Generators
+from dpsynth.models.contract.fitted import Generators, below
 from dpsynth.models.contract.fitted_table import FittedTable
-from dpsynth.networks.conditionals import Affine, Conditional, Layout, Softmax, Spline
+from dpsynth.models.maf.tree_conditionals import TreeConditionals
+from dpsynth.models.marginal.fitted_graph import FittedGraph, compressed_conditions, decoded
+from dpsynth.networks.conditionals import Layout, Softmax
 from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
 
-Transform = Literal["piecewise_linear", "rq_spline", "affine"]
+MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
 
 
 @dataclass(frozen=True)
 class Shape:
     """What the network is made of; public, and kept with the model.
 
-    bins: most value bins of a numeric column. transform: how values lie within a column. knots: of the spline.
-    bumps: smooth features by which later columns see a numeric column.
-    order: label_last, label_first, schema, or the column names in the order they are drawn.
-    hidden, layers: units of a hidden layer, residual hidden layers behind the first.
+    hidden, layers: units of a hidden layer, residual hidden layers behind the first. bumps: smooth features by which
+    later columns see a numeric column.
     """
 
-    bins: int = 128
-    transform: Transform = "piecewise_linear"
-    knots: int = 8
-    bumps: int = 16
-    order: str | Sequence[str] = "label_last"
-    hidden: int = 128
+    hidden: int = 96
     layers: int = 1
+    bumps: int = 16
 
-    def positions(self, domain: Domain) -> list[int]:
-        """The columns' positions in the table, in the order they are drawn."""
-        names = list(domain.names)
-        if isinstance(self.order, str):
-            rest = [name for name in names if name != domain.label]
-            label = [domain.label] if domain.label is not None else []
-            orders = {"label_last": rest + label, "label_first": label + rest, "schema": names}
-            if self.order not in orders:
-                raise ConfigError(f"model.order '{self.order}': choose {', '.join(orders)}, or list all columns")
-            names = orders[self.order]
-        elif sorted(self.order) != sorted(names):
-            raise ConfigError(f"model.order must list every column once: {', '.join(names)}")
-        else:
-            names = list(self.order)
-        return [domain.position(name) for name in names]
-
-    def flow(self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None) -> TabularFlow:
-        """A new flow for the tables of `codec`."""
-        conditionals = [self._conditional(column) for column in codec.columns]
-        order = self.positions(codec.domain)
-        return TabularFlow(conditionals, order, self.hidden, self.layers, weights, self.bumps, generator)
-
-    def _conditional(self, column: ColumnCodes) -> Conditional:
-        edges = torch.as_tensor(np.array(column.edges), dtype=torch.float32)
-        layout = Layout(column.size, edges, column.on_axis)
-        if not column.on_axis or self.transform == "piecewise_linear":
-            return Softmax(layout)
-        return Spline(layout, self.knots) if self.transform == "rq_spline" else Affine(layout)
+    def flow(
+        self, graph: FittedGraph, label_weight: float = 1.0, generator: torch.Generator | None = None
+    ) -> TabularFlow:
+        """A new flow that is the graphical model. label_weight: of the label's term in the training loss."""
+        domain = graph.domain
+        label = None if domain.label is None else domain.position(domain.label)
+        tree = TreeConditionals(graph.model, label)
+        conditionals = [Softmax(_layout(graph, j)) for j in range(len(tree.sizes))]
+        weights = [label_weight if j == label else 1.0 for j in range(len(tree.sizes))]
+        return TabularFlow(
+            conditionals, tree.order, self.hidden, self.layers, weights, self.bumps, generator, prior=tree
+        )
 
 
-# -------------------- Fitted flow -----------------------------------------------------------
+def _cells(graph: FittedGraph, j: int) -> int:
+    """How many merged codes of column j are cells of its axis; they come first. 0 for categories."""
+    column = graph.codec.columns[j]
+    return int(graph.compression.maps[j][: column.value_bins].max()) + 1 if column.on_axis else 0
 
-MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
+
+def _layout(graph: FittedGraph, j: int) -> Layout:
+    """Cells of an axis are of one width: within, a value stands where the released distribution of the cell has it."""
+    size, cells = graph.model.sizes[j], _cells(graph, j)
+    return Layout(size, torch.linspace(0.0, 1.0, (cells or size) + 1), bool(cells))
 
 
 class FittedFlow(FittedTable):
-    """A flow and the public shape it was built from."""
+    """The graphical model, and a flow that corrects it if a network was trained.
+
+    trained: False where nothing was spent on DP-SGD; the flow then is the graphical model.
+    """
 
     def __init__(
-        self, domain: Domain, shape: Shape, flow: TabularFlow, statement: Mapping[str, Any] | None = None
+        self,
+        graph: FittedGraph,
+        shape: Shape,
+        flow: TabularFlow,
+        trained: bool,
+        statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(domain, statement)
-        self.shape, self.flow = shape, flow.to("cpu").eval()
-        self.codec = Codec(domain, shape.bins)
+        super().__init__(graph.domain, statement)
+        self.graph, self.shape, self.flow, self.trained = graph, shape, flow.to("cpu").eval(), trained
 
     def config(self) -> dict[str, Any]:
-        return asdict(self.shape)
+        return {"graph": self.graph.config(), "shape": asdict(self.shape), "trained": self.trained}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        return dict(self.flow.state_dict())
+        graph = {f"graph.{name}": tensor for name, tensor in self.graph.tensors().items()}
+        flow = self.flow.state_dict() if self.trained else {}
+        return graph | {f"flow.{name}": tensor for name, tensor in flow.items()}
 
     @classmethod
     def restore(
@@ -105,13 +95,18 @@ class FittedFlow(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        shape = Shape(**config)
-        flow = shape.flow(Codec(domain, shape.bins), None, None)
-        flow.load_state_dict(dict(tensors))
-        return cls(domain, shape, flow, statement)
+        graph = FittedGraph.restore(config["graph"], below("graph.", tensors), domain, statement)
+        shape = Shape(**config["shape"])
+        flow = shape.flow(graph)
+        if config["trained"]:
+            flow.load_state_dict(below("flow.", tensors))
+        return cls(graph, shape, flow, config["trained"], statement)
 
     def log_density(self, table: Table) -> np.ndarray:
-        """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
+        """(rows,) log probability of each row's merged codes plus log density of its places within cells, in nats.
+
+        Places are on an axis on which the released distribution within every cell is even.
+        """
         codes, units = self._encoded(table)
         with torch.no_grad():
             return self.flow.log_density(codes, units).numpy()
@@ -122,41 +117,64 @@ class FittedFlow(FittedTable):
         A lattice value (an integer, a date) is an interval of the axis: its coordinate is drawn evenly from the
         probabilities at both ends, as for categories (randomised probability integral transform).
         """
-        encoded = self.codec.encode(table.frame)
+        encoded = self.graph.codec.encode(table.frame)
         assert encoded.units is not None
-        codes, rows = torch.from_numpy(encoded.codes.astype(np.int64)), (encoded.codes.T, encoded.units.T)
-        ends = [column.cell_ends(c, u) for column, c, u in zip(self.codec.columns, *rows, strict=True)]
+        merged = torch.from_numpy(self.graph.compression(encoded.codes).astype(np.int64))
+        rows = (self.graph.codec.columns, encoded.codes.T, encoded.units.T)
+        ends = [column.cell_ends(c, u) for column, c, u in zip(*rows, strict=True)]
         levels: list[np.ndarray] = []
         for side in (0, 1):
-            units = torch.from_numpy(np.column_stack([pair[side] for pair in ends])).float()
-            levels.append(special.ndtr(self.flow.base(codes, units, torch.Generator().manual_seed(seed)).numpy()))
-        below, above = levels
-        within = np.random.default_rng(seed).random(below.shape)
-        return special.ndtri(below + within * (above - below))
+            places = self._places(encoded.codes, np.column_stack([pair[side] for pair in ends]))
+            base = self.flow.base(merged, places, torch.Generator().manual_seed(seed))
+            levels.append(special.ndtr(base.numpy()))
+        low, high = levels
+        within = np.random.default_rng(seed).random(low.shape)
+        return special.ndtri(low + within * (high - low))
 
     def _encoded(self, table: Table) -> tuple[torch.Tensor, torch.Tensor]:
-        encoded = self.codec.encode(table.frame)
+        """Merged codes and places."""
+        encoded = self.graph.codec.encode(table.frame)
         assert encoded.units is not None
-        return torch.from_numpy(encoded.codes.astype(np.int64)), torch.from_numpy(encoded.units).float()
+        codes = torch.from_numpy(self.graph.compression(encoded.codes).astype(np.int64))
+        return codes, self._places(encoded.codes, encoded.units)
+
+    def _places(self, codes: np.ndarray, units: np.ndarray) -> torch.Tensor:
+        """(rows, columns) float32: where a value stands on the axis of its column's cells; of no meaning elsewhere."""
+        places = np.full(units.shape, 0.5)
+        for j, column in enumerate(self.graph.codec.columns):
+            cells = _cells(self.graph, j)
+            if not cells:
+                continue
+            m, parts = (each[j][: column.value_bins] for each in (self.graph.compression.maps, self._fractions))
+            before = parts.cumsum() - parts
+            before -= before[np.searchsorted(m, m)]  # within the cell
+            bins = np.minimum(codes[:, j].astype(np.int64), column.value_bins - 1)
+            width = np.diff(column.edges)[bins]
+            inside = np.clip((units[:, j] - column.edges[bins]) / width, 0.0, 1.0)
+            places[:, j] = (m[bins] + np.clip(before[bins] + parts[bins] * inside, 0.0, 1.0)) / cells
+        return torch.from_numpy(places).float()
+
+    @property
+    def _fractions(self) -> tuple[np.ndarray, ...]:
+        return self.graph.compression.fractions
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        fixed = {self.domain.position(name): self.codec.encode_value(name, value) for name, value in where.items()}
-        codes, units = self._accepted(n, generators.torch, fixed)
-        positions = None if self.shape.transform == "piecewise_linear" else units.double().numpy()
-        return self.codec.decode(Encoded(codes.numpy().astype(self.codec.dtype), positions), generators.numpy)
+        if not self.trained:
+            return self.graph._draw(n, generators, where)
+        fixed = compressed_conditions(self.graph.codec, self.graph.compression, where)
+        codes = self._accepted(n, generators.torch, {j: (code, 0.5) for j, code in fixed.items()})
+        return decoded(self.graph.codec, self.graph.compression, codes.numpy(), generators.numpy)
 
-    def _accepted(
-        self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """n rows that meet the conditions, by drawing until there are enough."""
-        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    def _accepted(self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]) -> torch.Tensor:
+        """Merged codes of n rows that meet the conditions, by drawing until there are enough."""
+        found: list[torch.Tensor] = []
         have, wanted, tried = 0, n, 0
         for _ in range(MOST_DRAWS):
-            codes, units = self.flow.sample(wanted, generator, fixed)
-            found.append((codes, units))
+            codes, _ = self.flow.sample(wanted, generator, fixed)
+            found.append(codes)
             have, tried = have + len(codes), tried + wanted
             if have >= n:
-                return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
+                return torch.cat(found)[:n]
             accepted = max(have, 0.5) / max(tried, 1)
             wanted = int(min(max((n - have) / accepted * 1.1, 1024), 4 * ROWS_AT_ONCE))
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""maf: known truth without noise, the budget with it, and every public way through the model."""
+"""The flow by itself: known truth without noise, the budget with it, and every public way through the model."""
 
 import math
 
@@ -11,14 +11,14 @@ import dpsynth
 from dpsynth.data import Category, Domain, Integer, Number, Table
 from dpsynth.data.sources.toy import DISTRIBUTIONS
 from dpsynth.errors import ConfigError
-from dpsynth.models.maf.recipe import MAF, SGD, _fraction
+from dpsynth.models.maf.plain_recipe import SGD, PlainMAF, _fraction
 from dpsynth.privacy import RandomGenerators
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
 from dpsynth.privacy.noise.random import PrivacyGenerator
 
 INFINITE = dpsynth.Budget(epsilon=math.inf, delta=1e-5)
 BUDGET = dpsynth.Budget(epsilon=1.0, delta=1e-5)
-SMALL = MAF(hidden=24, steps=12, batch_size=60, bins=16, fit_steps=6)
+SMALL = PlainMAF(hidden=24, steps=12, batch_size=60, bins=16, fit_steps=6)
 
 
 def fitted(recipe, table, budget=BUDGET, seed=0, noise="seeded"):
@@ -34,7 +34,7 @@ def total_variation(a, b):
 def test_without_noise_a_known_distribution_is_recovered():
     distribution = DISTRIBUTIONS["chain"]()
     table = distribution.sample(4000, seed=0)
-    recipe = MAF(hidden=48, steps=300, batch_size=400, learning_rate=1e-2)
+    recipe = PlainMAF(hidden=48, steps=300, batch_size=400, learning_rate=1e-2)
     frame = fitted(recipe, table, INFINITE).sample(4000, seed=0).frame
     truth = distribution.sample(40_000, seed=1).frame
     for name in distribution.domain.names:
@@ -52,7 +52,7 @@ def test_own_samples_are_normal_in_the_base_space_whatever_their_kinds(transform
     )
     draw = np.random.default_rng(0)
     frame = _frame(few=draw.integers(4, size=500), many=draw.integers(300, size=500), c=draw.choice(["x", "y"], 500))
-    model = fitted(MAF(hidden=16, steps=30, bins=16, transform=transform), Table(frame, domain), INFINITE)
+    model = fitted(PlainMAF(hidden=16, steps=30, bins=16, transform=transform), Table(frame, domain), INFINITE)
     base = model.base(model.sample(3000, seed=1))
     assert [stats.kstest(u, "norm").pvalue > 1e-3 for u in base.T] == [True] * 3
     assert np.array_equal(base, model.base(model.sample(3000, seed=1)))
@@ -64,7 +64,7 @@ def test_without_noise_dependent_numbers_are_recovered(transform):
     draw = np.random.default_rng(0)
     x = draw.normal(size=4000).clip(-4, 4)
     table = Table(_frame(x=x, y=(x + 0.5 * draw.normal(size=4000)).clip(-6, 6)), domain)
-    recipe = MAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, decay=0.3, bins=32, transform=transform)
+    recipe = PlainMAF(hidden=64, steps=400, batch_size=300, learning_rate=1e-2, decay=0.3, bins=32, transform=transform)
     model = fitted(recipe, table, INFINITE)
     frame = model.sample(4000, seed=1).frame
     assert frame["x"].std() == pytest.approx(1.0, abs=0.12)
@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused(people, change, words):
 def test_a_condition_that_cannot_be_met_says_so():
     domain = Domain((Integer("x", low=0, high=1), Category("y", categories=("a", "b"))), rows=500)
     table = Table(_frame(x=np.zeros(500, int), y=["a"] * 500), domain)
-    recipe = MAF(hidden=8, steps=60, batch_size=100, learning_rate=0.1, order=["x", "y"])
+    recipe = PlainMAF(hidden=8, steps=60, batch_size=100, learning_rate=0.1, order=["x", "y"])
     model = fitted(recipe, table, INFINITE)
     with torch.no_grad():
         model.flow.network.last.bias[:] = torch.tensor([0.0, 0.0, 60.0, -60.0])
