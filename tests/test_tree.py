@@ -40,7 +40,7 @@ METHODS = {
     "datalens": {"contract", "shared"},
     "merf": {"contract", "shared"},
     "dpvi": {"contract", "shared"},
-    "maf": {"contract", "shared", "pixels"},
+    "maf": {"contract", "shared", "pixels", "marginal"},
     "pe": {"contract", "shared", "marginal"},
 }
 PRIVACY_ONLY = {"dp_accounting", "cryptography", "secrets"}

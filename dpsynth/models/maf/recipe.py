@@ -7,11 +7,10 @@ For images it hands over to `models/pixels`.
     3  a masked network whose outputs are added to the logits of the graphical model starts at zero, so the flow starts
        at the graphical model, and is trained on the rows with DP-SGD, for a fraction of the budget
 
-DP-SGD so learns only what the marginals do not say. Where the budget is too small for it to learn anything, nothing is
-spent on it, all of the budget goes into marginals, and the model is that of `aim`. The rule knows public numbers alone:
-with n declared rows, D columns and the given epsilon, DP-SGD takes DPSGD_FRACTION of the budget if
-
-    n epsilon / D >= ROWS_A_COLUMN
+DP-SGD so learns only what the marginals do not say. By default nothing is spent on it, all of the budget goes into
+marginals, and the model is that of `aim`: with 0.3 of the budget, on the validation part of Adult, DP-SGD made rows
+harder to tell from real ones at epsilon 10 (c2st_auc .55 in place of .58) and marginals worse (2-way TV .044, .038
+without it); at epsilon 1 it brought neither.
 
 Guarantee: the ledger composes the releases of `aim` and the DP-SGD steps, and nothing else reads the rows. The noise of
 DP-SGD is set first, for its fraction; the adaptive budget of the marginals is what remains. Which codes a row has in
@@ -56,8 +55,6 @@ from dpsynth.privacy.mechanisms.marginals import NoisyMarginals
 
 SGD = "dp-sgd"
 SHOWN_ROWS = 1024  # whose loss is shown while training
-DPSGD_FRACTION = 0.3  # of the budget, where DP-SGD is worth anything
-ROWS_A_COLUMN = 10_000  # n epsilon / D from which it is
 PART, SMALLEST, LARGEST = 1 / 16, 64, 2048  # of the rows in a batch, and its bounds
 
 
@@ -74,7 +71,7 @@ class MAF(Synthesizer):
     """The recipe. Defaults are one set for all tables.
 
     marginals: how marginals are chosen and measured, a recipe of `aim`. dp_sgd_fraction: of the budget, for DP-SGD;
-    None for the rule above, 0 for none. hidden, layers: units of a hidden layer, residual hidden layers behind the
+    0 for none. hidden, layers: units of a hidden layer, residual hidden layers behind the
     first. steps: of DP-SGD. batch_size: expected rows a step, None for a sixteenth of the rows within 64 and 2,048; the
     rate is batch_size over the declared number of rows. learning_rate: of Adam, falling to zero. clipping_norm: of a
     row's gradient. averaging: decay of the average of the weights along the path, 0 for none. label_weight: how much
@@ -86,7 +83,7 @@ class MAF(Synthesizer):
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, Images)
 
     marginals: AIM = field(default_factory=AIM)
-    dp_sgd_fraction: float | None = None
+    dp_sgd_fraction: float = 0.0
     hidden: int = 96
     layers: int = 1
     steps: int = 400
@@ -112,10 +109,10 @@ class MAF(Synthesizer):
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
         if isinstance(domain, ImageDomain):
             return self.images.plan_part(domain, budget, before)
-        fraction, sgd = self._fraction(domain, budget), None
-        if fraction:
+        sgd = None
+        if self.dp_sgd_fraction:
             # One release stands for the marginals while the noise of DP-SGD is set; they then take what remains.
-            others = NoisyMarginals.at_fraction("marginals to come", 1, budget, 1 - fraction)
+            others = NoisyMarginals.at_fraction("marginals to come", 1, budget, 1 - self.dp_sgd_fraction)
             sgd = self._descent(domain.rows).planned(domain.rows, budget, (*before, others))
         marginals = self.marginals.plan_part(domain, budget, before if sgd is None else (*before, sgd))
         assert isinstance(marginals, MarginalPlan)
@@ -135,13 +132,6 @@ class MAF(Synthesizer):
             data = (torch.from_numpy(codes.astype(np.int64)), places)
             self._descent(table.domain.rows).train(flow, data, rows, plan.sgd, ledger, run)
         return FittedFlow(graph, self.shape, flow, plan.sgd is not None)
-
-    def _fraction(self, domain: Domain, budget: Budget) -> float:
-        """Public: the part of the budget that DP-SGD takes."""
-        if self.dp_sgd_fraction is not None:
-            return self.dp_sgd_fraction
-        worth = (domain.rows or UNKNOWN_ROWS) * budget.epsilon / len(domain) >= ROWS_A_COLUMN
-        return DPSGD_FRACTION if worth else 0.0
 
     def _batch(self, rows: int | None) -> int:
         """Public: expected rows of a step."""

@@ -15,6 +15,7 @@ from dpsynth.models.maf.plain_recipe import SGD, PlainMAF, _fraction
 from dpsynth.privacy import RandomGenerators
 from dpsynth.privacy.dpsgd.dp_sgd import DPSGD
 from dpsynth.privacy.noise.random import PrivacyGenerator
+from dpsynth.testing import check_replay, example_rows
 
 INFINITE = dpsynth.Budget(epsilon=math.inf, delta=1e-5)
 BUDGET = dpsynth.Budget(epsilon=1.0, delta=1e-5)
@@ -162,3 +163,7 @@ def test_fractions_of_noisy_counts_are_a_distribution_without_the_bias_of_clippi
     assert fraction.min() > 0
     assert fraction.sum() == pytest.approx(1)
     assert fraction[2:].sum() < 0.03  # clipped at zero, 98 empty codes would take 0.07
+
+
+def test_releases_alone_depend_on_the_rows(people):
+    check_replay(SMALL, example_rows(60), BUDGET)
