@@ -25,7 +25,7 @@ from rich.table import Table
 from torch import nn
 
 from dpsynth.data import Codec, sources
-from dpsynth.models.maf.recipe import MAF
+from dpsynth.models.maf.dp_maf import DPMAF
 from dpsynth.privacy import DPSGD, Budget, GaussianQuery, Ledger, Mechanism, Plan, PoissonBatches, RandomGenerators
 from dpsynth.privacy.dpsgd.gradients import Mode, clipped_gradients
 
@@ -34,20 +34,20 @@ STEPS = 100_000  # planned; more than are timed
 
 
 TABLE = sources.load("adult").train
-NETWORKS: dict[str, tuple[str, MAF, int]] = {
-    "default": ("the default maf on Adult", MAF(), MAF().batch_size),
-    "large": ("a large maf on Adult", MAF(hidden=400, layers=7), 256),
+NETWORKS: dict[str, tuple[str, DPMAF, int]] = {
+    "default": ("a flow on Adult", DPMAF(hidden=128, transform="rq_spline"), 650),
+    "large": ("a large flow on Adult", DPMAF(hidden=400, layers=7, transform="rq_spline"), 256),
 }
 
 
-def steps_of(recipe_of_model: MAF, batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
+def steps_of(recipe_of_model: DPMAF, batch_size: int) -> tuple[int, dict[str, Callable[[int], None]]]:
     """The number of parameters, and what to time: name -> a function that makes training step t."""
-    codec = Codec(TABLE.domain, recipe_of_model.cells or 64)
+    codec = Codec(TABLE.domain, recipe_of_model.bins)
     encoded = codec.encode(TABLE.frame)
     data = torch.from_numpy(encoded.codes.astype("int64")), torch.from_numpy(encoded.units).float()
 
     def build() -> nn.Module:
-        return recipe_of_model.shape.flow(codec, None, torch.Generator().manual_seed(0))
+        return recipe_of_model.shape.flow(codec, torch.Generator().manual_seed(0))
 
     numbers = sum(p.numel() for p in build().parameters())
     steps: dict[str, Callable[[int], None]] = {}
