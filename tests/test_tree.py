@@ -32,6 +32,7 @@ ARROWS = {
     "evaluation": {"data", "privacy", "models", "metrics", "figures", "report", "reproductions", "runs"},
     "synthesis": {"data", "privacy", "models", "integrations"},
     "score_frame": {"data", "metrics", "evaluation", "synthesis"},
+    "ui": {"data", "privacy", "models", "release", "runs", "synthesis"},
     "testing": {"data", "privacy", "models", "release"},
     "commands": {
         "data",
@@ -44,6 +45,7 @@ ARROWS = {
         "evaluation",
         "reproductions",
         "release",
+        "ui",
     },
 }
 # The same among the methods: contract first, then what several methods use, then methods, then methods made of methods.

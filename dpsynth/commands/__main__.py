@@ -10,6 +10,7 @@ from dpsynth.runs.command_line import speak_any_locale
 
 USAGE = """usage: dpsynth COMMAND ...
 
+  ui                         the way from a file to a release on a local web page
   schema FILE                draft a schema.yaml from a CSV or Parquet file
   plan schema.yaml           what each method will be worth at each epsilon, without opening any data
   choose-epsilon [EPSILON]   what an epsilon lets an attacker learn, as a table and a picture
@@ -33,6 +34,7 @@ Add --help to a command to see its options."""
 
 # Commands that read their own words, and the modules that hold them.
 WORDS = {
+    "ui": "commands.ui",
     "schema": "commands.schema",
     "plan": "commands.plan",
     "encode": "commands.encode",

@@ -1,9 +1,5 @@
-"""The scores in plain sentences: which stand first, what holds, what does not, and by which rule.
-
-Which scores stand first: in the verdict, at the top of each group, and as columns of a comparison.
-
-The scores in plain sentences: what holds, what does not, and on which rule the verdict rests.
-"""
+"""The scores in plain sentences: what holds, what does not, and by which rule; and which scores stand first, in the
+verdict, at the top of each group and as columns of a comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dpsynth.metrics.framework.metric import Score
-from dpsynth.report.wording import LEAKS, NOT_QUALITY, number
+from dpsynth.report.wording import LEAKS, NOT_QUALITY, in_words, number
 
 # The verdict rests on these, in that order: combinations of columns in equal-width bins and in cells of equal mass,
 # single numeric columns, and prediction of the label; the class of images.
@@ -173,7 +169,7 @@ def _doubts(scores: Sequence[Score]) -> list[str]:
     """What speaks against a real sample although the main scores do not."""
     found = []
     if caught := stated_apart(scores):
-        found.append(f"{_names(caught)} tells it from real rows")
+        found.append(f"{_names(caught)} tells them apart")
     broken = [
         score
         for score in scores
@@ -272,13 +268,13 @@ def _sentences(scores: Sequence[Score]) -> Iterator[str]:
         )
     lost = losses([score for score in scores if score.group not in NOT_QUALITY])
     if lost:
-        yield f"Loses to independent columns on {_names(lost)}."
+        yield f"Loses to independent columns on: {_names(lost)}."
     blind = [s for s in scores if s.group not in NOT_QUALITY and s.loses_to("uniform") and not _harmless(s, "uniform")]
     if blind:
-        yield f"Worse than rows drawn without any data on {_names(blind)}."
+        yield f"Worse than rows drawn without any data on: {_names(blind)}."
     broken = [score for score in scores if score.group == "validity" and _short_of_best(score)]
     if broken:
-        yield f"Not all of it is legal: {_names(broken)} should be {number(_best(broken[0]))}."
+        yield f"Not all of it is legal ({_names(broken)}): the score should be {number(_best(broken[0]))}."
     suspects = [score for score in scores if score.group in LEAKS and score.like_real is False]
     if suspects:
         yield (
@@ -300,5 +296,5 @@ def _short_of_best(score: Score) -> bool:
 
 
 def _names(scores: Sequence[Score]) -> str:
-    names = ", ".join(score.name for score in scores[:NAMED])
+    names = "; ".join(in_words(score.name) for score in scores[:NAMED])
     return names + (f" and {len(scores) - NAMED} more" if len(scores) > NAMED else "")

@@ -6,6 +6,7 @@ How numbers, scores and groups of scores are written, the same in the terminal, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -29,6 +30,79 @@ GROUPS = {
 }
 LEAKS = ("copying", "attack")  # groups that ask whether rows leak, not whether they are good
 NOT_QUALITY = (*LEAKS, "seed_compat")  # of the last, only the definitions of an older table are of interest
+
+
+# Scores in words, as sentences name them; tables keep the short names, which are keys of scores.json too.
+IN_WORDS = {
+    "nist": "the NIST score of marginals",
+    "ks": "the Kolmogorov-Smirnov statistic",
+    "wasserstein": "the Wasserstein distance of single columns",
+    "missing_gap": "rates of missing values",
+    "pearson_gap": "Pearson's correlation",
+    "spearman_gap": "Spearman's rank correlation",
+    "cramer_gap": "Cramer's V",
+    "correlation_ratio_gap": "the correlation ratio of a category and a number",
+    "sra": "the ranking of learners",
+    "query_error": "counting queries",
+    "query_relative_error": "counting queries, relative to their size",
+    "coefficient_overlap": "coefficients of a regression",
+    "wasserstein_ratio": "the Wasserstein distance of whole rows",
+    "pmse_ratio": "the propensity score of a logistic model",
+    "tree_pmse_ratio": "the propensity score of a tree",
+    "c2st_auc": "a classifier of real and synthetic rows",
+    "alpha_precision": "closeness to real rows",
+    "beta_recall": "coverage of real rows by the nearest synthetic ones",
+    "density": "density of synthetic rows around real ones",
+    "coverage": "coverage of real rows",
+    "validity": "legal values",
+    "rules_kept": "rules between tables",
+    "exact_copies": "exact copies of training rows",
+    "dcr_fraction": "nearness to training rows",
+    "nndr_median": "nearness to single training rows",
+    "membership_density_auc": "the membership attack by density",
+    "membership_distance_auc": "the membership attack by distance",
+    "cardinality_tv": "the number of rows below a row",
+    "parent_child_tv": "pairs of a parent's and a child's column",
+    "within_row_tv": "pairs of columns within a table",
+    "joined_tv_3way": "combinations of 3 columns of joined tables",
+    "transition_tv": "successive rows",
+    "step_tv": "gaps between successive rows",
+    "sum_mean_error": "means of sums for each person",
+    "sum_spread_error": "spreads of sums between persons",
+    "image_accuracy": "the class of real images by a network",
+    "image_logistic": "the class of real images by a logistic regression",
+    "image_frechet": "the Frechet distance of features",
+    "image_kernel": "the kernel distance of features",
+    "image_precision": "precision of images",
+    "image_recall": "recall of images",
+    "image_density": "density of images",
+    "image_coverage": "coverage of images",
+    "image_c2st_auc": "a classifier of real and synthetic images",
+}
+_LEARNERS = {
+    "boosting": "gradient boosting",
+    "logistic": "a logistic regression",
+    "tree": "a decision tree",
+    "forest": "a random forest",
+    "mlp": "a neural network",
+    "bayes": "naive Bayes",
+}
+_MEASURES = {"auc": "AUC", "accuracy": "accuracy", "f1": "F1", "auprc": "average precision", "r2": "R2", "rmse": "RMSE",
+             "mae": "mean absolute error"}  # fmt: skip
+
+
+def in_words(name: str) -> str:
+    """A score as a sentence names it: `tv_2way` as "total variation of pairs of columns"."""
+    if name in IN_WORDS:
+        return IN_WORDS[name]
+    if found := re.fullmatch(r"(tv|kl)_(\d)way(_equal_mass)?", name):
+        of = {"1": "single columns", "2": "pairs of columns"}.get(found[2], f"combinations of {found[2]} columns")
+        distance = {"tv": "total variation", "kl": "the KL divergence"}[found[1]]
+        return f"{distance} of {of}{' in cells of equal mass' if found[3] else ''}"
+    learner, _, measure = name.partition("_")
+    if learner in _LEARNERS and measure in _MEASURES:
+        return f"prediction by {_LEARNERS[learner]} ({_MEASURES[measure]})"
+    return name.replace("_", " ")
 
 
 def number(value: float | None) -> str:
@@ -83,7 +157,7 @@ def absences(scores: Sequence[Score]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for score in scores:
         if score.value is None:
-            reasons.setdefault(score.reason or "", []).append(score.name)
+            reasons.setdefault(score.reason or "", []).append(in_words(score.name))
     return [f"Absent: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 
