@@ -174,7 +174,7 @@ METHODS = (
     ),
     Mutant(
         "maf: DP-SGD is planned as if the marginals were free", "B34", "dpsynth/models/maf/recipe.py",
-        "budget, (*before, others))", "budget, before)",
+        "budget, (others,))", "budget, ())",
         contract("spends", "maf"),
     ),
     Mutant(
