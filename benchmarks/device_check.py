@@ -65,7 +65,7 @@ class Check:
 
 def recipes(steps: int) -> Iterator[tuple[str, Synthesizer, bool]]:
     """Name, small recipe, and whether it is fitted to images."""
-    yield "maf", MAF(steps=steps, batch_size=64, cells=8, hidden=16, groups=4, fit_steps=1), False
+    yield "maf", MAF(dp_sgd_fraction=0.5, hidden=16).replace(training={"steps": steps, "batch_size": 64}), False
     yield "dpvi", DPVI(components=3, bins=8).replace(inference={"steps": steps, "batch_size": 64}), False
     small = {"training": {"steps": steps, "batch_size": 32}, "network": {"width": 8}, "classifier": {"steps": 2}}
     yield "maf of images", MAF().replace(images=small), True

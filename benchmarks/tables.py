@@ -118,8 +118,8 @@ class Scorer:
     def __init__(self, of: Parts, learners: Sequence[str], triples: int = 200) -> None:
         counts = {1: None, 2: None, 3: triples}
         self.parts, self.learners = of, tuple(learners)
-        self.held = self._samples(of.held.frame)
-        self.train = self._samples(of.train.frame)
+        # Files are sorted, by price for example, and some scores look at the first rows of a part only.
+        self.held, self.train = (self._samples(p.frame.sample(frac=1, random_state=0)) for p in (of.held, of.train))
         self.general: list[Metric] = [Marginals(counts), EqualMass(counts), Columns(), TwoSample()]
         self.labelled: list[Metric] = [Utility(self.learners)] if of.train.domain.label else []
         self.ranked: list[Metric] = [Ranking()] if of.train.domain.label and set(learners) == set(LEARNERS) else []
@@ -157,6 +157,7 @@ class Scorer:
     def _samples(self, frame: pd.DataFrame) -> tuple[Sample, Sample]:
         """The table, and the table with its label as it is scored."""
         domain, threshold = self.parts.train.domain, self.parts.threshold
+        frame = frame.reset_index(drop=True)
         plain = Sample(frame, domain)
         if threshold is None or domain.label is None:
             return plain, plain

@@ -37,7 +37,8 @@ MODELS = sorted(
 )
 SMALL = {
     "maf": {
-        "steps": 4, "batch_size": 40, "cells": 8, "hidden": 16, "groups": 4, "fit_steps": 2, "averaging": 0.9,
+        "dp_sgd_fraction": 0.5, "hidden": 16, "training": {"steps": 4, "batch_size": 40, "averaging": 0.9},
+        "marginals": {"rounds": 4, "workload": 2, "round_iterations": 10, "iterations": 20},
     },
     "datalens": {
         "rounds": 2, "queries": 6, "bins": 4, "teacher": {"count": 6, "at_once": 4, "hidden": 8},

@@ -57,7 +57,7 @@ METHODS = {
     "datalens": {"contract", "shared"},
     "merf": {"contract", "shared"},
     "dpvi": {"contract", "shared"},
-    "maf": {"contract", "shared", "pixels"},
+    "maf": {"contract", "shared", "pixels", "marginal"},
     "database": {"contract", "shared", "marginal"},
     "pe": {"contract", "shared", "marginal"},
     "auto": {"contract", "marginal", "shared"},

@@ -6,6 +6,9 @@ A category is one-hot. A numeric column with many value bins is a row of overlap
 that neighbouring values share what is learned about either; with noise on every weight that is worth more than telling
 each value apart. Point masses and missing values keep an indicator of their own.
 
+A flow may have a *prior*: known conditional distributions of every column, of which the network then learns the ratio.
+Its outputs are added to the prior's logits, and begin at zero, so that an untrained flow is the prior.
+
 p(row) = product over k of p(column k | columns before it in the order). Categories, point masses and missing values are
 the discrete part of a column, the position of a value on its axis the continuous part; both come from the same outputs.
 So log density, exact sampling and the way back to a normal base hold for every kind of column
@@ -15,6 +18,7 @@ So log density, exact sampling and the way back to a normal base hold for every 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +49,23 @@ def code_features(layout: Layout, bumps: int) -> Tensor:
 ROWS_AT_ONCE = 16_384
 
 
+class Prior(Protocol):
+    """Known conditional distributions of every column given earlier ones."""
+
+    def logits(self, column: int, codes: Tensor) -> Tensor:
+        """(rows, size) log probabilities of the column's codes given each row's earlier columns, codes (rows, D)."""
+        ...
+
+    def context(self, column: int, codes: Tensor) -> Tensor:
+        """(rows,) int64 number of what the logits depend on: rows of one context have the same."""
+        ...
+
+
 class TabularFlow(nn.Module):
-    """codes (rows, D) integer, units (rows, D) float32 in [0, 1] -> (rows,) weighted negative log likelihood.
+    """codes (rows, D) integer, units (rows, D) float32 in [0, 1] -> (rows,) negative log likelihood.
 
     conditionals: one per column, in table order. order: the column drawn first, second, ...
-    weights: what each column's term counts in the training loss, in table order; the density itself ignores them.
-    bumps: features of a numeric column, see `features.py`.
+    bumps: features of a numeric column, see `code_features`. prior: for columns with one logit a code alone.
     """
 
     def __init__(
@@ -59,19 +74,21 @@ class TabularFlow(nn.Module):
         order: Sequence[int],
         hidden: int,
         layers: int,
-        weights: Sequence[float] | None = None,
         bumps: int = 16,
         generator: torch.Generator | None = None,
+        prior: Prior | None = None,
     ) -> None:
         super().__init__()
-        self.conditionals = tuple(conditionals)
+        self.conditionals, self.prior = tuple(conditionals), prior
         self.order = tuple(order)
         self.sizes = tuple(conditional.layout.size for conditional in self.conditionals)
-        self.weights = tuple(weights) if weights is not None else (1.0,) * len(self.conditionals)
         self._features = [code_features(self.conditionals[j].layout, bumps) for j in self.order]
         self._inputs = [features.shape[1] for features in self._features]
         self._outputs = [self.conditionals[j].width for j in self.order]
         self.network = MADE(self._inputs, self._outputs, hidden, layers, generator)
+        if prior is not None:
+            for parameter in self.network.last.parameters():
+                nn.init.zeros_(parameter)
 
     @property
     def device(self) -> torch.device:
@@ -85,31 +102,19 @@ class TabularFlow(nn.Module):
     def outputs(self, codes: Tensor) -> list[Tensor]:
         """The outputs of every column's conditional, in table order."""
         pieces = self.network(self.features(codes)).split(self._outputs, -1)
-        placed = dict(zip(self.order, pieces, strict=True))
+        placed = {j: self._over_prior(j, out, codes) for j, out in zip(self.order, pieces, strict=True)}
         return [placed[j] for j in range(len(self.sizes))]
 
     def forward(self, codes: Tensor, units: Tensor) -> Tensor:
-        terms = self._terms(codes, units)
-        return sum((w * term for w, term in zip(self.weights, terms, strict=True)), start=torch.zeros(()).to(units))
+        return torch.stack(self._terms(codes, units)).sum(0)
 
     def log_density(self, codes: Tensor, units: Tensor) -> Tensor:
         """(rows,) log probability of the discrete part plus log density of the continuous part, in nats."""
-        return -torch.stack(self._terms(codes, units)).sum(0)
+        return -self(codes, units)
 
     def probabilities(self, codes: Tensor) -> list[Tensor]:
         """Of each column's codes given the row's earlier columns: (rows, size) each, in table order."""
         return [c.probabilities(out) for c, out in zip(self.conditionals, self.outputs(codes), strict=True)]
-
-    def set_marginals(self, marginals: Mapping[int, Tensor]) -> None:
-        """Start the columns with a softmax at these code probabilities, (size,) each, by the output biases."""
-        bias = self.network.last.bias
-        assert bias is not None
-        with torch.no_grad():
-            starts = dict(zip(self.order, _starts(self._outputs), strict=True))
-            for j, probabilities in marginals.items():
-                if self.conditionals[j].width == len(probabilities):
-                    centred = probabilities.log() - probabilities.log().mean()
-                    bias[starts[j] : starts[j] + len(probabilities)] = centred.to(bias)
 
     @torch.no_grad()
     def sample(
@@ -159,8 +164,9 @@ class TabularFlow(nn.Module):
             if not len(codes):
                 break  # no row met the conditions so far; a spline of no rows is an error
             conditional, span = self.conditionals[j], slice(outputs[k], outputs[k] + self._outputs[k])
-            given = self.network.column(features, span)
-            drawn = _draw(conditional.probabilities(given), generator)
+            given = self._over_prior(j, self.network.column(features, span), codes)
+            context = None if self.prior is None else self.prior.context(j, codes)
+            drawn = _draw(conditional.probabilities(given), generator, context)
             position = conditional.units(given, drawn, generator)
             if j in where:
                 code, unit = where[j]
@@ -172,6 +178,9 @@ class TabularFlow(nn.Module):
             codes[:, j], units[:, j] = drawn, position
             features[:, inputs[k] : inputs[k] + self._inputs[k]] = tables[k][drawn]
         return codes, units
+
+    def _over_prior(self, column: int, outputs: Tensor, codes: Tensor) -> Tensor:
+        return outputs if self.prior is None else outputs + self.prior.logits(column, codes.long())
 
     def _tables(self) -> list[Tensor]:
         """The feature tables, on the network's device; constants, and so neither parameters nor buffers."""
@@ -187,9 +196,19 @@ def _starts(widths: Sequence[int]) -> list[int]:
     return starts
 
 
-def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """One code a row by its cumulative distribution, from uniforms made on the CPU: the same on every device."""
+def _draw(probabilities: Tensor, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
+    """One code a row by its cumulative distribution, from uniforms made on the CPU: the same on every device.
+
+    context: (rows,) int64. The m rows of one context share out the m strata of the unit interval at random: the uniform
+    of each row is uniform as before, but how often a code is drawn in a context scatters less.
+    """
     uniforms = torch.rand(len(probabilities), 1, generator=generator, dtype=torch.float64)
+    if context is not None and len(context):
+        shuffled = torch.randperm(len(context), generator=generator)
+        order = shuffled[context.cpu()[shuffled].argsort(stable=True)]
+        _, counts = torch.unique_consecutive(context.cpu()[order], return_counts=True)
+        rank = torch.arange(len(order)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+        uniforms[order, 0] = (rank + uniforms[order, 0]) / counts.repeat_interleave(counts)
     cumulative = probabilities.double().cumsum(1)
     points = uniforms.to(cumulative.device) * cumulative[:, -1:]
     drawn = (cumulative <= points).sum(1)

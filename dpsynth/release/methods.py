@@ -33,7 +33,11 @@ METHODS = {
         "measures every column by itself with Gaussian noise; columns are independent", "the Gaussian mechanism"
     ),
     "MAF": Method(
-        "trains an autoregressive flow by DP-SGD and adjusts it to noisy marginals",
+        "fits a graphical model to noisy marginals chosen in rounds, corrected by an autoregressive flow and DP-SGD",
+        "McKenna, Mullins, Sheldon, Miklau 2022, arXiv 2201.12677, and Abadi et al. 2016, arXiv 1607.00133",
+    ),
+    "DPMAF": Method(
+        "trains an autoregressive flow by DP-SGD",
         "Lee, Kim, Jeong, Ro 2022 (DP-MAF), and Abadi et al. 2016, arXiv 1607.00133",
     ),
     "PixelMAF": Method("trains an autoregressive network by DP-SGD", "Abadi et al. 2016, arXiv 1607.00133"),

@@ -95,10 +95,10 @@ def test_mistakes(command, words, said):
 
 
 def test_settings_are_lowered_unless_the_user_says_otherwise():
-    options = options_of("model=maf", "model.steps=7")
-    assert recipe_for(options.model, "maf", "table", options).steps == 4
-    assert recipe_for(options.model, "maf", "table", options, frozenset({"steps"})).steps == 7
-    assert recipe_for(options.model, "maf", "table", replace(options, small=False)).steps == 7
+    options = options_of("model=maf", "model.hidden=7")
+    assert recipe_for(options.model, "maf", "table", options).hidden == 16
+    assert recipe_for(options.model, "maf", "table", options, frozenset({"hidden"})).hidden == 7
+    assert recipe_for(options.model, "maf", "table", replace(options, small=False)).hidden == 7
     assert recipe_for(options.model, "maf", "image", options).images.network.width == 8
 
 

@@ -12,7 +12,7 @@ import dpsynth
 
 TOY = ("data=toy", "data.rows=300", "trainer.progress=quiet", "privacy.epsilon=8")
 FAST = ("model=independent", "model.counting.engine=numpy", *TOY)
-SLOW = ("model=maf", "model.steps=100000", "model.hidden=8", "model.cells=4", "model.fit_steps=2", *TOY)
+SLOW = ("model=maf", "model.training.steps=100000", "model.hidden=8", "model.dp_sgd_fraction=0.5", *TOY)
 # Waits at a place of the command until it is told to go on.
 AT = """
 import pathlib, time

@@ -15,7 +15,7 @@ columns:
   age: {kind: integer, bounds: [0, 100]}
   sex: {kind: category, categories: [Female, Male]}
 """
-FIT = ("model=maf", "model.steps=40", "model.hidden=8", "model.fit_steps=5", "model.cells=4", "trainer.log_every=10")
+FIT = ("model=maf", "model.training.steps=40", "model.hidden=8", "model.dp_sgd_fraction=0.5", "trainer.log_every=10")
 
 
 def test_nor_of_generated_rows(command):

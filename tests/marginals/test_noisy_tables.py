@@ -31,7 +31,7 @@ METHODS = [
     NAPSU(cells=4, draws=2),
     PrivBayes(cells=4),
     PrivBayes(cells=4, estimator="ancestral"),
-    MAF(steps=1, fit_steps=1),
+    MAF(dp_sgd_fraction=0.5).replace(training={"steps": 1}),
     DPVI(inference=InferenceOptions(steps=1)),
 ]  # fmt: skip
 

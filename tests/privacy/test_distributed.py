@@ -19,7 +19,7 @@ from dpsynth.privacy.distributed import divided, joined, leading, shared, shared
 from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = MAF(steps=2, batch_size=30, hidden=8, cells=4, groups=2, fit_steps=1)
+RECIPE = MAF(dp_sgd_fraction=0.5, hidden=8).replace(training={"steps": 2, "batch_size": 30})
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""maf: a masked autoregressive flow over the whole mixed table (`recipe.py`, `marginal_fit.py`, `fitted.py`)."""
+"""maf: a masked autoregressive flow over the whole mixed table (`recipe.py`, `tree_conditionals.py`, `fitted.py`)."""
 
 from dpsynth.models.maf.recipe import MAF
 

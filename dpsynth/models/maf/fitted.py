@@ -1,112 +1,87 @@
-"""A fitted flow and its public shape: rows drawn exactly, under conditions too, densities and base coordinates of rows.
-
-The public shape of a tabular flow: all that is needed to build one for a domain, and to build it again.
-
-A fitted flow: draws rows exactly, under conditions too, and gives densities and base coordinates of rows.
-"""
+"""A fitted flow over a released graphical model: draws rows, and gives densities and base coordinates of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import special
 
-from dpsynth.data.table.codec import Codec, ColumnCodes, Encoded
+from dpsynth.data.table.codec import Codec
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.fitted import Generators, below
 from dpsynth.models.contract.fitted_table import FittedTable
-from dpsynth.models.shared.domain_compression import DomainCompression
-from dpsynth.networks.conditionals import Affine, Conditional, Layout, Softmax, Spline
+from dpsynth.models.maf.tree_conditionals import TreeConditionals
+from dpsynth.models.marginal.fitted_graph import FittedGraph, compressed_conditions, decoded
+from dpsynth.networks.conditionals import Layout, Softmax
 from dpsynth.networks.flow import ROWS_AT_ONCE, TabularFlow
 
-Transform = Literal["piecewise_linear", "rq_spline", "affine"]
+LEAST_SLOPE = 1e-12  # of an axis, where the released distribution has no rows
+MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
 
 
 @dataclass(frozen=True)
 class Shape:
     """What the network is made of; public, and kept with the model.
 
-    transform: how values lie within a column. knots: of the spline.
-    bumps: smooth features by which later columns see a numeric column.
-    order: label_last, label_first, schema, or the column names in the order they are drawn.
-    hidden, layers: units of a hidden layer, residual hidden layers behind the first.
+    hidden, layers: units of a hidden layer, residual hidden layers behind the first. bumps: smooth features by which
+    later columns see a numeric column.
     """
 
-    transform: Transform = "piecewise_linear"
-    knots: int = 8
-    bumps: int = 16
-    order: str | Sequence[str] = "label_last"
-    hidden: int = 128
+    hidden: int = 96
     layers: int = 1
+    bumps: int = 16
 
-    def positions(self, domain: Domain) -> list[int]:
-        """The columns' positions in the table, in the order they are drawn."""
-        names = list(domain.names)
-        if isinstance(self.order, str):
-            rest = [name for name in names if name != domain.label]
-            label = [domain.label] if domain.label is not None else []
-            orders = {"label_last": rest + label, "label_first": label + rest, "schema": names}
-            if self.order not in orders:
-                raise ConfigError(f"model.order '{self.order}': choose {', '.join(orders)}, or list all columns")
-            names = orders[self.order]
-        elif sorted(self.order) != sorted(names):
-            raise ConfigError(f"model.order must list every column once: {', '.join(names)}")
-        else:
-            names = list(self.order)
-        return [domain.position(name) for name in names]
-
-    def flow(self, codec: Codec, weights: Sequence[float] | None, generator: torch.Generator | None) -> TabularFlow:
-        """A new flow for the tables of `codec`."""
-        conditionals = [self._conditional(column) for column in codec.columns]
-        order = self.positions(codec.domain)
-        return TabularFlow(conditionals, order, self.hidden, self.layers, weights, self.bumps, generator)
-
-    def _conditional(self, column: ColumnCodes) -> Conditional:
-        edges = torch.as_tensor(np.array(column.edges), dtype=torch.float32)
-        layout = Layout(column.size, edges, column.on_axis)
-        if not column.on_axis or self.transform == "piecewise_linear":
-            return Softmax(layout)
-        return Spline(layout, self.knots) if self.transform == "rq_spline" else Affine(layout)
+    def flow(self, graph: FittedGraph, generator: torch.Generator | None = None) -> TabularFlow:
+        """A new flow that is the graphical model."""
+        domain = graph.domain
+        tree = TreeConditionals(graph.model, None if domain.label is None else domain.position(domain.label))
+        conditionals = [Softmax(_layout(graph, j)) for j in range(len(tree.sizes))]
+        return TabularFlow(conditionals, tree.order, self.hidden, self.layers, self.bumps, generator, prior=tree)
 
 
-# -------------------- Fitted flow -----------------------------------------------------------
+def _cells(graph: FittedGraph, j: int) -> int:
+    """How many merged codes of column j are cells of its axis; they come first. 0 for categories."""
+    column = graph.codec.columns[j]
+    return int(graph.compression.maps[j][: column.value_bins].max()) + 1 if column.on_axis else 0
 
-MOST_DRAWS = 50  # rounds of rejection before a condition counts as too rare
+
+def _layout(graph: FittedGraph, j: int) -> Layout:
+    """Cells of an axis are of one width: within, a value stands where the released distribution of the cell has it."""
+    size, cells = graph.model.sizes[j], _cells(graph, j)
+    return Layout(size, torch.linspace(0.0, 1.0, (cells or size) + 1), bool(cells))
 
 
 class FittedFlow(FittedTable):
-    """A flow and the public shape it was built from.
+    """The graphical model, and a flow that corrects it if a network was trained.
 
-    codec: of the coarse cells of numbers, which are the codes of the flow. fine, compression: the fine bins within the
-    cells, from which values are drawn.
+    trained: False where nothing was spent on DP-SGD; the flow then is the graphical model.
     """
 
     def __init__(
         self,
-        codec: Codec,
-        fine: Codec,
-        compression: DomainCompression,
+        graph: FittedGraph,
         shape: Shape,
         flow: TabularFlow,
+        trained: bool,
         statement: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(codec.domain, statement)
-        self.codec, self.fine, self.compression = codec, fine, compression
-        self.shape, self.flow = shape, flow.to("cpu").eval()
+        super().__init__(graph.domain, statement)
+        self.graph, self.shape, self.flow, self.trained = graph, shape, flow.to("cpu").eval(), trained
 
     def config(self) -> dict[str, Any]:
-        return {**asdict(self.shape), "cuts": self.codec.cuts, "fine": self.fine.cuts}
+        return {"graph": self.graph.config(), "shape": asdict(self.shape), "trained": self.trained}
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        flow = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
-        return {**self.compression.tensors(), **flow}
+        graph = {f"graph.{name}": tensor for name, tensor in self.graph.tensors().items()}
+        flow = self.flow.state_dict() if self.trained else {}
+        return graph | {f"flow.{name}": tensor for name, tensor in flow.items()}
 
     @classmethod
     def restore(
@@ -116,84 +91,104 @@ class FittedFlow(FittedTable):
         domain: Domain,
         statement: Mapping[str, Any],
     ) -> Self:
-        shape = Shape(**{name: value for name, value in config.items() if name not in ("cuts", "fine")})
-        codec, fine = Codec(domain, 1, config["cuts"]), Codec(domain, 1, config["fine"])
-        flow = shape.flow(codec, None, None)
-        flow.load_state_dict(below("flow.", tensors))
-        return cls(codec, fine, DomainCompression.restore(tensors, fine.sizes), shape, flow, statement)
+        graph = FittedGraph.restore(config["graph"], below("graph.", tensors), domain, statement)
+        shape = Shape(**config["shape"])
+        flow = shape.flow(graph)
+        if config["trained"]:
+            flow.load_state_dict(below("flow.", tensors))
+        return cls(graph, shape, flow, config["trained"], statement)
 
     def log_density(self, table: Table) -> np.ndarray:
-        """(rows,) log probability of each row's discrete part plus log density of its positions, in nats."""
-        encoded = self.codec.encode(table.frame)
-        assert encoded.units is not None
-        codes = torch.from_numpy(encoded.codes.astype(np.int64))
-        warped, log_slopes = self._warped(encoded.codes, encoded.units)
+        """(rows,) log probability of each row's codes plus log density of its places on the axes, in nats."""
+        codes, units = self._encoded(table)
+        places, log_slopes = self._places(codes, units)
         with torch.no_grad():
-            return self.flow.log_density(codes, torch.from_numpy(warped).float()).numpy() + log_slopes.sum(1)
+            return self.flow.log_density(self._merged(codes), places).numpy() + log_slopes.sum(1)
 
     def base(self, table: Table, seed: int = 0) -> np.ndarray:
-        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true.
+        """(rows, columns) coordinates of the rows in the flow's base space; N(0, I) where the model is true."""
+        codes, units = self._encoded(table)
+        merged = self._merged(codes)
 
-        A lattice value (an integer, a date) is an interval of the axis: its coordinate is drawn evenly from the
-        probabilities at both ends, as for categories (randomised probability integral transform).
-        """
-        encoded = self.codec.encode(table.frame)
+        def base(ends: np.ndarray) -> torch.Tensor:
+            return self.flow.base(merged, self._places(codes, ends)[0], torch.Generator().manual_seed(seed))
+
+        return base_coordinates(self.graph.codec, codes, units, base, seed)
+
+    def _encoded(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, columns) codes of fine bins, and places on the axis."""
+        encoded = self.graph.codec.encode(table.frame)
         assert encoded.units is not None
-        codes, rows = torch.from_numpy(encoded.codes.astype(np.int64)), (encoded.codes.T, encoded.units.T)
-        ends = [column.cell_ends(c, u) for column, c, u in zip(self.codec.columns, *rows, strict=True)]
-        levels: list[np.ndarray] = []
-        for side in (0, 1):
-            units = self._warped(encoded.codes, np.column_stack([pair[side] for pair in ends]))[0]
-            units = torch.from_numpy(units).float()
-            levels.append(special.ndtr(self.flow.base(codes, units, torch.Generator().manual_seed(seed)).numpy()))
-        below, above = levels
-        within = np.random.default_rng(seed).random(below.shape)
-        return special.ndtri(below + within * (above - below))
+        return encoded.codes, encoded.units
 
-    def _warped(self, codes: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((rows, columns) positions, (rows, columns) log slopes) on an axis on which the rows of a cell lie evenly.
+    def _merged(self, codes: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.graph.compression(codes).astype(np.int64))
 
-        That is how the flow has them; other transforms than the piecewise linear one see the axis as it is.
+    def _places(self, codes: np.ndarray, units: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+        """((rows, columns) float32 places, (rows, columns) log slopes): on an axis where the rows of a cell lie evenly.
+
+        That is how the flow has them. Of no meaning for categories, point masses and missing.
         """
-        warped, log_slopes = units.copy(), np.zeros(units.shape)
-        if self.shape.transform != "piecewise_linear":
-            return warped, log_slopes
-        for j, (coarse, fine) in enumerate(zip(self.codec.columns, self.fine.columns, strict=True)):
-            if not coarse.on_axis:
+        compression = self.graph.compression
+        places, log_slopes = np.full(units.shape, 0.5), np.zeros(units.shape)
+        for j, column in enumerate(self.graph.codec.columns):
+            if not column.on_axis:
                 continue
-            cells = self.compression.maps[j][: fine.value_bins]
-            widths = np.diff(coarse.edges)[cells] * self.compression.fractions[j][: fine.value_bins]
-            places = np.append(0.0, widths.cumsum())
-            value = codes[:, j] < coarse.value_bins
-            inside = np.clip(np.searchsorted(fine.edges, units[value, j], side="right") - 1, 0, fine.value_bins - 1)
-            slopes = widths / np.diff(fine.edges)
-            log_slopes[value, j] = np.log(np.maximum(slopes[inside], 1e-12))
-            warped[value, j] = np.interp(units[value, j], fine.edges, places)
-        return np.clip(warped, 0.0, 1.0), log_slopes
+            widths = compression.fractions[j][: column.value_bins] / _cells(self.graph, j)
+            starts = widths.cumsum() - widths
+            value = codes[:, j] < column.value_bins
+            bins = codes[value, j].astype(np.int64)
+            inside = (units[value, j] - column.edges[bins]) / np.diff(column.edges)[bins]
+            places[value, j] = starts[bins] + widths[bins] * np.clip(inside, 0.0, 1.0)
+            log_slopes[value, j] = np.log(np.maximum(widths / np.diff(column.edges), LEAST_SLOPE))[bins]
+        return torch.from_numpy(np.clip(places, 0.0, 1.0)).float(), log_slopes
 
     def _draw(self, n: int, generators: Generators, where: Mapping[str, Any]) -> pd.DataFrame:
-        fixed = {self.domain.position(name): self.codec.encode_value(name, value) for name, value in where.items()}
-        codes, units = self._accepted(n, generators.torch, fixed)
-        if self.shape.transform != "piecewise_linear":
-            encoded = Encoded(codes.numpy().astype(self.codec.dtype), units.double().numpy())
-            return self.codec.decode(encoded, generators.numpy)
-        parted = self.compression.parted(codes.numpy().astype(np.int64), generators.numpy)
-        return self.fine.decode(Encoded(parted), generators.numpy)
+        if not self.trained:
+            return self.graph._draw(n, generators, where)
+        fixed = compressed_conditions(self.graph.codec, self.graph.compression, where)
+        codes, _ = accepted(self.flow, n, generators.torch, {j: (code, 0.5) for j, code in fixed.items()})
+        return decoded(self.graph.codec, self.graph.compression, codes.numpy(), generators.numpy)
 
-    def _accepted(
-        self, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """n rows that meet the conditions, by drawing until there are enough."""
-        found: list[tuple[torch.Tensor, torch.Tensor]] = []
-        have, wanted, tried = 0, n, 0
-        for _ in range(MOST_DRAWS):
-            codes, units = self.flow.sample(wanted, generator, fixed)
-            found.append((codes, units))
-            have, tried = have + len(codes), tried + wanted
-            if have >= n:
-                return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
-            accepted = max(have, 0.5) / max(tried, 1)
-            wanted = int(min(max((n - have) / accepted * 1.1, 1024), 4 * ROWS_AT_ONCE))
-        raise ConfigError(
-            f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
-        )
+
+def base_coordinates(
+    codec: Codec, codes: np.ndarray, units: np.ndarray, base: Callable[[np.ndarray], torch.Tensor], seed: int
+) -> np.ndarray:
+    """(rows, columns) standard normal coordinates, were the model true.
+
+    A lattice value (an integer, a date) is an interval of the axis: its coordinate is drawn evenly from the
+    probabilities at both ends, as for categories (randomised probability integral transform).
+
+    Args:
+        codec: Of the codes.
+        codes: (rows, columns).
+        units: (rows, columns) places on the axes.
+        base: Coordinates of the rows, were they at these places.
+        seed: Of the draws within intervals.
+    """
+    ends = [column.cell_ends(c, u) for column, c, u in zip(codec.columns, codes.T, units.T, strict=True)]
+    low, high = (special.ndtr(base(np.column_stack([pair[side] for pair in ends])).numpy()) for side in (0, 1))
+    within = np.random.default_rng(seed).random(low.shape)
+    return special.ndtri(low + within * (high - low))
+
+
+def accepted(
+    flow: TabularFlow, n: int, generator: torch.Generator, fixed: Mapping[int, tuple[int, float]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(codes, units) of n rows that meet the conditions, by drawing until there are enough.
+
+    fixed: by column, the code to keep and the place to set.
+    """
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    have, wanted, tried = 0, n, 0
+    for _ in range(MOST_DRAWS):
+        codes, units = flow.sample(wanted, generator, fixed)
+        found.append((codes, units))
+        have, tried = have + len(codes), tried + wanted
+        if have >= n:
+            return torch.cat([c for c, _ in found])[:n], torch.cat([u for _, u in found])[:n]
+        fraction = max(have, 0.5) / max(tried, 1)
+        wanted = int(min(max((n - have) / fraction * 1.1, 1024), 4 * ROWS_AT_ONCE))
+    raise ConfigError(
+        f"where: only {have} of {tried} draws met the conditions, too few for {n} rows; ask for fewer rows or less"
+    )

@@ -33,13 +33,14 @@ DATALENS = DataLens(
 SMALL_MERF = MERF(bins=8).replace(
     embedding={"frequencies": 20}, generator={"hidden": 16}, training={"steps": 2, "batch_size": 16}
 )
+SMALL_AIM = AIM(rounds=2, workload=2, round_iterations=5, iterations=5)
 RECIPES = {
     "independent": Independent(),
     "privbayes": PrivBayes(),
-    "aim": AIM(rounds=2, workload=2, round_iterations=5, iterations=5),
+    "aim": SMALL_AIM,
     "napsu": NAPSU(draws=2, iterations=5, cells=8),
     "dpvi": DPVI(components=3, bins=8).replace(inference={"steps": 2, "batch_size": 40}),
-    "maf": MAF(steps=2, batch_size=40, cells=8, hidden=16, groups=4, fit_steps=1),
+    "maf": MAF(dp_sgd_fraction=0.5, hidden=16, marginals=SMALL_AIM).replace(training={"steps": 2, "batch_size": 40}),
     "merf": SMALL_MERF,
     "datalens": DATALENS.replace(bins=4),
     "pe": PE(population=12).replace(evolution={"phases": PHASES}, proposal={"rows": 100}, pool={"variants": 20}),

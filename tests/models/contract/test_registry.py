@@ -52,11 +52,11 @@ def installed(tmp_path, monkeypatch):
 
 def test_nested_recipes_are_built_and_lists_and_mappings_kept():
     recipe = registry.build(
-        {"_target_": "dpsynth.models.maf.MAF", "steps": 3, "images": {"_target_": "dpsynth.models.pixels.PixelMAF"}},
+        {"_target_": "dpsynth.models.maf.MAF", "hidden": 3, "images": {"_target_": "dpsynth.models.pixels.PixelMAF"}},
         Synthesizer,
         "model",
     )
-    assert recipe == MAF(steps=3, images=PixelMAF())
+    assert recipe == MAF(hidden=3, images=PixelMAF())
     phases = [{"iterations": 1}]
     pe = registry.build({"_target_": "dpsynth.models.PE", "evolution": {"phases": phases}}, Synthesizer, "model")
     assert pe.evolution.phases == phases
