@@ -77,13 +77,13 @@ def options() -> frozenset[str]:
 
 
 def test_every_option_of_ours_exists():
-    named = set(re.findall(r"`((?:model|privacy|trainer|data)\.[\w.]+)", TEXT))
+    named = set(re.findall(r"`((?:model|privacy|trainer|data)\.[\w.]+)", TEXT)) - {"privacy.json"}
     assert len(named) > 25
     assert named <= options(), named - options()
 
 
 def test_every_method_and_data_set_of_ours_exists():
-    for group, name in re.findall(r"\b(model|data|reproduction)=([\w]+)", TEXT):
+    for group, name in re.findall(r"(?<![.\w])(model|data|reproduction)=(\w+)", TEXT):
         assert (CONFIGS / group / f"{name}.yaml").exists(), f"{group}={name}"
 
 

@@ -105,20 +105,20 @@ def _frame(table: Table, domain: Domain) -> pd.DataFrame:
     return pd.DataFrame({column.name: _plain(found[column.name], column) for column in domain})
 
 
-def _plain(values: pd.Series, column: Column) -> pd.Series:
+def _plain(values: Any, column: Column) -> Any:
+    """values, result: a `pandas.Series`."""
     missing = bool(values.isna().any())
     if isinstance(column, Boolean):
         return values.astype("boolean" if missing else "bool")
     if isinstance(column, Category):
         return values.astype("object").where(values.notna(), None)
-    if isinstance(column, Integer):
-        return pd.to_numeric(values).astype("float64" if missing else "int64")
-    if isinstance(column, Number):
-        return pd.to_numeric(values).astype("float64")
+    if isinstance(column, Integer | Number):
+        numbers: Any = pd.to_numeric(values)
+        return numbers.astype("int64" if isinstance(column, Integer) and not missing else "float64")
     return pd.to_datetime(values)
 
 
-def _codes(values: pd.Series, column: Column) -> pd.Series:
+def _codes(values: Any, column: Column) -> pd.Series:
     """Values as NIST writes them: whole numbers without a decimal point, "N" where one is missing."""
     numeric = isinstance(column, Integer)
     written = [NIST_MISSING if pd.isna(v) else int(v) if numeric else v for v in values.tolist()]
