@@ -10,8 +10,11 @@ refused, and `dpsynth.draft_schema(frame)` writes a draft in which every line is
 are estimated privately, at a tenth of the budget. That is safe without a person's check, where names and types are
 public, and costs accuracy.
 
-Every call spends its own epsilon: several calls on the same people add up.
+Every call spends its own epsilon: several calls on the same people add up. `account="FILE"` keeps the sum, and refuses
+the call that would exceed it.
 """
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dpsynth.models
 from dpsynth.data.table.domain import Domain
@@ -32,6 +35,8 @@ from dpsynth.integrations.sdv import domain_of, is_metadata
 from dpsynth.models.contract.fitted_table import FittedTable
 from dpsynth.models.contract.registry import shipped
 from dpsynth.models.contract.synthesizer import Synthesizer
+from dpsynth.privacy.accounted_run import AccountedRun
+from dpsynth.privacy.accounting.account import Account
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
 
@@ -54,14 +59,14 @@ def synthesize(frame: Any, epsilon: float = 1.0, schema: Any = None, *, n: int |
         epsilon: The budget of this call.
         schema: As of `TableSynthesizer`.
         n: Number of synthetic rows; by default the declared or noisily counted number.
-        settings: Further arguments of `TableSynthesizer`: delta, model, person, seed, ...
+        settings: Further arguments of `TableSynthesizer`: delta, model, person, account, seed, ...
 
     Raises:
         SchemaError: There is no schema, or it does not fit.
         ConfigError, BudgetError, DataError: As on the command line, in one sentence each.
     """
     model = TableSynthesizer(epsilon, schema=schema, **settings).fit(frame)
-    found = like(model.sample(n).to_arrow(), frame)
+    found = like(cast(Any, model.sample(n).to_arrow()), frame)
     if hasattr(found, "attrs"):  # pandas
         found.attrs["privacy"] = model.statement_
     return found
@@ -87,6 +92,7 @@ class TableSynthesizer:
         max_rows_per_person: int | None = None,
         neighbours: str = "add_remove",
         rows: int | None = None,
+        account: str | Path | None = None,
         seed: int = 0,
     ) -> None:
         """Nothing is checked before `fit`.
@@ -101,6 +107,8 @@ class TableSynthesizer:
             max_rows_per_person: Rows that are kept of each person.
             neighbours: "add_remove" or "replace_one".
             rows: A public rough number of rows, where the schema declares none.
+            account: The file of the account of the data set (`dpsynth account`), to which each fit is charged; a fit
+                that would exceed it is refused.
             seed: Of model and sampling, never of the privacy noise.
         """
         self.epsilon = epsilon
@@ -111,6 +119,7 @@ class TableSynthesizer:
         self.max_rows_per_person = max_rows_per_person
         self.neighbours = neighbours
         self.rows = rows
+        self.account = account
         self.seed = seed
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -161,10 +170,16 @@ class TableSynthesizer:
         if self.person is not None and self.max_rows_per_person is not None:
             table = table.bound_contributions(self.person, self.max_rows_per_person, fresh_key())
         plan = recipe.plan_for(table, budget)
-        fitted = recipe.fit(table, plan, RandomGenerators(self.seed))
+        fitted = recipe.fit(table, plan, RandomGenerators(self.seed), account=self._run())
         assert isinstance(fitted, FittedTable), "learned from a table"
         self.fitted_, self.statement_, self.schema_ = fitted, fitted.statement, fitted.domain
         return self
+
+    def _run(self) -> AccountedRun | None:
+        """The entry in the account, named after the method."""
+        if self.account is None:
+            return None
+        return AccountedRun(Account(Path(self.account)), f"{type(recipe_of(self.model)).__name__}, in Python")
 
     def sample(self, n: int | None = None, seed: int | None = None, where: Mapping[str, Any] | None = None, *,
                given: Any = None) -> Table:  # fmt: skip
@@ -202,5 +217,5 @@ def schema_of(schema: Any, frame: Any, person: str | None = None) -> Domain:
     if is_metadata(schema):
         return domain_of(schema)
     if isinstance(schema, Mapping):
-        return Domain.from_dict(schema)
+        return Domain.from_dict(cast("Mapping[str, Any]", schema))
     raise SchemaError(f"schema: a {type(schema).__name__} is none; give a path, a mapping, a Domain or SDV metadata")

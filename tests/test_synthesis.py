@@ -11,6 +11,7 @@ import dpsynth
 from dpsynth.data import Domain
 from dpsynth.errors import BudgetError, ConfigError, DataError, SchemaError
 from dpsynth.models import Independent
+from dpsynth.privacy.accounting.account import Account
 from dpsynth.testing import example_rows
 
 SCHEMA = {
@@ -39,6 +40,11 @@ class OnlyArrow:
 
     def __arrow_c_stream__(self, requested_schema=None):
         return self._table.__arrow_c_stream__(requested_schema)
+
+
+def test_the_method_may_be_chosen_by_public_facts(people):
+    model = dpsynth.TableSynthesizer(**{**QUICK, "model": "auto"}).fit(people)
+    assert model.statement_["chosen"]
 
 
 def test_pandas_in_pandas_out(people):
@@ -118,6 +124,16 @@ def test_advice_is_a_warning(people):
         dpsynth.synthesize(people, delta=0.01, n=2, **QUICK)
     with pytest.warns(UserWarning, match="not private"):
         dpsynth.synthesize(people, epsilon=float("inf"), n=2, **QUICK)
+
+
+def test_fits_are_charged_to_an_account_until_it_is_spent(people, tmp_path):
+    file = tmp_path / "people.account"
+    account = Account.create(file, "people", dpsynth.Budget(2.0, 1e-4))
+    model = dpsynth.TableSynthesizer(epsilon=1.0, delta=1e-6, account=file, **QUICK).fit(people)
+    assert account.statement().spent[0] > 0
+    with pytest.raises(BudgetError, match="people"):
+        model.set_params(epsilon=5.0).fit(people)
+    assert len(account.statement().entries) == 1
 
 
 def test_persons_are_protected(people):

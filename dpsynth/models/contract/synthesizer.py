@@ -134,7 +134,7 @@ class Synthesizer(ABC):
         """
 
     @abstractmethod
-    def _fit(self, table: Any, rows: int, plan: Any, ledger: Ledger, run: FitRun) -> Fitted:
+    def _fit(self, table: Any, rows: int, plan: Any, ledger: Ledger, run: FitRun) -> Fitted[Any]:
         """Fit to `table` (one of `learns_from`), whose domain is complete, touching it through `ledger` only.
 
         rows: the declared or noisy number of rows (exact only where the relation makes it public).
@@ -191,7 +191,7 @@ class Synthesizer(ABC):
         checkpoint: Checkpoint | None = None,
         settings: TrainerSettings | None = None,
         account: AccountedRun | None = None,
-    ) -> Fitted:
+    ) -> Fitted[Any]:
         """A new fitted model; the recipe itself is left as it was, and each call spends its own budget.
 
         randomness: random generators, by default seed 0 with secure privacy noise. checkpoint: keeps the
@@ -206,7 +206,7 @@ class Synthesizer(ABC):
             raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}{hint}")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
-        elif isinstance(budget_or_plan, SynthesisPlan):
+        elif isinstance(cast(object, budget_or_plan), SynthesisPlan):
             plan = budget_or_plan
         else:
             raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the plan of this recipe")
@@ -222,8 +222,7 @@ class Synthesizer(ABC):
         randomness = randomness or RandomGenerators()
         new = checkpoint is not None and not checkpoint.exists
         if checkpoint is not None:
-            content = table.frame if isinstance(table, Table) else table.content_hash
-            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, content)
+            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, table.content_hash)
         randomness = shared(randomness)  # of several processes, the leader's
         if account is not None:
             try:
@@ -247,7 +246,7 @@ class Synthesizer(ABC):
         """The plan of this recipe as a part of another method, within what `before` leaves of the budget."""
         return self._plan(domain, budget, before)
 
-    def fit_part(self, table: Any, rows: int, plan: MethodPlan, ledger: Ledger, run: FitRun) -> Fitted:
+    def fit_part(self, table: Any, rows: int, plan: MethodPlan, ledger: Ledger, run: FitRun) -> Fitted[Any]:
         """Fit as a part of another method, whose plan holds `plan`; the statement is left to that method."""
         return self._fit(table, rows, plan, ledger, run)
 
