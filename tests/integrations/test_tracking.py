@@ -100,7 +100,7 @@ def test_tensorboard_events_hold_public_figures_alone(tmp_path, private):
 
 def test_a_run_of_mlflow_itself(tmp_path):
     mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install mlflow-skinny")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs.db'}")
+    mlflow.set_tracking_uri(tmp_path.as_uri())
     with mlflow.start_run() as run:
         follow(MLflow())
     found = mlflow.MlflowClient().get_metric_history(run.info.run_id, "class_rejection/noise_to_signal")
