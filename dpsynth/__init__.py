@@ -10,7 +10,7 @@ or, from a frame to a frame, `dpsynth.synthesize(people, epsilon=1, schema="peop
 The public names: `synthesize`, `TableSynthesizer`, `draft_schema` and `evaluate` (frames in, frames out), `Table` and
 `Domain` (data and what is public about them), `Budget` and `RandomGenerators` (the guarantee and the random
 generators), `fresh_key` (the secret key by which rows are selected), `models` (the methods), `load` (a saved model),
-`DpsynthError`, `__version__`.
+`noise_multiplier_for` (the noise of DP-SGD for a budget), `DpsynthError`, `__version__`.
 """
 
 from importlib import import_module
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table.table import Table
     from dpsynth.models.contract.fitted import load
     from dpsynth.privacy.accounting.budget import Budget
+    from dpsynth.privacy.accounting.calibration import noise_multiplier_for
     from dpsynth.privacy.noise.random import RandomGenerators, fresh_key
     from dpsynth.score_frame import evaluate
     from dpsynth.synthesis import TableSynthesizer, draft_schema, synthesize
@@ -47,6 +48,7 @@ __all__ = [
     "fresh_key",
     "load",
     "models",
+    "noise_multiplier_for",
     "synthesize",
 ]
 
@@ -61,6 +63,7 @@ _PLACES = {
     "evaluate": "dpsynth.score_frame",
     "fresh_key": "dpsynth.privacy.noise.random",
     "load": "dpsynth.models.contract.fitted",
+    "noise_multiplier_for": "dpsynth.privacy.accounting.calibration",
     "synthesize": "dpsynth.synthesis",
 }
 

@@ -22,7 +22,7 @@ ARROWS = {
     "training": {"data", "privacy"},
     "vi": {"data", "privacy", "networks", "training"},
     "models": {"data", "privacy", "networks", "marginals", "training", "vi"},
-    "integrations": {"data"},
+    "integrations": {"data", "training"},
     "release": {"data", "privacy", "models", "integrations"},
     "metrics": {"data"},
     "figures": {"data", "metrics"},

@@ -194,21 +194,27 @@ class CsvLog:
 
 
 class TensorBoard:
-    """The same figures as TensorBoard events in `folder`.  Raises `ConfigError` when it is not installed."""
+    """Figures as TensorBoard events in `folder`: public ones, or all with `private`.
 
-    def __init__(self, folder: Path):
+    Steps are recorded with the time at which training began: how long each takes is private, too. Raises
+    `ConfigError` when TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, private: bool = False):
         if importlib.util.find_spec("tensorboard") is None:
-            raise ConfigError("trainer.tensorboard=true: TensorBoard is not installed; run pip install tensorboard")
-        self.folder = folder
+            raise ConfigError("TensorBoard is not installed; run pip install tensorboard")
+        self.folder, self.private = folder, private
 
     def start(self, title: str, first: int, steps: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter  # slow to import, and optional
 
         self._writer: Any = SummaryWriter(str(self.folder / title.replace(" ", "-")), purge_step=first + 1)
+        self._begun = time.time()
 
     def update(self, step: int, figures: Figures) -> None:
-        for name, figure in figures.items():
-            self._writer.add_scalar(name, number(figure), step)
+        shown = {name: number(figure) for name, figure in figures.items()} if self.private else public(figures)
+        for name, value in shown.items():
+            self._writer.add_scalar(name, value, step, walltime=None if self.private else self._begun)
 
     def stop(self) -> None:
         self._writer.close()
@@ -235,7 +241,7 @@ def listen(
     if tensorboard:
         if folder is None:
             raise ConfigError("trainer.tensorboard=true: needs the folder of a run to write into")
-        listeners.append(TensorBoard(folder / "tensorboard"))
+        listeners.append(TensorBoard(folder / "tensorboard", private=True))
     return Together(*listeners)
 
 

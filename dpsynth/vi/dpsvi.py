@@ -42,10 +42,16 @@ from dpsynth.privacy.dpsgd.sampling import FixedSizeBatches, PoissonBatches
 from dpsynth.privacy.ledger import Ledger, Plan
 from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.training import Checkpoint, Listener, TrainerSettings, train
-from dpsynth.vi.guide import MeanField, Trace
+from dpsynth.vi.guide import FullRank, MeanField, Trace
 from dpsynth.vi.posterior import Posterior, RowLikelihood, Shapes, floating, unpack
 
 SGD = "variational inference"
+MOST_FULL = 2000  # numbers of a guide of full rank
+_OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
+    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate, momentum=0.9),
+    "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, lr=rate),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +82,12 @@ class DPSVI:
     shapes: of the unknowns, all real; map bounded ones to the whole line yourself (softplus, softmax).
     start: values to begin with, by name, by default 0. jitter: standard deviation of a random start around them, which
     components that are alike need to part. scale: the guide's first standard deviation.
-    steps, batch_size (expected), learning_rate (of Adam): of the descent. decay: last part of the steps over which the
-    learning rate falls to a tenth. tail: last part of the steps that the result averages.
+    guide: mean_field, independent normals; or full_rank, normals that depend on each other, for at most 2,000 numbers.
+    Both follow from the same noisy gradients, so the choice costs no budget; where there is much noise, mean_field has
+    fewer numbers to learn from it.
+    steps, batch_size (expected), learning_rate: of the descent. optimizer: adam, sgd with a momentum of .9, or rmsprop;
+    post-processing, as gradients are noisy before it sees them. decay: last part of the steps over which the learning
+    rate falls to a tenth. tail: last part of the steps that the result averages.
     clipping_norm: C, of one row's gradient; it does not depend on the number of rows. gradients: functorch, or loop for
     functions that torch.vmap cannot run. microbatch_size: rows at a time; memory only.
     """
@@ -88,9 +98,11 @@ class DPSVI:
     start: Mapping[str, Tensor | float] = field(default_factory=dict)
     jitter: float = 0.0
     scale: float = 0.1
+    guide: Literal["mean_field", "full_rank"] = "mean_field"
     steps: int = 1000
     batch_size: int = 500
     learning_rate: float = 0.02
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     decay: float = 0.5
     tail: float = 0.3
     clipping_norm: float = 1.0
@@ -113,8 +125,18 @@ class DPSVI:
         for name in ("decay", "tail"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: must lie in (0, 1]")
-        if self.gradients not in ("functorch", "loop"):
-            raise ConfigError(f"gradients='{self.gradients}': choose functorch or loop")
+        for name, known in (
+            ("gradients", ("functorch", "loop")),
+            ("guide", ("mean_field", "full_rank")),
+            ("optimizer", tuple(_OPTIMIZERS)),
+        ):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name}='{getattr(self, name)}': choose {' or '.join(known)}")
+        if self.guide == "full_rank" and self._size > MOST_FULL:
+            raise ConfigError(
+                f"guide='full_rank': of {self._size:,} numbers it would have {self._size**2:,} of its own, from which "
+                f"noise cannot be told; choose mean_field above {MOST_FULL:,}"
+            )
 
     def plan(self, rows: int, budget: Budget) -> DPSVIPlan:
         """All that a fit will release and what it costs; needs no data.
@@ -123,8 +145,9 @@ class DPSVI:
         """
         noise = calibrate(lambda z: [self._sgd(rows, budget, z)], budget)
         sgd = self._sgd(rows, budget, noise)
-        size = sum(map(math.prod, self.shapes.values()))
-        memory = 8 * size * (min(self.microbatch_size or self.batch_size, 2 * self.batch_size) + 400)
+        size = self._size
+        full = 8 * 6 * size**2 if self.guide == "full_rank" else 0  # the triangle, its gradient, moments and sum
+        memory = full + 8 * size * (min(self.microbatch_size or self.batch_size, 2 * self.batch_size) + 400)
         return DPSVIPlan(budget=budget, charges=(sgd,), memory_bytes=memory, sgd=sgd, rows=rows)
 
     def fit(
@@ -149,7 +172,8 @@ class DPSVI:
         ledger, sgd = Ledger(plan, randomness), plan.sgd
         clip, rate = sgd.clipping_norm, plan.rate
 
-        guide = MeanField(self._first(randomness.model("start")), self.scale)
+        kind = FullRank if self.guide == "full_rank" else MeanField
+        guide = kind(self._first(randomness.model("start")), self.scale)
         likelihood = RowLikelihood(self.log_likelihood, self.shapes, guide.mean)
         engine = clipped_gradients(self.gradients, likelihood, clip, self.microbatch_size)
         draws, trace = randomness.model("guide draws"), Trace(guide, self.steps, self.tail)
@@ -167,7 +191,7 @@ class DPSVI:
         train(
             guide,
             step,
-            torch.optim.Adam(guide.parameters(), lr=self.learning_rate),
+            _OPTIMIZERS[self.optimizer](guide.parameters(), self.learning_rate),
             lambda t: max(0.1, min(1.0, (self.steps - t) / (self.decay * self.steps))),
             self.steps,
             trace,
@@ -178,7 +202,11 @@ class DPSVI:
             progress=progress,
             title=SGD,
         )
-        return Posterior(dict(self.shapes), trace.means, trace.last, ledger.statement())
+        return Posterior(dict(self.shapes), trace.means, trace.last, ledger.statement(), trace.lower)
+
+    @property
+    def _size(self) -> int:
+        return sum(map(math.prod, self.shapes.values()))
 
     @property
     def _numbers(self) -> dict[str, Any]:

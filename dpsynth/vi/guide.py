@@ -63,12 +63,35 @@ class MeanField(nn.Module):
         self.log_scale.grad = -(h * noise * self.log_scale.exp() + 1)
 
 
+class FullRank(MeanField):
+    """A normal distribution whose coordinates depend on each other: phi = m + L e, L lower triangular with diagonal s.
+
+    Further parameter `lower`, (size, size): L below its diagonal. Its gradient is h_i e_j, of the same h; L does not
+    enter the entropy but by its diagonal. So the data are asked for no more than by `MeanField`, and all of this is
+    post-processing of the noisy h.
+    """
+
+    def __init__(self, mean: Tensor, scale: float | Tensor) -> None:
+        super().__init__(mean, scale)
+        self.lower = nn.Parameter(mean.new_zeros(mean.numel(), mean.numel()))
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        phi, noise = super().draw(generator)
+        return phi + self.lower.tril(-1) @ noise, noise
+
+    @torch.no_grad()
+    def align(self, h: Tensor, noise: Tensor) -> None:
+        super().align(h, noise)
+        self.lower.grad = -torch.outer(h, noise).tril(-1)
+
+
 # -------------------- Trace -----------------------------------------------------------------
 
 
 class Trace:
     """Block means of (mean, log scale) of a guide along `steps` steps, as `train` wants an average: `update` after
-    each.
+    each; of what is below the diagonal of a `FullRank` guide, the mean over the tail alone.
 
     blocks: how many means are kept, at most one for each step. tail: the last part of the blocks, which is averaged.
     """
@@ -78,6 +101,8 @@ class Trace:
         self.last = max(1, math.ceil(tail * self.blocks))
         self.sums = torch.zeros(self.blocks, 2, guide.mean.numel(), dtype=torch.float64)
         self.counts = torch.zeros(self.blocks, dtype=torch.float64)
+        size = guide.mean.numel() if isinstance(guide, FullRank) else 0
+        self.lower_sum = torch.zeros(size, size, dtype=torch.float64)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -86,6 +111,15 @@ class Trace:
         self.sums[block, 0] += self.guide.mean.to("cpu", torch.float64)
         self.sums[block, 1] += self.guide.log_scale.to("cpu", torch.float64)
         self.counts[block] += 1
+        if isinstance(self.guide, FullRank) and block >= self.blocks - self.last:
+            self.lower_sum += self.guide.lower.tril(-1).to("cpu", torch.float64)
+
+    @property
+    def lower(self) -> Tensor | None:
+        """(size, size) below the diagonal, averaged over the tail; None of independent coordinates."""
+        if not isinstance(self.guide, FullRank):
+            return None
+        return self.lower_sum / self.counts[-self.last :].sum().clamp(min=1)
 
     @property
     def means(self) -> Tensor:
@@ -93,11 +127,12 @@ class Trace:
         return self.sums / self.counts.clamp(min=1)[:, None, None]
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"sums": self.sums, "counts": self.counts}
+        return {"sums": self.sums, "counts": self.counts, "lower": self.lower_sum}
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
         self.sums.copy_(state_dict["sums"])
         self.counts.copy_(state_dict["counts"])
+        self.lower_sum.copy_(state_dict["lower"])
 
 
 # -------------------- Natural steps ---------------------------------------------------------

@@ -63,24 +63,37 @@ SETTLED = 2.0  # drift below which a path counts as settled
 
 @dataclass(frozen=True)
 class Posterior:
-    """Independent normals over the unknowns.
+    """Normals over the unknowns, independent unless the guide was of full rank.
 
     shapes: of the unknowns, by name. trace: (blocks, 2, size) block means of mean and log scale along the path. tail:
-    how many of the last blocks the result averages. statement: the privacy statement.
+    how many of the last blocks the result averages. statement: the privacy statement. lower: (size, size) the triangle
+    by which unknowns depend on each other, phi = mean + (diag(scale) + lower) e; None where they are independent.
     """
 
     shapes: Shapes
     trace: Tensor
     tail: int
     statement: Mapping[str, Any] = field(default_factory=dict)
+    lower: Tensor | None = None
 
     @property
     def _mean(self) -> Tensor:
         return self.trace[-self.tail :, 0].mean(0)
 
     @property
-    def _scale(self) -> Tensor:
+    def _diagonal(self) -> Tensor:
         return self.trace[-self.tail :, 1].mean(0).exp()
+
+    @property
+    def _scale(self) -> Tensor:
+        own = self._diagonal
+        return own if self.lower is None else (own.square() + self.lower.square().sum(1)).sqrt()
+
+    @property
+    def covariance(self) -> Tensor:
+        """(size, size) covariance of the variational distribution; unknowns one after the other, as in `shapes`."""
+        factor = torch.diag(self._diagonal) + (0 if self.lower is None else self.lower)
+        return factor @ factor.T
 
     @property
     def mean(self) -> Unknowns:
@@ -118,9 +131,14 @@ class Posterior:
         """
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)
-        spread = (self._scale.square() + (self._wander.square() if noise_aware else 0)).sqrt()
+        spread = (self._diagonal.square() + (self._wander.square() if noise_aware and self.lower is None else 0)).sqrt()
         normal = torch.randn(n, len(spread), generator=generator, dtype=spread.dtype)
-        return unpack(self._mean + spread * normal, self.shapes)
+        drawn = self._mean + spread * normal
+        if self.lower is not None:
+            drawn = drawn + normal @ self.lower.T
+            if noise_aware:  # independent of what the data leave open
+                drawn = drawn + self._wander * torch.randn(n, len(spread), generator=generator, dtype=spread.dtype)
+        return unpack(drawn, self.shapes)
 
     def diagnostics(self) -> dict[str, Any]:
         """Has the path settled, or does it still travel?
@@ -145,11 +163,11 @@ class Posterior:
         """Write to one safetensors file."""
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
         state = {"shapes": shapes, "trace": self.trace, "tail": self.tail, "statement": dict(self.statement)}
-        write_state(Path(path), state)
+        write_state(Path(path), {**state, "lower": self.lower})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """What `save` wrote. Raises `ArtifactError` for any other file."""
         state = read_state(Path(path))
         shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}
-        return cls(shapes, state["trace"], state["tail"], state["statement"])
+        return cls(shapes, state["trace"], state["tail"], state["statement"], state["lower"])

@@ -39,15 +39,15 @@ METHODS = (
         contract("replay", "mst"),
     ),
     Mutant(
-        "mst: one pair is charged for all edges", "B34", MST,
-        "pairs = _marginals(TWOS, edges, noise * math.sqrt(edges * changed / (1 - ones - choice_fraction)), budget)",
-        "pairs = _marginals(TWOS, 1, noise * math.sqrt(edges * changed / (1 - ones - choice_fraction)), budget)",
+        "mst: one table is charged for all", "B34", MST,
+        "return NoisyMarginals(name=adaptive or name, neighbours=neighbours, sigma=sigma, marginals=count)",
+        "return NoisyMarginals(name=adaptive or name, neighbours=neighbours, sigma=sigma, marginals=1)",
         contract("spends", "mst"),
     ),
     Mutant(
         "mst: choices of half the sensitivity", "B16 B17", MST,
-        "bound=misfit_sensitivity(budget.neighbours),",
-        "bound=0.5 * misfit_sensitivity(budget.neighbours),",
+        "bound=misfit_sensitivity(neighbours),",
+        "bound=0.5 * misfit_sensitivity(neighbours),",
         guard("models/test_replayed_choices.py", "test_the_choices_of_a_method_have_the_bounds_of_their_scores"),
     ),
     Mutant(

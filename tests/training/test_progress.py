@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from dpsynth.errors import ConfigError
-from dpsynth.training.progress import Bar, CsvLog, Lines, Public, Quiet, TensorBoard, Together, listen
+from dpsynth.training.progress import Bar, CsvLog, Lines, Public, Quiet, Together, listen
 
 FIGURES = {"loss": 1.23456789012345, "noise_to_signal": Public(0.5)}
 VALUES = {"loss": 1.23456789012345, "noise_to_signal": 0.5}
@@ -110,5 +110,5 @@ def test_tensorboard_is_asked_for_by_name_and_said_to_be_missing(tmp_path, monke
 
 def test_tensorboard_events_go_into_the_private_folder(tmp_path):
     pytest.importorskip("tensorboard")
-    follow(TensorBoard(tmp_path / "tensorboard"))
+    follow(listen("quiet", tmp_path, tensorboard=True))
     assert any((tmp_path / "tensorboard").iterdir())

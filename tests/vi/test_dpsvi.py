@@ -15,7 +15,7 @@ from dpsynth.privacy.noise.random import RandomGenerators
 from dpsynth.privacy.replay import audit
 from dpsynth.training import Checkpoint
 from dpsynth.vi import DPSVI, Posterior
-from dpsynth.vi.guide import MeanField
+from dpsynth.vi.guide import FullRank, MeanField
 from dpsynth.vi.posterior import RowLikelihood
 
 RELATIONS = ("add_remove", "replace_one")
@@ -134,6 +134,71 @@ def test_aligned_gradients_are_those_of_the_bound():
     torch.testing.assert_close(guide.log_scale.grad, expected[1])
 
 
+def test_gradients_of_a_full_rank_guide_are_those_of_the_bound():
+    guide = FullRank(torch.tensor([0.3, -1.0, 0.5], dtype=torch.float64), torch.tensor([0.5, 2.0, 1.0]))
+    with torch.no_grad():
+        guide.lower.copy_(torch.tensor([[9.0, 9.0, 9.0], [0.4, 9.0, 9.0], [-0.3, 0.2, 9.0]]))
+    phi, noise = guide.draw(torch.Generator().manual_seed(0))
+
+    def log_joint(z):
+        return -(z**4).sum() + z.prod()
+
+    guide.align(torch.func.grad(log_joint)(phi), noise)
+    factor = torch.diag(guide.log_scale.exp()) + guide.lower.tril(-1)
+    torch.testing.assert_close(phi, guide.mean + factor @ noise)
+    bound = log_joint(guide.mean + factor @ noise) + torch.linalg.slogdet(factor).logabsdet
+    names = ("mean", "log_scale", "lower")
+    expected = torch.autograd.grad(-bound, [getattr(guide, name) for name in names])
+    for name, wanted in zip(names, expected, strict=True):
+        torch.testing.assert_close(getattr(guide, name).grad, wanted)
+
+
+def normal(**changes) -> tuple[DPSVI, torch.Tensor, np.ndarray]:
+    """A linear model of two inputs that go together, with known noise: its posterior is normal, and known."""
+    draw = torch.Generator().manual_seed(3)
+    first = torch.randn(400, generator=draw, dtype=torch.float64)
+    x = torch.stack([first, 0.8 * first + 0.6 * torch.randn(400, generator=draw, dtype=torch.float64)], 1)
+    y = x @ torch.tensor([1.0, -1.0], dtype=torch.float64) + torch.randn(400, generator=draw, dtype=torch.float64)
+    settings = {"steps": 800, "batch_size": 400, "learning_rate": 0.03, "clipping_norm": 1e6, "tail": 0.5}
+    vi = DPSVI(
+        lambda p, a, b: -0.5 * (b - a @ p["slope"]).square(),
+        lambda p: -0.5 * p["slope"].square().sum(),
+        {"slope": (2,)},
+        **{**settings, **changes},
+    )
+    return vi, (x, y), np.linalg.inv((x.T @ x).numpy() + np.eye(2))
+
+
+def test_a_full_rank_guide_knows_how_unknowns_go_together():
+    vi, data, exact = normal(guide="full_rank")
+    full = vi.fit(data, vi.plan(400, Budget(math.inf, 1e-6)))
+    np.testing.assert_allclose(full.covariance, exact, rtol=0.25)
+    draws = full.sample(20_000, seed=0, noise_aware=False)["slope"]
+    np.testing.assert_allclose(np.cov(draws.T.numpy()), full.covariance, rtol=0.1)
+    np.testing.assert_allclose(full.scale["slope"], full.covariance.diag().sqrt())
+    vi, data, _ = normal()
+    apart = vi.fit(data, vi.plan(400, Budget(math.inf, 1e-6)))
+    assert apart.lower is None
+    assert float(apart.covariance[0, 1]) == 0
+    # Independent normals that fit best are narrower: the conditional spread, not the marginal one.
+    assert apart.scale["slope"][0] < 0.8 * full.scale["slope"][0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_every_optimizer_finds_the_mean(optimizer):
+    rate = {"adam": 0.05, "sgd": 2e-4, "rmsprop": 0.01}[optimizer]
+    vi, data, exact = normal(optimizer=optimizer, learning_rate=rate, steps=300)
+    posterior = vi.fit(data, vi.plan(400, Budget(math.inf, 1e-6)))
+    mean = exact @ (data[0].T @ data[1]).numpy()
+    np.testing.assert_allclose(posterior.mean["slope"], mean, atol=0.06)
+
+
+@pytest.mark.parametrize("changes", [{"guide": "full_rank"}, {"optimizer": "sgd"}, {"optimizer": "rmsprop"}])
+def test_neither_guide_nor_optimizer_changes_what_is_released(changes):
+    budget = Budget(1.0, 1e-6)
+    assert recipe(**changes).plan(4000, budget).charges == recipe().plan(4000, budget).charges
+
+
 @pytest.mark.parametrize("mode", ["functorch", "loop"])
 def test_rows_cannot_see_each_other_and_the_clip_holds(mode):
     x, y = logistic(20)
@@ -203,6 +268,19 @@ def test_resumed_is_uninterrupted_and_saved_is_loaded(plans, tmp_path):
     torch.testing.assert_close(loaded.sample(4, seed=2)["slope"], first.sample(4, seed=2)["slope"])
 
 
+def test_a_full_rank_posterior_is_resumed_saved_and_loaded(tmp_path):
+    vi, data = recipe(steps=6, batch_size=12, guide="full_rank"), logistic(21)
+    plan = vi.plan(21, Budget(1.0, 1e-6))
+    first = vi.fit(data, plan, checkpoint=Checkpoint(tmp_path / "c"))
+    again = vi.fit(data, plan, checkpoint=Checkpoint(tmp_path / "c"))
+    torch.testing.assert_close(first.lower, again.lower, rtol=0, atol=0)
+    assert first.statement["private"]
+    assert first.lower.tril(-1).count_nonzero() == first.lower.count_nonzero() > 0
+    first.save(tmp_path / "posterior.safetensors")
+    loaded = Posterior.load(tmp_path / "posterior.safetensors")
+    torch.testing.assert_close(loaded.sample(4, seed=2)["slope"], first.sample(4, seed=2)["slope"])
+
+
 def test_what_cannot_be_is_refused(plans):
     with pytest.raises(ConfigError, match="shapes"):
         DPSVI(log_likelihood, None, {})
@@ -210,5 +288,11 @@ def test_what_cannot_be_is_refused(plans):
         recipe(start={"slop": 1.0})
     with pytest.raises(ConfigError, match="tail"):
         recipe(tail=0.0)
+    with pytest.raises(ConfigError, match="mean_field or full_rank"):
+        recipe(guide="flow")
+    with pytest.raises(ConfigError, match="adam or sgd or rmsprop"):
+        recipe(optimizer="lbfgs")
+    with pytest.raises(ConfigError, match="choose mean_field above 2,000"):
+        DPSVI(log_likelihood, None, {"x": (50, 50)}, guide="full_rank")
     with pytest.raises(BudgetError, match="21 rows"):
         recipe(steps=6, batch_size=12).fit(logistic(20), plans["replace_one"])

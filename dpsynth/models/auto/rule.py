@@ -101,8 +101,18 @@ class Signal:
         """Total variation that noise puts into the table of a typical pair, in at most `COARSE` codes a column."""
         if self.columns < 2:
             return 0.0
+        return _misplaced(self._pair_cells, self.pair_sigma, self.rows)
+
+    @cached_property
+    def _pair_cells(self) -> float:
         sizes = [min(size, COARSE) for size in coarse_sizes(Codec(self.domain, 1), COARSE)]
-        return _misplaced(float(np.mean(sizes)) ** 2, self.pair_sigma, self.rows)
+        return float(np.mean(sizes)) ** 2
+
+    def rows_for(self, limit: float) -> int:
+        """The number of rows from which `pair` is at most `limit`, whatever the rows of this signal."""
+        if self.columns < 2:
+            return 1
+        return max(1, math.ceil(self._pair_cells * self.pair_sigma * math.sqrt(2 / math.pi) / (2 * limit)))
 
     def with_epsilon(self, epsilon: float) -> Signal:
         return replace(self, budget=replace(self.budget, epsilon=epsilon))

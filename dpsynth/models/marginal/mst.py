@@ -41,7 +41,8 @@ from dpsynth.models.marginal.method import (
 )
 from dpsynth.models.shared.domain_compression import STANDS_OUT
 from dpsynth.privacy.accounting.accounting import Charge
-from dpsynth.privacy.accounting.budget import Budget
+from dpsynth.privacy.accounting.adaptive_budget import AdaptiveBudget
+from dpsynth.privacy.accounting.budget import Budget, Neighbours, cells_changed
 from dpsynth.privacy.accounting.calibration import calibrate
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.mechanisms.marginals import NoisyMarginals, misfit_sensitivity, misfits
@@ -86,26 +87,65 @@ class TreePlan(MethodPlan):
 
         rows: the declared number, for the estimate of memory only.
         """
-        d, changed = len(sizes), budget.cells_changed
-        edges, ones = d - 1, one_way_fraction if d > 1 else 1.0
 
         def steps(noise: float) -> TreePlan:
-            """All together cost about one Gaussian release of multiplier `noise`."""
-            first = _marginals(ONES, d, noise * math.sqrt(d * changed / ones), budget)
-            memory_bytes = _memory([_codes(size, rows or UNKNOWN_ROWS, first.sigma) for size in sizes])
-            if not edges:
-                return cls(one_way=first, choice=None, two_way=None, memory_bytes=memory_bytes)
-            choice = ExponentialMechanism(
-                name=TREE,
-                neighbours=budget.neighbours,
-                releases=edges,
-                bound=misfit_sensitivity(budget.neighbours),
-                epsilon=choice_epsilon(noise * math.sqrt(edges / choice_fraction)),
-            )
-            pairs = _marginals(TWOS, edges, noise * math.sqrt(edges * changed / (1 - ones - choice_fraction)), budget)
-            return cls(one_way=first, choice=choice, two_way=pairs, memory_bytes=memory_bytes)
+            return cls._steps(sizes, budget.neighbours, noise, one_way_fraction, choice_fraction, rows)
 
         return steps(calibrate(lambda z: (*before, *steps(z).charges), budget))
+
+    @classmethod
+    def within(
+        cls,
+        sizes: Sequence[int],
+        adaptive: AdaptiveBudget,
+        one_way_fraction: float,
+        choice_fraction: float,
+        rows: int | None = None,
+    ) -> TreePlan:
+        """The same steps under an adaptive budget, of which they take all.
+
+        Their costs in mu^2 are one_way_fraction, choice_fraction and the rest of it, in equal parts for every choice.
+        """
+        assert adaptive.unit == 1, "for rows that count once"
+        noise = (1 + 1e-9) / adaptive.mu if adaptive.private else 0.0
+        fractions = one_way_fraction, choice_fraction
+        return cls._steps(sizes, adaptive.neighbours, noise, *fractions, rows, adaptive.name)
+
+    @classmethod
+    def _steps(
+        cls,
+        sizes: Sequence[int],
+        neighbours: Neighbours,
+        noise: float,
+        one_way_fraction: float,
+        choice_fraction: float,
+        rows: int | None,
+        adaptive: str | None = None,
+    ) -> TreePlan:
+        """All together cost about one Gaussian release of multiplier `noise`.
+
+        adaptive: name of the adaptive budget under which they are released, one choice at a time.
+        """
+        d, changed = len(sizes), cells_changed(neighbours)
+        edges, ones = d - 1, one_way_fraction if d > 1 else 1.0
+
+        def marginals(name: str, count: int, fraction: float) -> NoisyMarginals:
+            sigma = noise * math.sqrt(count * changed / fraction)
+            return NoisyMarginals(name=adaptive or name, neighbours=neighbours, sigma=sigma, marginals=count)
+
+        first = marginals(ONES, d, ones)
+        memory_bytes = _memory([_codes(size, rows or UNKNOWN_ROWS, first.sigma) for size in sizes])
+        if not edges:
+            return cls(one_way=first, choice=None, two_way=None, memory_bytes=memory_bytes)
+        choice = ExponentialMechanism(
+            name=adaptive or TREE,
+            neighbours=neighbours,
+            releases=1 if adaptive else edges,
+            bound=misfit_sensitivity(neighbours),
+            epsilon=choice_epsilon(noise * math.sqrt(edges / choice_fraction)),
+        )
+        pairs = marginals(TWOS, edges, 1 - ones - choice_fraction)
+        return cls(one_way=first, choice=choice, two_way=pairs, memory_bytes=memory_bytes)
 
     def measure(self, rows: EncodedRows, ledger: Ledger, run: FitRun) -> MeasuredTree:
         """The noisy marginals of columns and of the tree."""
@@ -153,10 +193,6 @@ class MST(MarginalMethod):
         fitted = FittedGraph(rows.codec, rows.compression, model)
         fitted.measured = tables
         return fitted
-
-
-def _marginals(name: str, count: int, sigma: float, budget: Budget) -> NoisyMarginals:
-    return NoisyMarginals(name=name, neighbours=budget.neighbours, sigma=sigma, marginals=count)
 
 
 def _codes(size: int, rows: int, sigma: float) -> int:
@@ -208,9 +244,9 @@ def _spanning_tree(
     """Pairs that join all columns, chosen one after the other. scores: (pairs,) by `itertools.combinations`."""
     first, second = np.triu_indices(columns, 1)
     part, tree = np.arange(columns), []
-    progress.start(TREE, 0, choice.releases)
-    for step in range(choice.releases):
-        k = ledger.release(choice, scores, step)
+    progress.start(TREE, 0, columns - 1)
+    for step in range(columns - 1):
+        k = ledger.release(choice, scores)
         i, j = int(first[k]), int(second[k])
         tree.append((i, j))
         part[part == part[j]] = part[i]

@@ -3,6 +3,8 @@
 The inverse of `accounting.prove`, by search: `calibrate` returns only noise scales for which `prove` itself has
 confirmed the target.
 
+`noise_multiplier_for` is the same for DP-SGD, from plain numbers.
+
 A fraction of the budget becomes noise in the same way, before the method gets the rest.
 """
 
@@ -12,8 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 
-from dp_accounting import DpEvent, GaussianDpEvent
+from dp_accounting import DpEvent, GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
 
 from dpsynth.errors import BudgetError
 from dpsynth.privacy.accounting.accounting import TOLERANCE, Charge, prove
@@ -117,17 +120,60 @@ def fraction_noise(budget: Budget, fraction: float, releases: int = 1) -> float:
 
 @dataclass(frozen=True)
 class _GaussianCharge:
-    """One Gaussian release, for calibration."""
+    """Gaussian releases, each of a Poisson sample of the rows where `rate` is below 1; for calibration."""
 
     noise_multiplier: float
+    rate: float = 1.0
+    steps: int = 1
     delta: float = 0.0
 
     @property
     def event(self) -> DpEvent:
-        return GaussianDpEvent(self.noise_multiplier)
+        step: DpEvent = GaussianDpEvent(self.noise_multiplier)
+        if self.rate < 1:
+            step = PoissonSampledDpEvent(self.rate, step)
+        return SelfComposedDpEvent(step, self.steps) if self.steps > 1 else step
 
 
 @lru_cache
 def _whole(budget: Budget) -> float:
     """The noise multiplier of one Gaussian release that spends the whole budget."""
     return calibrate(lambda z: [_GaussianCharge(z)], budget)
+
+
+# -------------------- DP-SGD ----------------------------------------------------------------
+
+
+def noise_multiplier_for(epsilon: float, delta: float, sampling_rate: float = 1.0, steps: int = 1) -> float:
+    """The noise multiplier with which so many noisy sums are (epsilon, delta)-differentially private together.
+
+    In units of the L2 sensitivity: where every row's gradient is clipped to norm C, and neighbours differ by one row
+    more or less, a batch's sum has sensitivity C, and every coordinate of it needs Gaussian noise of standard deviation
+    `noise_multiplier * C`. It is the noise on the sum, not on the mean; where the sum is then divided, it has to be
+    divided by a public number such as the expected batch size, never by the size of the batch that was drawn.
+
+    Every row must enter every batch independently with probability `sampling_rate` (Poisson sampling: Mironov, Talwar,
+    Zhang 2019, arXiv 1908.10530). Shuffled batches of fixed size have no such proof. With a rate of 1 nothing is
+    sampled; then it holds under either relation, for the sensitivity under that relation.
+
+    Args:
+        epsilon: In nats, above 0; infinite gives 0.
+        delta: Strictly between 0 and 1; well below 1 / (number of rows).
+        sampling_rate: Probability in (0, 1].
+        steps: Number of batches, at least 1.
+
+    Returns:
+        The multiplier, dimensionless; at most about 1e-4, relative, above the smallest for which `prove` confirms it.
+
+    Raises:
+        BudgetError: An argument is out of its range, or no noise is enough.
+
+    >>> round(noise_multiplier_for(epsilon=1.0, delta=1e-5), 2)
+    3.73
+    """
+    if not 0 < sampling_rate <= 1:
+        raise BudgetError(f"sampling_rate={sampling_rate!r}: must lie in (0, 1], as batch size / number of rows")
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
+        raise BudgetError(f"steps={steps!r}: must be a whole number of at least 1")
+    budget = Budget(epsilon, delta)
+    return calibrate(lambda z: [_GaussianCharge(z, sampling_rate, int(steps))], budget)

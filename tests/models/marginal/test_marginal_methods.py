@@ -287,7 +287,7 @@ def test_a_tree_without_noise_is_a_maximum_spanning_tree():
     """Choices drop the pairs that lie within one part; the sum of scores is that of the simple algorithm."""
     columns, scores = 9, np.random.default_rng(2).random(36)
     choice = MST().plan(binary(columns).domain, INFINITE).method.method.choice
-    released = SimpleNamespace(release=lambda mechanism, query, step: int(np.argmax(query)))
+    released = SimpleNamespace(release=lambda mechanism, query, step=None: int(np.argmax(query)))
     pairs = list(itertools.combinations(range(columns), 2))
     found = _spanning_tree(columns, scores, choice, released, Quiet())
     part, best = list(range(columns)), []
