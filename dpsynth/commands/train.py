@@ -226,6 +226,9 @@ def resumable(run: RunFolder, checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
+        if together():
+            run.abandon()
+            raise
         done = str(stop) or "interrupted"
         raise Stopped(f"{done}; {hint}", getattr(stop, "number", signal.SIGINT)) from None
     except Exception as error:

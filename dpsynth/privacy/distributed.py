@@ -12,8 +12,10 @@ the average over processes would reveal more than was charged.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
+from dpsynth.errors import DpsynthError
 from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
 Value = TypeVar("Value")
@@ -89,13 +92,48 @@ def leading_value(value: Value) -> Value:
 def joined() -> Generator[None]:
     """Join the processes that torchrun has started beside this one, for the length of the block.
 
-    Does nothing without torchrun, or where the processes are joined already.
+    Does nothing without torchrun, or where the processes are joined already. Raises `DpsynthError`, which names them,
+    when others ended before this one and took it with them.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or distributed.is_initialized():
         yield
         return
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    others = _others()
     try:
         yield
+    except (KeyboardInterrupt, RuntimeError):  # torchrun ends the rest, or a sum waits in vain
+        gone = [rank for rank, number in others.items() if not _runs(number)]
+        if not gone:
+            raise
+        ended = f"process {gone[0]} ended" if len(gone) == 1 else f"processes {', '.join(map(str, gone))} ended"
+        raise DpsynthError(
+            f"{ended} before process {distributed.get_rank()} of {distributed.get_world_size()} was done (torchrun "
+            "says how); nothing was released, and several processes keep no checkpoint: start the run anew"
+        ) from None
     finally:
         distributed.destroy_process_group()
+
+
+def _others() -> dict[int, int]:
+    """The numbers that the system gave the other processes on this computer, by rank."""
+    told: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(told, (socket.gethostname(), os.getpid()))
+    return {
+        rank: number
+        for rank, (host, number) in enumerate(told)
+        if host == socket.gethostname() and number != os.getpid()
+    }
+
+
+def _runs(number: int) -> bool:
+    """Whether there is a process with this number that has not ended."""
+    try:
+        os.kill(number, 0)
+    except OSError:
+        return False
+    try:
+        state = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (OSError, IndexError, UnicodeDecodeError):  # a system that does not say
+        return True
+    return state not in "ZX"

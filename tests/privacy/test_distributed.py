@@ -1,9 +1,12 @@
 """Several processes make one release of every query, and train.py works under torchrun."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +165,35 @@ def test_torchrun_trains_one_model_and_one_process_writes(tmp_path):
     assert run.stdout.count("Guarantee: (1, 1e-05)") == 1
     assert len(dpsynth.load(tmp_path / "both").sample(12, seed=0)) == 12
     assert [path.name for path in tmp_path.iterdir()] == ["both"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes under /proc")
+def test_a_process_that_is_killed_is_named_in_one_line(tmp_path):
+    words = ["model=dpvi", "data=adult", "model.inference.steps=100000", "n=40", "run=both"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
+    with open(tmp_path / "said", "wb") as said:
+        run = subprocess.Popen(
+            [*start, str(ROOT / "train.py"), *words, "trainer.progress=lines"],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            end = time.monotonic() + 120
+            while not (tmp_path / "both" / "private").is_dir() and time.monotonic() < end:
+                time.sleep(0.2)
+            ranks = {}
+            for folder in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if (folder / "stat").read_text().rpartition(")")[2].split()[1] == str(run.pid):
+                        variables = (folder / "environ").read_bytes().split(b"\0")
+                        ranks |= {int(each[5:]): int(folder.name) for each in variables if each.startswith(b"RANK=")}
+            os.kill(ranks[1], signal.SIGKILL)
+            assert run.wait(60) != 0
+        finally:
+            run.kill()
+    lines = [line for line in (tmp_path / "said").read_text().splitlines() if "error:" in line]
+    assert len(lines) == 1
+    assert "process 1 ended before process 0 of 2" in lines[0]
+    assert not (tmp_path / "both").exists()
