@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.release.facts import Facts
 from dpsynth.release.methods import method
@@ -98,6 +99,9 @@ def _domain_words(domain: Any) -> str:
             kinds[column.kind] = kinds.get(column.kind, 0) + 1
         counted = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items())
         return f"Tables of {len(domain)} columns with public bounds and categories: {counted}."
+    if isinstance(domain, DatabaseDomain):
+        tables = ", ".join(f"{table.name} ({len(table.domain)} columns)" for table in domain)
+        return f"Databases of persons, rows of {domain.root}, with public bounds and categories: {tables}."
     return f"Images of {domain.height} x {domain.width} pixels in {len(domain.classes)} classes."
 
 

@@ -63,21 +63,20 @@ def describe(domain: Any, statement: Mapping[str, Any], folder: Path, facts: Fac
     """Write the documents of a release anew, for the files that are there. An old signature is removed, as it no longer
     fits."""
     (folder / SIGNATURE).unlink(missing_ok=True)
-    if isinstance(domain, DatabaseDomain):  # of several tables there are the schema and the checksums
-        _write(folder / "schema.yaml", domain.to_yaml())
-        _write(folder / SUMS, "".join(f"{digest_of(folder / name)}  {name}\n" for name in files_of(folder)))
-        return
-    synthetic = synthetic_of(folder)
+    database = isinstance(domain, DatabaseDomain)
+    synthetic = "synthetic" if database else synthetic_of(folder)
     made_with = software()
     number = made_with.removeprefix("dpsynth ")
-    if isinstance(domain, Domain):
+    if isinstance(domain, Domain | DatabaseDomain):
         _write(folder / "schema.yaml", domain.to_yaml())
+    if isinstance(domain, Domain):
         _write(folder / "sdv_metadata.json", _json(metadata_of(domain)))
     _write(folder / "deployment.json", _json(deployment_entry(domain, statement, facts, made_with)))
     data = sorted(set(files_of(folder)) - set(DOCUMENTS))
     files = {name: (size_of(folder / name), digest_of(folder / name)) for name in data}
     cite = citation(facts, number)
-    _write(folder / "croissant.json", _json(croissant(domain, statement, facts, files, synthetic, cite)))
+    if not database:
+        _write(folder / "croissant.json", _json(croissant(domain, statement, facts, files, synthetic, cite)))
     _write(
         folder / PACKAGE,
         _json(data_package(domain, facts, files, synthetic, {"version": number, "statement": "privacy.json"})),

@@ -21,6 +21,11 @@ METHODS = {
         "measures single columns and a tree of pairs with Gaussian noise, and fits a graphical model",
         "McKenna, Miklau, Sheldon 2021, arXiv 2108.04978",
     ),
+    "DatabaseSynthesizer": Method(
+        "measures marginals within and between tables with Gaussian noise, rows weighted so that a person counts once, "
+        "and fits one graphical model that all rows of a person share",
+        "McKenna, Miklau, Sheldon 2021, arXiv 2108.04978",
+    ),
     "NAPSU": Method(
         "measures marginals with Gaussian noise and draws from a posterior that accounts for the noise",
         "Raisa, Jalko, Kaski, Honkela 2023, arXiv 2205.14485",

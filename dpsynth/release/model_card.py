@@ -10,6 +10,7 @@ from typing import Any, cast
 import jinja2
 
 from dpsynth.data.columns import Category, Column, Identifier, NumericColumn
+from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.table.domain import Domain
 from dpsynth.privacy.accounting.attacks import advantage, power
 from dpsynth.release.facts import Facts
@@ -18,6 +19,10 @@ from dpsynth.release.methods import method
 _RELATIONS = {
     "add_remove": "one has all rows of the other and one more",
     "replace_one": "they have equally many rows and differ in one",
+}
+_OF_PERSONS = {
+    "add_remove": "one has all persons of the other and one more, with all rows of that person",
+    "replace_one": "they have equally many persons and differ in the rows of one",
 }
 _LISTED = 8  # categories that are named
 _CONTENTS = {
@@ -51,6 +56,7 @@ def model_card(
     filters |= {"md": _plain, "range": _range, "figure": _figure, "noise": _noise}
     environment.loader = jinja2.PackageLoader("dpsynth", "release")
     table = isinstance(domain, Domain)
+    tables = list(domain) if isinstance(domain, DatabaseDomain) else []
     numbers: dict[str, Any] = {"odds": "", "delta": "", "right": 1.0, "caught": 1.0}
     if statement["private"]:
         epsilon, delta = float(statement["proven"]["epsilon"]), float(statement["proven"]["delta"])
@@ -60,21 +66,24 @@ def model_card(
             "right": (1 + advantage(epsilon, delta)) / 2,
             "caught": float(power(0.01, epsilon, delta)),
         }
-    kinds = "rows of a table" if table else "images"
+    kinds = "rows of a table" if table else "tables, a file each" if tables else "images"
     contents = [(synthetic, f"the synthetic {kinds}"), *((n, _CONTENTS[n]) for n in _CONTENTS if n in files)]
     return environment.get_template("README.md.j2").render(
         facts=facts,
         statement=statement,
         domain=domain,
         columns=domain.written if table else (),
-        what="tabular data" if table else "images",
-        unit="rows" if table else "images",
+        tables=tables,
+        what="tabular data" if table else "tables of a database" if tables else "images",
+        unit="rows" if table or tables else "images",
         version=version,
         method=method(statement.get("method")),
         contents=contents,
         marginals="marginals.parquet" in files,
         clamped=statement.get("bounds at the end of the public bins"),
-        neighbours=_RELATIONS[statement["neighbours"]],
+        neighbours=(_OF_PERSONS if str(statement["unit"]).startswith("one person") else _RELATIONS)[
+            statement["neighbours"]
+        ],
         cite=" ".join(citation(facts, version).split()),
         folder="release",
         **numbers,

@@ -16,6 +16,7 @@ import numpy as np
 from dpsynth.data.columns import Category, Column, Date, Datetime, Identifier, Integer, Number, NumericColumn
 from dpsynth.data.columns.category import Boolean
 from dpsynth.data.columns.datetime_column import EPOCHS
+from dpsynth.data.database import DatabaseDomain, LinkedTable
 from dpsynth.data.table.codec import ColumnCodes
 from dpsynth.data.table.domain import Domain
 from dpsynth.release.facts import Facts
@@ -50,23 +51,29 @@ def data_package(
 ) -> dict[str, Any]:
     """The package of a release.
 
-    files: bytes and SHA-256 of every file, by name. synthetic: name of the file of synthetic rows or images. extra:
-    what else is to be found under the key "dpsynth".
+    files: bytes and SHA-256 of every file, by name. synthetic: name of the file of synthetic rows or images, or of the
+    folder of a database's tables. extra: what else is to be found under the key "dpsynth".
     """
+
+    schemas: dict[str, dict[str, Any]] = {}
+    if isinstance(domain, Domain) and synthetic.endswith(".csv"):
+        schemas = {synthetic: table_schema(domain)}
+    elif isinstance(domain, DatabaseDomain):
+        schemas = {_file(synthetic, table.name): _linked_schema(table, domain, synthetic) for table in domain}
 
     def resource(name: str) -> dict[str, Any]:
         suffix = "." + name.rpartition(".")[2]
         size, digest = files[name]
         found: dict[str, Any] = {
-            "name": "synthetic" if name == synthetic else re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "file",
+            "name": "synthetic" if name == synthetic else _resource_name(name),
             "path": name,
             "format": suffix[1:],
             "mediatype": MEDIA_TYPES.get(suffix, "application/octet-stream"),
             "bytes": size,
             "hash": f"sha256:{digest}",
         }
-        if name == synthetic and isinstance(domain, Domain) and suffix == ".csv":
-            found |= {"type": "table", "encoding": "utf-8", "schema": table_schema(domain)}
+        if name in schemas:
+            found |= {"type": "table", "encoding": "utf-8", "schema": schemas[name]}
         return found
 
     package: dict[str, Any] = {"$schema": PROFILE, "name": "release", "title": facts.title}
@@ -81,8 +88,33 @@ def data_package(
         package["licenses"] = [{"name": facts.license, **({"path": url} if url else {})}]
     if facts.steward:
         package["contributors"] = [{"title": facts.steward, "roles": ["steward"]}]
-    package["resources"] = [resource(name) for name in (synthetic, *sorted(set(files) - {synthetic}))]
+    package["resources"] = [
+        resource(name) for name in sorted(files, key=lambda name: (not name.startswith(synthetic), name))
+    ]
     return {**package, "dpsynth": {**extra, "facts": facts.to_dict()}}
+
+
+def _file(folder: str, table: str) -> str:
+    """Where a table of a database lies in a release."""
+    return f"{folder}/{table}.csv"
+
+
+def _resource_name(path: str) -> str:
+    """A path with the signs that names of resources may have."""
+    return re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "file"
+
+
+def _linked_schema(table: LinkedTable, database: DatabaseDomain, folder: str) -> dict[str, Any]:
+    """The Table Schema of one table of a database: its keys, which are not learned, come first."""
+    keys = [{"name": name, "type": "integer" if table.pattern_of(name) is None else "string"} for name in table.keys]
+    columns = [_field(column) for column in table.domain.written if column.name not in table.keys]
+    schema = {"$schema": TABLE_PROFILE, "fields": [*keys, *columns], "missingValues": [""]}
+    if table.key:
+        schema["primaryKey"] = list(table.key)
+    if table.parent is not None:
+        above = {"resource": _resource_name(_file(folder, table.parent)), "fields": list(database[table.parent].key)}
+        schema["foreignKeys"] = [{"fields": list(table.foreign_key), "reference": above}]
+    return schema
 
 
 def _field(column: Column) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dpsynth.commands import release_documents
 from dpsynth.data.database import Database
 from dpsynth.data.database.toy import Clinic
 from tests.data.database.test_linking import KEY
@@ -27,6 +28,26 @@ def test_a_folder_becomes_a_release(clinic, command, tmp_path):
     assert statement["unit"] == "one person, a row of patients with all their rows (at most 10 visits)"
     assert statement["covers"] == "every person of the data; used in training: each person with probability 0.8"
     assert "rows that were left out" in (work / "r" / "private" / "intake.json").read_text()
+
+    release_documents.describe(["r", "--title", "A clinic", "--steward", "Office"])
+    release_documents.describe(["r", "--license", "CC-BY-4.0"])
+    card = (release / "README.md").read_text()
+    for part in (
+        "# A clinic",
+        "Office",
+        "### visits",
+        "At most 10 rows for each row of patients",
+        "all persons of the",
+    ):
+        assert part in card
+    package = json.loads((release / "datapackage.json").read_text())
+    visits = next(each for each in package["resources"] if each["path"] == "synthetic/visits.csv")
+    patients = next(each for each in package["resources"] if each["path"] == "synthetic/patients.csv")
+    header = (release / "synthetic" / "visits.csv").read_text().splitlines()[0]
+    assert [field["name"] for field in visits["schema"]["fields"]] == header.split(",")
+    reference = visits["schema"]["foreignKeys"][0]["reference"]
+    assert reference == {"resource": patients["name"], "fields": patients["schema"]["primaryKey"]}
+    release_documents.verify(["r"])
 
     wanted = command("generate", "run=r", "n=50", "where={visits.kind: emergency}", "out=more", "format=parquet")
     assert wanted.code == 0, wanted.err
