@@ -10,7 +10,7 @@ from dpsynth.commands.near_misses import did_you_mean, meant
 from dpsynth.commands.plan_tables import print_advice, print_warnings
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
-from dpsynth.models.auto.rule import Signal, chosen
+from dpsynth.models.auto.rule import Signal, branches, chosen
 from dpsynth.privacy.accounting.budget import Budget
 
 HELP = """usage: dpsynth plan SCHEMA.yaml [options]
@@ -58,8 +58,13 @@ def plan(arguments: Sequence[str]) -> None:
         domain = replace(domain, rows=rows)
     console = Console()
     print_advice(domain, budget, console)
-    choice = chosen(Signal.of(domain, budget))
-    console.print(f"model=auto takes {choice.method}: {choice.reason}.", highlight=False)
+    signal = Signal.of(domain, budget)
+    choice = chosen(signal)
+    if domain.rows is None and budget.neighbours == "add_remove" and signal.columns > 1:
+        said = f"model=auto decides by the noisy number of rows, as the schema declares none: {branches(signal)}."
+    else:
+        said = f"model=auto takes {choice.method}: {choice.reason}."
+    console.print(said, highlight=False)
     print_warnings(domain, budget, console, None, "auto")
 
 

@@ -12,7 +12,9 @@ their requirements ask: frames go there as Parquet, metadata as JSON. All that t
 private. Identifiers are left out, since they are made anew and compare with nothing.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -20,7 +20,8 @@ Every `fit` spends the whole epsilon anew: a benchmark with `repeats=3`, or a se
 often, and so `hyperparameter_space` is empty.
 """
 
-# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 

@@ -54,7 +54,11 @@ class MeanField(nn.Module):
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(phi, e), each (size,): one draw of the unknowns and the standard normals it was made from."""
         noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype).to(self.mean.device)
-        return self.mean + self.log_scale.exp() * noise, noise
+        return self.mean + self.spread(noise), noise
+
+    def spread(self, noise: Tensor) -> Tensor:
+        """(size,): where standard normals lie around the mean."""
+        return self.log_scale.exp() * noise
 
     @torch.no_grad()
     def align(self, h: Tensor, noise: Tensor) -> None:
@@ -75,10 +79,8 @@ class FullRank(MeanField):
         super().__init__(mean, scale)
         self.lower = nn.Parameter(mean.new_zeros(mean.numel(), mean.numel()))
 
-    @torch.no_grad()
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        phi, noise = super().draw(generator)
-        return phi + self.lower.tril(-1) @ noise, noise
+    def spread(self, noise: Tensor) -> Tensor:
+        return super().spread(noise) + self.lower.tril(-1) @ noise
 
     @torch.no_grad()
     def align(self, h: Tensor, noise: Tensor) -> None:

@@ -32,6 +32,15 @@ def test_few_rows_are_warned_of_and_many_are_not(schema, capsys):
     assert "Warning" not in many
 
 
+def test_without_a_number_of_rows_every_branch_of_auto_is_said(schema, capsys):
+    (schema / "u.yaml").write_text(SCHEMA.replace("rows: 300\n", ""))
+    plan(["u.yaml"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "model=auto decides by the noisy number of rows, as the schema declares none: independent below" in said
+    plan(["u.yaml", "neighbours=replace_one"])
+    assert "model=auto takes" in capsys.readouterr().out
+
+
 def test_it_fits_a_terminal(schema, capsys):
     plan(["s.yaml"])
     assert max(map(len, capsys.readouterr().out.splitlines()[:7])) <= 100

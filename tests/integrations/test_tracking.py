@@ -98,9 +98,11 @@ def test_tensorboard_events_hold_public_figures_alone(tmp_path, private):
         assert len({event.wall_time for event in events.Scalars("noise_to_signal")}) == 1
 
 
-def test_a_run_of_mlflow_itself(tmp_path):
+def test_a_run_of_mlflow_itself(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install mlflow-skinny")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri(tmp_path.as_uri())
+    mlflow.set_experiment("a test")
     with mlflow.start_run() as run:
         follow(MLflow())
     found = mlflow.MlflowClient().get_metric_history(run.info.run_id, "class_rejection/noise_to_signal")

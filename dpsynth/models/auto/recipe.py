@@ -19,7 +19,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.auto.branches import ColumnsBranch, TreeBranch
-from dpsynth.models.auto.rule import CHOICE_LIMIT, PAIR_LIMIT, Choice, Signal, chosen
+from dpsynth.models.auto.rule import MOST_ROWS, Choice, Signal, branches, chosen
 from dpsynth.models.contract.fitted import Fitted
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.marginal.aim import AIM
@@ -83,9 +83,9 @@ class Auto(Synthesizer):
             choice = chosen(signal)
             own, counted = self._method(choice).plan_part(domain, budget, before), False
         else:
-            largest = chosen(signal.with_rows(MANY))  # what can be computed; how many rows there are is not known yet
+            largest = chosen(signal.with_rows(MOST_ROWS))  # what can be computed, however many rows there will be
             own, counted = self._branch(largest).plan_part(domain, budget, before), True
-            choice = Choice("by the noisy number of rows", largest.workload, _branches(signal, largest))
+            choice = Choice("by the noisy number of rows", largest.workload, branches(signal))
         return AutoPlan(
             chosen=choice.method,
             workload=choice.workload,
@@ -108,17 +108,4 @@ class Auto(Synthesizer):
         return fitted
 
 
-MANY = 10**9  # rows, with which nothing drowns: what is left to decide is what can be computed
 NAMES = {"independent": "Independent", "mst": "MST", "aim": "AIM"}
-
-
-def _branches(signal: Signal, largest: Choice) -> str:
-    """From how many rows each method is taken, in words.
-
-    Columns whose bounds or categories are still to be estimated are taken as large here, so that methods that learn
-    dependence may be taken from somewhat fewer rows.
-    """
-    tree, rounds = signal.rows_for(PAIR_LIMIT), signal.rows_for(CHOICE_LIMIT)
-    said = [f"independent below {tree:,} rows"]
-    said += [f"mst below {rounds:,}, aim from there on"] if largest.method == "aim" else ["mst from there on"]
-    return ", ".join(said)

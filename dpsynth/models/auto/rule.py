@@ -42,7 +42,7 @@ COLUMN_LIMIT = 0.15  # the same in a single column's, at which it is said that e
 MINUTES = 10.0  # most time that choosing marginals may take
 SPENT = 0.9  # of the budget, for counts; the rest goes to the cells of numbers and to choices
 EPSILONS = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
-MOST_ROWS = 10**9
+MOST_ROWS = 10**9  # with which no dependence drowns: what is left to decide is what can be computed
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,20 @@ def chosen(signal: Signal) -> Choice:
         if 60 * hours(ROUNDS * columns, candidates, columns) <= MINUTES:
             return Choice("aim", workload, reason)
     return Choice("mst", 0, f"{columns} columns have more pairs than can be weighed in {MINUTES:g} minutes")
+
+
+def branches(signal: Signal) -> str:
+    """From how many rows each method is taken, in words, where their number is still to be counted with noise.
+
+    Columns whose bounds or categories are still to be estimated are taken as large here, so that methods that learn
+    dependence may be taken from somewhat fewer rows.
+    """
+    tree, rounds = signal.rows_for(PAIR_LIMIT), signal.rows_for(CHOICE_LIMIT)
+    if signal.columns == 1:
+        return chosen(signal).reason
+    if chosen(signal.with_rows(MOST_ROWS)).method == "aim":
+        return f"independent below {tree:,} rows, mst below {rounds:,}, aim from there on"
+    return f"independent below {tree:,} rows, mst from there on"
 
 
 # -------------------- Warnings ---------------------------------------------------------------
