@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from dpsynth.networks.conditionals import Affine, Layout, Softmax, Spline
-from dpsynth.networks.flow import TabularFlow
+from dpsynth.networks.flow import TabularFlow, _draw
 
 SIZES = (2, 3, 4)
 
@@ -87,3 +87,14 @@ def test_a_condition_that_no_row_meets_gives_no_rows(kind):
     for rows, where in ((0, {}), (20, {1: (2, 0.3)})):
         codes, units = flow.sample(rows, torch.Generator().manual_seed(0), where)
         assert codes.shape == units.shape == (0, 3)
+
+
+def test_rows_of_one_context_share_out_the_codes():
+    """How often a code is drawn in a context scatters by one row at most, wherever its rows stand."""
+    context = torch.randint(2, (1000,), generator=torch.Generator().manual_seed(0))
+    probabilities = torch.tensor([[0.25, 0.75], [0.6, 0.4]])[context]
+    drawn = _draw(probabilities, torch.Generator().manual_seed(1), context)
+    for k in range(2):
+        rows = drawn[context == k]
+        assert abs(float((rows == 0).sum()) - len(rows) * float(probabilities[context == k][0, 0])) <= 1
+        assert 0 < rows[: len(rows) // 2].float().mean() < 1  # not sorted

@@ -1,6 +1,7 @@
 """maf: at first the graphical model, then what DP-SGD adds; the budget, and every public way through the model."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,13 @@ def test_the_ledger_holds_what_was_planned(people):
     assert model.statement["finished"]
     assert [charge["name"] for charge in model.statement["charges"]] == [c.name for c in plan.charges]
     assert SGD in [charge["name"] for charge in model.statement["charges"]]
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(100, 64), (16_000, 1000), (1_000_000, 2048)])
+def test_the_batch_follows_from_the_declared_rows(people, rows, batch):
+    recipe = SMALL.replace(training={"batch_size": None})
+    sgd = recipe.plan(replace(people.domain, rows=rows), BUDGET).method.sgd
+    assert sgd.sampling.expected(rows) == pytest.approx(min(batch, rows))
 
 
 def test_replace_one_uses_batches_of_fixed_size(people):
