@@ -48,6 +48,15 @@ def test_dp_sgd_learns_what_the_marginals_do_not_say():
     assert ((plain["a"] ^ plain["b"]) == plain["c"]).mean() < 0.6
 
 
+def test_dp_sgd_leaves_every_column_its_distribution(people):
+    """Its noise would move them; that of the marginals is smaller."""
+    model = fitted(SMALL.replace(training={"learning_rate": 0.05}), people)
+    codes, _ = model.flow.sample(20_000, torch.Generator().manual_seed(0))
+    for j, expected in model.flow.prior.marginals.items():
+        found = torch.bincount(codes[:, j], minlength=len(expected)) / len(codes)
+        assert 0.5 * (found - expected).abs().sum() < 0.03
+
+
 def test_nothing_for_dp_sgd_leaves_the_budget_and_the_model_to_aim(people):
     recipe = SMALL.replace(dp_sgd_fraction=0.0)
     plan, aim = recipe.plan(people.domain, BUDGET), QUICK.plan(people.domain, BUDGET)
