@@ -47,6 +47,7 @@ def code_features(layout: Layout, bumps: int) -> Tensor:
 # -------------------- Flow ------------------------------------------------------------------
 
 ROWS_AT_ONCE = 16_384
+SCALINGS = 50  # of the biases of a column
 
 
 class Prior(Protocol):
@@ -133,6 +134,35 @@ class TabularFlow(nn.Module):
             for start in range(0, rows, ROWS_AT_ONCE)
         ] or [self._sample(0, generator, {})]
         return torch.cat([codes for codes, _ in parts]), torch.cat([units for _, units in parts])
+
+    @torch.no_grad()
+    def match(self, marginals: Mapping[int, Tensor], rows: int, generator: torch.Generator) -> None:
+        """Set the output biases so that every column by itself has the probabilities asked for.
+
+        Column after column, over rows drawn from the columns before it, by iterative scaling: a softmax with a bias for
+        every code can meet any probabilities that are above zero, and meets them at one bias only.
+
+        Args:
+            marginals: By column with one logit a code, (size,) probabilities above zero.
+            rows: Drawn.
+            generator: Of the draws.
+        """
+        bias = self.network.last.bias
+        assert bias is not None
+        codes = torch.zeros(rows, len(self.sizes), dtype=torch.int64, device=self.device)
+        features = torch.zeros(rows, sum(self._inputs), device=self.device)
+        inputs, outputs = _starts(self._inputs), _starts(self._outputs)
+        for k, j in enumerate(self.order):
+            span = slice(outputs[k], outputs[k] + self._outputs[k])
+            given = self._over_prior(j, self.network.column(features, span), codes)
+            if j in marginals:
+                wanted, shift = marginals[j].to(given).log(), torch.zeros_like(given[0])
+                for _ in range(SCALINGS):
+                    shift += wanted - (given + shift).softmax(1).mean(0).log()
+                given, bias[span] = given + shift, bias[span] + shift
+            drawn = _draw(self.conditionals[j].probabilities(given), generator)
+            codes[:, j] = drawn
+            features[:, inputs[k] : inputs[k] + self._inputs[k]] = self._tables()[k][drawn]
 
     @torch.no_grad()
     def base(self, codes: Tensor, units: Tensor, generator: torch.Generator) -> Tensor:

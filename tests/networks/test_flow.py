@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from dpsynth.networks.conditionals import Affine, Layout, Softmax, Spline
-from dpsynth.networks.flow import TabularFlow
+from dpsynth.networks.flow import TabularFlow, _draw
 
 SIZES = (2, 3, 4)
 
@@ -61,6 +61,22 @@ def test_conditions_on_the_first_columns_drop_no_row():
     assert len(codes) == 500
 
 
+def test_columns_are_matched_and_their_odds_kept(every_row):
+    """A bias for every code changes how often it is drawn, and no odds ratio between contexts."""
+    flow = categories()
+    before = [p.log() for p in flow.probabilities(every_row)]
+    wanted = {0: torch.tensor([0.9, 0.1]), 1: torch.tensor([0.1, 0.2, 0.7])}
+    flow.match(wanted, 20_000, torch.Generator().manual_seed(0))
+    codes, _ = flow.sample(20_000, torch.Generator().manual_seed(1))
+    for j, probabilities in wanted.items():
+        found = torch.bincount(codes[:, j], minlength=SIZES[j]) / len(codes)
+        torch.testing.assert_close(found, probabilities, atol=0.015, rtol=0)
+    after = [p.log() for p in flow.probabilities(every_row)]
+    for one, other in zip(before, after, strict=True):
+        ratios = [(each - each[:, :1]) - (each - each[:, :1])[:1] for each in (one, other)]
+        torch.testing.assert_close(*ratios, atol=1e-4, rtol=1e-4)
+
+
 def test_base_of_own_samples_is_standard_normal():
     layout = Layout(5, torch.tensor([0.0, 0.2, 0.5, 1.0]), on_axis=True)
     conditionals = [Softmax(layout), Spline(layout, 4)]
@@ -87,3 +103,14 @@ def test_a_condition_that_no_row_meets_gives_no_rows(kind):
     for rows, where in ((0, {}), (20, {1: (2, 0.3)})):
         codes, units = flow.sample(rows, torch.Generator().manual_seed(0), where)
         assert codes.shape == units.shape == (0, 3)
+
+
+def test_rows_of_one_context_share_out_the_codes():
+    """How often a code is drawn in a context scatters by one row at most, wherever its rows stand."""
+    context = torch.randint(2, (1000,), generator=torch.Generator().manual_seed(0))
+    probabilities = torch.tensor([[0.25, 0.75], [0.6, 0.4]])[context]
+    drawn = _draw(probabilities, torch.Generator().manual_seed(1), context)
+    for k in range(2):
+        rows = drawn[context == k]
+        assert abs(float((rows == 0).sum()) - len(rows) * float(probabilities[context == k][0, 0])) <= 1
+        assert 0 < rows[: len(rows) // 2].float().mean() < 1  # not sorted

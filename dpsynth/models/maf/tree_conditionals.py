@@ -46,13 +46,19 @@ class TreeConditionals:
     """
 
     def __init__(self, model: GraphicalModel, label: int | None) -> None:
-        self.sizes = model.sizes
+        self._model, self.sizes = model, model.sizes
         self.parents = elimination(model.cliques, label)
         self.order = tuple(self.parents)
         self._tables: dict[int, Tensor] = {}
         for j, parents in self.parents.items():
             counts = model.marginal((*parents, j)).reshape(-1, self.sizes[j]).clip(min=0.0) + LEAST
             self._tables[j] = torch.from_numpy(np.log(counts / counts.sum(1, keepdims=True))).float()
+
+    @property
+    def marginals(self) -> dict[int, Tensor]:
+        """(size,) probabilities of each column by itself, above zero."""
+        counts = {j: np.clip(self._model.marginal((j,)), 0.0, None) + LEAST for j in self.order}
+        return {j: torch.from_numpy(each / each.sum()).float() for j, each in counts.items()}
 
     def context(self, column: int, codes: Tensor) -> Tensor:
         """(rows,) int64 number of the parents' codes of each row. codes: (..., columns)."""

@@ -133,6 +133,8 @@ class PixelMAF(Synthesizer):
 
     def __post_init__(self) -> None:
         at_least(self, 1, "size", where="model.images.")
+        if self.training.batch_size is None:
+            raise ConfigError("model.images.training.batch_size=null: must be a number")
         above_zero(self, "table_fraction", "temperature", where="model.images.")
         between(self, 2, 256, "levels", where="model.images.")
         if self.table_fraction + self.classifier.fraction >= 1:
@@ -213,6 +215,7 @@ class PixelMAF(Synthesizer):
         """Bytes at the peak: the tables; codes and features of all images; a batch's patches in the widest layer."""
         grid, rows = tables.grid, domain.rows or UNKNOWN_ROWS
         network = self.network
+        assert self.training.batch_size is not None, "refused when the recipe is made"
         batch = self.training.microbatch_size or 2 * self.training.batch_size
         per_image = 8 * network.hidden
         if network.kind == "conv":

@@ -39,7 +39,8 @@ class DPTrainingOptions(OptionGroup):
 
     Attributes:
         steps: Public, never fewer, never more; None, where a recipe allows it, is the recipe's own number.
-        batch_size: Expected rows a step; the rate is this over the declared number of rows.
+        batch_size: Expected rows a step; the rate is this over the declared number of rows. None, where a recipe allows
+            it, follows from that number.
         learning_rate: Of Adam.
         decay: Last part of the steps, over which the learning rate falls to zero.
         clipping_norm: Of a row's gradient.
@@ -49,7 +50,7 @@ class DPTrainingOptions(OptionGroup):
     """
 
     steps: int | None = None
-    batch_size: int = 512
+    batch_size: int | None = 512
     learning_rate: float = 3e-3
     decay: float = 1.0
     clipping_norm: float = 1.0

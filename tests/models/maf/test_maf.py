@@ -1,6 +1,7 @@
 """maf: at first the graphical model, then what DP-SGD adds; the budget, and every public way through the model."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,15 @@ def test_dp_sgd_learns_what_the_marginals_do_not_say():
     assert ((frame["a"] ^ frame["b"]) == frame["c"]).mean() > 0.95
     plain = fitted(recipe.replace(dp_sgd_fraction=0.0), xor(3000, 0), INFINITE).sample(3000, seed=1).frame.astype(int)
     assert ((plain["a"] ^ plain["b"]) == plain["c"]).mean() < 0.6
+
+
+def test_dp_sgd_leaves_every_column_its_distribution(people):
+    """Its noise would move them; that of the marginals is smaller."""
+    model = fitted(SMALL.replace(training={"learning_rate": 0.05}), people)
+    codes, _ = model.flow.sample(20_000, torch.Generator().manual_seed(0))
+    for j, expected in model.flow.prior.marginals.items():
+        found = torch.bincount(codes[:, j], minlength=len(expected)) / len(codes)
+        assert 0.5 * (found - expected).abs().sum() < 0.03
 
 
 def test_nothing_for_dp_sgd_leaves_the_budget_and_the_model_to_aim(people):
@@ -97,6 +107,13 @@ def test_the_ledger_holds_what_was_planned(people):
     assert model.statement["finished"]
     assert [charge["name"] for charge in model.statement["charges"]] == [c.name for c in plan.charges]
     assert SGD in [charge["name"] for charge in model.statement["charges"]]
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(100, 64), (16_000, 1000), (1_000_000, 2048)])
+def test_the_batch_follows_from_the_declared_rows(people, rows, batch):
+    recipe = SMALL.replace(training={"batch_size": None})
+    sgd = recipe.plan(replace(people.domain, rows=rows), BUDGET).method.sgd
+    assert sgd.sampling.expected(rows) == pytest.approx(min(batch, rows))
 
 
 def test_replace_one_uses_batches_of_fixed_size(people):
