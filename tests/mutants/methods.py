@@ -58,29 +58,27 @@ METHODS = (
     ),
     Mutant(
         "aim: noise is annealed on exact counts", "B45", AIM,
-        "moved = float(np.abs(self.model.marginal(clique) - before[clique]).sum())",
-        "moved = float(np.abs(self.answers[fitting[chosen]] - before[clique]).sum())",
+        "moved = np.abs(model.marginal(clique) - before).sum()",
+        "moved = np.abs(candidates.answers[clique] - before).sum()",
         contract("replay", "aim", "add_remove-1.0", "add_remove-100.0"),
     ),
     Mutant(
         "aim: rounds end on exact counts", "B9 B45", AIM,
-        "            learned = self._round(cost, 1.0 if last else spent)\n"
         "            if last:\n",
-        "            learned = self._round(cost, 1.0 if last else spent)\n"
-        "            gaps = [np.abs(a - self.model.marginal(c)).sum() for a, c in zip(self.answers, self.cliques)]\n"
+        "            gaps = [np.abs(a - model.marginal(c)).sum() for c, a in candidates.answers.items()]\n"
         "            if last or max(gaps) < 10.0:\n",
         guard("models/test_replayed_choices.py", "test_a_row_that_crosses_a_limit_shows_in_no_decision"),
     ),
     Mutant(
         "aim: scores without the weight of their marginals in the bound", "B17", AIM,
-        "misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),",
-        "misfit_sensitivity(self.budget.neighbours),",
+        "misfit_sensitivity(budget.neighbours) * float(weights.max()),",
+        "misfit_sensitivity(budget.neighbours),",
         contract("replay", "aim"),
     ),
     Mutant(
         "aim: the model learns exact counts", "B3", AIM,
-        "self.measured.append(measurement(clique, counts, sigma))",
-        "self.measured.append(measurement(clique, self.answers[fitting[chosen]], sigma))",
+        "measured.append(measurement(clique, counts, sigma))",
+        "measured.append(measurement(clique, candidates.answers[clique], sigma))",
         contract("replay", "aim"),
     ),
     Mutant(

@@ -267,6 +267,12 @@ SENSITIVITIES = (
         guard("privacy/mechanisms/test_discretizer.py", "test_columns_share_the_budget"),
     ),
     Mutant(
+        "groups of cells are counted beside the budget", "B37", TREE,
+        "            left -= cost\n        cost = left * GRID",
+        "        cost = left * GRID",
+        guard("privacy/mechanisms/test_discretizer.py", "test_columns_share_the_budget"),
+    ),
+    Mutant(
         "associations of sensitivity one", "B17", SCORES,
         "return 2.0",
         "return 1.0",

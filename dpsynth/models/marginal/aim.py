@@ -32,7 +32,6 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.graphical_model.graphical_model import GraphicalModel, Measurement
 from dpsynth.marginals.graphical_model.junction_tree import size_estimates
-from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract.machine_limits import refuse_beyond_hours
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan
 from dpsynth.models.marginal.fitted_graph import FittedGraph
@@ -113,18 +112,49 @@ class AIM(MarginalMethod):
         )
 
     def _learn(self, rows: EncodedRows, total: int, plan: AIMPlan, ledger: Ledger, run: FitRun) -> FittedGraph:
-        d, budget = len(rows.sizes), plan.budget
+        budget, d = plan.budget, len(rows.sizes)
+
+        # -------------------- 1: every column by itself --------------------
+
         columns = one_way(d)
-        ones = budget.total * (1.0 if d == 1 else self.one_way_fraction) * (1 - 1e-9)
-        sigma = budget.counts_sigma(ones / d)
+        sigma = budget.counts_sigma(budget.total * (self.one_way_fraction if d > 1 else 1.0) * (1 - 1e-9) / d)
         noisy = _counts(budget, sigma, d).measure(rows.counts(columns), ledger)
         tables = rows.tables(columns, noisy, sigma)
         rows, measured = compressed(rows, noisy, sigma, MOST_CODES)
         model = GraphicalModel.fit(rows.sizes, measured)
-        if d > 1:
-            rounds = _Rounds(self, plan, rows, ledger, measured, model)
-            model = rounds.all()
-            tables = (*tables, *rounds.tables)
+
+        # -------------------- 2: rounds of choice, measurement and fit --------------------
+
+        candidates = _Candidates.of(rows, plan.targets)
+        cost = ledger.remaining(budget) / plan.rounds
+        number, last = 0, d == 1
+        while not last:
+            number, left = number + 1, ledger.remaining(budget)
+            last = left < 2 * cost if budget.private else number == NOISELESS_ROUNDS * d
+            cost = left * (1 - 1e-9) if last else cost
+            spent = 1 - (left - cost) / budget.total if budget.private and not last else 1.0
+            sigma = budget.counts_sigma((1 - self.choice_fraction) * cost)
+
+            # choose: the candidate that the model misses by most, beyond what the noise of its measurement would do
+            clique, before = candidates.worst(
+                model, measured, sigma, self.choice_fraction * cost, self.model_megabytes * 1e6 * spent, budget, ledger
+            )
+
+            # measure
+            (counts,) = _counts(budget, sigma, 1).measure([candidates.answers[clique]], ledger)
+            measured.append(measurement(clique, counts, sigma))
+            tables = (*tables, *rows.tables([clique], [counts], sigma))
+
+            # fit. The last fit starts cold: one that stops where noise begins to be learned should not start from many
+            # that did.
+            if last:
+                model = GraphicalModel.fit(rows.sizes, measured, iterations=self.iterations)
+                break
+            model = GraphicalModel.fit(rows.sizes, measured, warm_start=model, iterations=self.round_iterations)
+            moved = np.abs(model.marginal(clique) - before).sum()
+            if moved <= _expected_error(sigma) * before.size:
+                cost *= 4  # nothing but noise was learned: half the noise from here, and twice the epsilon of a choice
+
         fitted = FittedGraph(rows.codec, rows.compression, model)
         fitted.measured = tables
         return fitted
@@ -159,82 +189,68 @@ def hours(rounds: int, candidates: int, columns: int) -> float:
     return rounds * candidates * (SECONDS + SECONDS_A_COLUMN * columns) / 3600
 
 
-class _Rounds:
-    """The adaptive part of one fit. `answers` are exact and private; they reach nothing but `ledger.release`."""
+@dataclass(frozen=True)
+class _Candidates:
+    """The marginals that may be chosen. answers: their exact counts, which reach nothing but `ledger.release`.
 
-    def __init__(
+    weights: (cliques,) how much of the workload each touches.
+    """
+
+    sizes: tuple[int, ...]
+    answers: dict[Clique, np.ndarray]
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, rows: EncodedRows, targets: Sequence[Clique]) -> _Candidates:
+        """The workload and all that its marginals contain."""
+        cliques = _candidates(targets, rows.sizes)
+        return cls(rows.sizes, dict(zip(cliques, rows.counts(cliques), strict=True)), _weights(cliques, targets))
+
+    def worst(
         self,
-        recipe: AIM,
-        plan: AIMPlan,
-        rows: EncodedRows,
-        ledger: Ledger,
-        measured: list[Measurement],
         model: GraphicalModel,
-    ) -> None:
-        self.recipe, self.budget, self.ledger, self.rounds = recipe, plan.budget, ledger, plan.rounds
-        self.measured, self.model, self.sizes = measured, model, rows.sizes
-        self.rows, self.tables = rows, list[NoisyTable]()
-        self.cliques = _candidates(plan.targets, rows.sizes)
-        self.cells = np.array([math.prod(rows.sizes[j] for j in clique) for clique in self.cliques])
-        self.weights = _weights(self.cliques, plan.targets)
-        self.answers = rows.counts(self.cliques)
-        self.tree = {m.clique for m in measured}
+        measured: Sequence[Measurement],
+        sigma: float,
+        cost: float,
+        most_bytes: float,
+        budget: AdaptiveBudget,
+        ledger: Ledger,
+    ) -> tuple[Clique, np.ndarray]:
+        """(the candidate that the exponential mechanism picks for `cost` of mu^2, its counts by the model).
 
-    def all(self) -> GraphicalModel:
-        """Rounds until the budget is spent, then a last and longer fit."""
-        private, left, rounds = self.budget.private, self.ledger.remaining(self.budget), 0
-        cost = left / self.rounds
-        while True:
-            rounds += 1
-            left = self.ledger.remaining(self.budget)
-            last = left < 2 * cost if private else rounds == NOISELESS_ROUNDS * len(self.sizes)
-            if last:
-                cost = left * (1 - 1e-9)
-            spent = 1 - (left - cost) / self.budget.total if private else 1.0
-            learned = self._round(cost, 1.0 if last else spent)
-            if last:
-                # Cold: a fit that stops where noise begins to be learned should not start from many that did.
-                return GraphicalModel.fit(self.sizes, self.measured, iterations=self.recipe.iterations)
-            if not learned:
-                cost *= 4  # half the noise, twice the epsilon of a choice
-
-    def _round(self, cost: float, spent: float) -> bool:
-        """Choose, measure, fit with `cost` of mu^2; whether the model moved by more than noise would move it."""
-        sigma = self.budget.counts_sigma((1 - self.recipe.choice_fraction) * cost)
-        noise = math.sqrt(2 / math.pi) * sigma
-        fitting = self._fitting(spent)
-        cliques = [self.cliques[k] for k in fitting]
-        before = self.model.marginals(cliques)
-        scores = misfits([self.answers[k] for k in fitting], [before[clique] for clique in cliques])
-        scores = self.weights[fitting] * (scores - noise * self.cells[fitting])
+        sigma: of the measurement that follows. most_bytes: of the junction tree with it.
+        """
+        cliques = list(self.answers)
+        fitting = self._fitting(cliques, model, {each.clique for each in measured}, most_bytes)
+        cliques, weights = [cliques[k] for k in fitting.tolist()], self.weights[fitting]
+        expected = model.marginals(cliques)
+        cells = np.array([expected[clique].size for clique in cliques])
+        scores = misfits([self.answers[clique] for clique in cliques], [expected[clique] for clique in cliques])
         choice = ExponentialMechanism(
-            name=self.budget.name,
-            neighbours=self.budget.neighbours,
-            bound=self.budget.unit * misfit_sensitivity(self.budget.neighbours) * float(self.weights[fitting].max()),
-            epsilon=choice_epsilon((self.recipe.choice_fraction * cost) ** -0.5 if self.budget.private else 0.0),
+            name=budget.name,
+            neighbours=budget.neighbours,
+            bound=budget.unit * misfit_sensitivity(budget.neighbours) * float(weights.max()),
+            epsilon=choice_epsilon(cost**-0.5 if budget.private else 0.0),
         )
-        chosen = self.ledger.release(choice, scores)
-        clique = cliques[chosen]
-        (counts,) = _counts(self.budget, sigma, 1).measure([self.answers[fitting[chosen]]], self.ledger)
-        self.measured.append(measurement(clique, counts, sigma))
-        self.tables += self.rows.tables([clique], [counts], sigma)
-        self.tree.add(clique)
-        self.model = GraphicalModel.fit(
-            self.sizes, self.measured, warm_start=self.model, iterations=self.recipe.round_iterations
-        )
-        moved = float(np.abs(self.model.marginal(clique) - before[clique]).sum())
-        return moved > noise * float(self.cells[fitting[chosen]])
+        chosen = cliques[int(ledger.release(choice, weights * (scores - _expected_error(sigma) * cells)))]
+        return chosen, expected[chosen]
 
-    def _fitting(self, spent: float) -> np.ndarray:
-        """Candidates with which the junction tree stays within its size, or that it holds already."""
-        limit = self.recipe.model_megabytes * 1e6 * spent
-        held = [set(clique) for clique in self.model.cliques]
-        free = [any(set(clique) <= other for other in held) for clique in self.cliques]
-        asked = [k for k, is_free in enumerate(free) if not is_free]
-        found = size_estimates(self.sizes, sorted(self.tree), [self.cliques[k] for k in asked])
-        fits = np.array(free)
-        fits[asked] = np.array(found, dtype=np.float64) <= limit
+    def _fitting(
+        self, cliques: Sequence[Clique], model: GraphicalModel, held: set[Clique], most_bytes: float
+    ) -> np.ndarray:
+        """Positions of candidates with which the junction tree stays within its size, or that it holds already."""
+        maximal = [set(clique) for clique in model.cliques]
+        fits = np.array([any(set(clique) <= other for other in maximal) for clique in cliques])
+        asked = np.flatnonzero(~fits)
+        fits[asked] = (
+            np.array(size_estimates(self.sizes, sorted(held), [cliques[k] for k in asked.tolist()])) <= most_bytes
+        )
         return np.flatnonzero(fits)
+
+
+def _expected_error(sigma: float) -> float:
+    """The mean absolute value of the noise of a cell."""
+    return math.sqrt(2 / math.pi) * sigma
 
 
 def _counts(budget: AdaptiveBudget, sigma: float, marginals: int) -> NoisyMarginals:
