@@ -87,7 +87,7 @@ class TableSynthesizer:
         delta: float = 1e-5,
         *,
         schema: Any = None,
-        model: str | Synthesizer = "aim",
+        model: str | Synthesizer = "auto",
         person: str | None = None,
         max_rows_per_person: int | None = None,
         neighbours: str = "add_remove",
@@ -101,7 +101,7 @@ class TableSynthesizer:
             epsilon, delta: The budget of one fit.
             schema: The public schema: a `Domain`, the path of a schema.yaml, a mapping with its keys, SDV metadata (as
                 a mapping or object), or "private"; see above.
-            model: A method by name, such as "mst", or a recipe.
+            model: A method by name, such as "mst", or a recipe; "auto" chooses one by public facts.
             person: The column that says whose row it is; it is set aside. Then persons are protected, and
                 `max_rows_per_person` must be given.
             max_rows_per_person: Rows that are kept of each person.

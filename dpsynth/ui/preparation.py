@@ -18,7 +18,7 @@ from dpsynth.data.table.table import Table
 from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
 from dpsynth.models.auto.prediction import predicted
-from dpsynth.models.auto.rule import Signal, chosen, warnings
+from dpsynth.models.auto.rule import Signal, branches, chosen, warnings
 from dpsynth.models.contract.registry import shipped
 from dpsynth.privacy.accounting.accounting import prove
 from dpsynth.privacy.accounting.attacks import gaussian_advantage, gaussian_mu, posterior
@@ -225,7 +225,10 @@ def budget_step(project: Project) -> None:
     signal = Signal.of(domain, budget)
     if method == "auto":
         choice = chosen(signal)
-        st.text(f"auto takes {choice.method}: {choice.reason}.")
+        if domain.rows is None:
+            st.text(f"auto decides by the noisy number of rows, as none is declared: {branches(signal)}.")
+        else:
+            st.text(f"auto takes {choice.method}: {choice.reason}.")
     for sentence in warnings(signal, method):
         st.warning(plain(f"{sentence[:1].upper()}{sentence[1:]}."))
     st.subheader("What to expect at each epsilon")
