@@ -24,7 +24,12 @@ PAGE = ROOT / "docs" / "architecture.md"
 ROWS = 1187  # of the file; like the number that is chosen of it, no other size of the run
 CHOSEN = 20_000  # of 30,000 declared rows: a row is chosen with probability 2/3
 METHODS = {  # small, every row in every batch and shard
-    "maf": ("model.marginals.rounds=2", "model.marginals.iterations=5", "model.marginals.workload=2"),
+    "maf": (
+        "model.dp_sgd_fraction=0",
+        "model.marginals.rounds=2",
+        "model.marginals.iterations=5",
+        "model.marginals.workload=2",
+    ),
     "aim": ("model.rounds=2", "model.iterations=5", "model.workload=2"),
     "datalens": (
         "model.rounds=2",

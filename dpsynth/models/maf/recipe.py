@@ -9,10 +9,9 @@ For images it hands over to `models/pixels`.
     4  its output biases are set so that every column by itself has again the distribution that the graphical model has:
        there the noise of DP-SGD is larger than that of the marginals; this is free
 
-DP-SGD so learns only what the marginals do not say. By default nothing is spent on it, all of the budget goes into
-marginals, and the model is that of `aim`: on the validation parts of five public tables of 640 to 30,000 rows, at
-epsilon 1 and 10, a fifth of the budget for DP-SGD made single columns worse on all of them, and was better on pairs and
-triples of one alone (docs/results.md has the figures).
+DP-SGD so learns only what the marginals do not say, and is given a fifth of the budget where that paid on validation
+parts of public tables (docs/results.md): from 20,000 declared rows and 20,000 rows times epsilon. With fewer rows, or
+none declared, all of the budget goes into marginals, and the model is that of `aim`.
 
 Guarantee: the ledger composes the releases of `aim` and the DP-SGD steps, and nothing else reads the rows. The noise of
 DP-SGD is set first, for its fraction of the budget; the adaptive budget of the marginals is what remains. Which codes a
@@ -59,6 +58,8 @@ from dpsynth.privacy.mechanisms.marginals import NoisyMarginals
 SGD = "dp-sgd"
 SHOWN_ROWS = 1024  # whose loss is shown while training
 STEPS = 400
+FRACTION = 0.2  # of the budget for DP-SGD, where it pays
+ENOUGH = 20_000  # declared rows, and rows times epsilon, from which it does
 MATCHED_ROWS = 20_000  # drawn to set the biases
 PART, SMALLEST, LARGEST = 1 / 16, 64, 2048  # of the declared rows in a batch, and its bounds
 
@@ -76,23 +77,24 @@ class MAF(Synthesizer):
     """The recipe. Defaults are one set for all tables.
 
     marginals: how marginals are chosen and measured, a recipe of `aim`. dp_sgd_fraction: of the budget, for DP-SGD;
-    0 for none. hidden, layers: units of a hidden layer, residual hidden layers behind the first. training: DP-SGD; a
-    batch_size of None is a sixteenth of the declared rows, within 64 and 2,048. images: the recipe for images; the
-    fields above are for tables.
+    0 for none, None for the rule above. hidden, layers: units of a hidden layer, residual hidden layers behind the
+    first. training: DP-SGD; a batch_size of None is a sixteenth of the declared rows, within 64 and 2,048. images: the
+    recipe for images; the fields above are for tables.
     """
 
     modalities: ClassVar[frozenset[str]] = frozenset({"table", "image"})
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Table, Images)
 
     marginals: AIM = field(default_factory=AIM)
-    dp_sgd_fraction: float = 0.0
+    dp_sgd_fraction: float | None = None
     hidden: int = 96
     layers: int = 1
     training: DPTrainingOptions = field(default_factory=lambda: DPTrainingOptions(steps=STEPS, batch_size=None))
     images: PixelMAF = field(default_factory=PixelMAF)
 
     def __post_init__(self) -> None:
-        between(self, 0, 1, "dp_sgd_fraction", where="model.", ends="[)")
+        if self.dp_sgd_fraction is not None:
+            between(self, 0, 1, "dp_sgd_fraction", where="model.", ends="[)")
         at_least(self, 1, "hidden", where="model.")
         at_least(self, 0, "layers", where="model.")
 
@@ -103,10 +105,10 @@ class MAF(Synthesizer):
     def _plan(self, domain: Domain | ImageDomain, budget: Budget, before: Sequence[Charge]) -> MethodPlan:
         if isinstance(domain, ImageDomain):
             return self.images.plan_part(domain, budget, before)
-        sgd = None
-        if self.dp_sgd_fraction:
+        sgd, fraction = None, self._fraction(domain.rows, budget)
+        if fraction:
             # A release of all the rest stands for the marginals while the noise of DP-SGD is set.
-            others = NoisyMarginals.at_fraction("marginals to come", 1, budget, 1 - self.dp_sgd_fraction)
+            others = NoisyMarginals.at_fraction("marginals to come", 1, budget, 1 - fraction)
             sgd = self._training(domain.rows).planned(domain.rows, budget, (others,))
         marginals = self.marginals.plan_part(domain, budget, before if sgd is None else (*before, sgd))
         assert isinstance(marginals, MarginalPlan)
@@ -131,6 +133,12 @@ class MAF(Synthesizer):
         fitted = FittedFlow(graph, self.shape, flow, plan.sgd is not None)
         fitted.measured = graph.measured
         return fitted
+
+    def _fraction(self, rows: int | None, budget: Budget) -> float:
+        """Public: what part of the budget is for DP-SGD; rows: the declared number."""
+        if self.dp_sgd_fraction is not None:
+            return self.dp_sgd_fraction
+        return FRACTION if (rows or 0) >= ENOUGH and (rows or 0) * budget.epsilon >= ENOUGH else 0.0
 
     def _batch(self, rows: int | None) -> int:
         """Public: expected rows of a step."""

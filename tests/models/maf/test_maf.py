@@ -57,6 +57,16 @@ def test_dp_sgd_leaves_every_column_its_distribution(people):
         assert 0.5 * (found - expected).abs().sum() < 0.03
 
 
+@pytest.mark.parametrize(
+    ("rows", "epsilon", "trains"),
+    [(30_000, 1.0, True), (30_000, 0.3, False), (10_000, 10.0, False), (1_000_000, 0.02, True), (None, 10.0, False)],
+)
+def test_dp_sgd_is_used_by_a_public_rule(people, rows, epsilon, trains):
+    recipe = MAF(marginals=QUICK, training=TRAINING)
+    plan = recipe.plan(replace(people.domain, rows=rows), dpsynth.Budget(epsilon, 1e-5))
+    assert (plan.method.sgd is not None) is trains
+
+
 def test_nothing_for_dp_sgd_leaves_the_budget_and_the_model_to_aim(people):
     recipe = SMALL.replace(dp_sgd_fraction=0.0)
     plan, aim = recipe.plan(people.domain, BUDGET), QUICK.plan(people.domain, BUDGET)
