@@ -1,13 +1,17 @@
 """How good are synthetic images? Fits models for several data sets, epsilons and seeds; scores them; prints means.
 
     python benchmarks/image_quality.py --models merf --data mnist fashion_mnist --root FOLDER [--epsilons 1,10]
-        [--seeds 0,1,2] [--samples 60000] [--validate] [--grids FOLDER] [--json FILE] [key=value ...]
+        [--seeds 0,1,2] [--samples 60000] [--classifiers cnn lenet dpimagebench] [--epochs 50] [--validate]
+        [--grids FOLDER] [--json FILE] [key=value ...]
 
-Score: accuracy on real images of the CNN of `metrics/image/classifiers.py`, trained on the synthetic images for a fixed
-number of steps and tested once, on the official test images, with its last weights; uniform labels. Nothing is selected
-on the test images. With --validate they are not read: the model is fitted to the first five sixths of the training
-images and evaluated on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config
-in configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
+Scores: accuracy on real images of classifiers trained on the synthetic images and tested once, on the official test
+images; uniform labels. cnn, lenet: the CNN of `metrics/image/classifiers.py` and the LeNet, a fixed number of steps,
+last weights. dpimagebench: mean of the networks of `reproductions/dpimagebench_classifiers.py`, each at its best epoch
+of at most `--epochs` on kept synthetic images (hours). Nothing is selected on the test images. Beside them the Frechet
+distance, precision and recall of 5,000 images in the features of the random convolutions of `metrics/image/sample.py`.
+With --validate the test images are not read: the model is fitted to the first five sixths of the training images and
+evaluated on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config in
+configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
 """
 
 from __future__ import annotations
@@ -30,11 +34,23 @@ import dpsynth
 from dpsynth.data import Images, sources
 from dpsynth.data.selection import Selection
 from dpsynth.figures import image_grid
-from dpsynth.metrics.image.classifiers import ImageClassifier, classify
+from dpsynth.metrics.framework.metric import Reference
+from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet
+from dpsynth.metrics.image.distances import ImageDistances, ImageSupport
+from dpsynth.metrics.image.sample import ImageSample
 from dpsynth.models import Synthesizer
 from dpsynth.privacy import RandomGenerators
 from dpsynth.privacy.noise.random import seeded_key
+from dpsynth.reproductions.dpimagebench_classifiers import DPImageBenchClassifiers
 
+SHOWN = {
+    "image_accuracy": "CNN",
+    "image_lenet_accuracy": "LeNet",
+    "dpimagebench_accuracy": "DPImageBench",
+    "image_frechet": "Frechet",
+    "image_precision": "precision",
+    "image_recall": "recall",
+}
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 
 
@@ -54,12 +70,17 @@ def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]
     return source.train.head(cut), source.train.take(np.arange(cut, len(source.train)))
 
 
-def accuracy(synthetic: Images, real: Images, seed: int) -> float:
-    """Of the classifier's CNN, from synthetic to real."""
-    classifier = ImageClassifier(seed=seed)
-    scaled = [images.pixels.astype(np.float32) / 255 for images in (synthetic, real)]
-    network = classifier.train(scaled[0], synthetic.labels, len(synthetic.domain.classes))
-    return float((classify(network, scaled[1]) == real.labels).mean())
+def scores(synthetic: Images, real: Images, seed: int, wanted: Any) -> dict[str, float]:
+    """By every classifier that is wanted, and of features, from synthetic to real."""
+    made = {
+        "cnn": ImageClassifier(seed=seed),
+        "lenet": ImageLeNet(seed=seed),
+        "dpimagebench": DPImageBenchClassifiers(wanted.epochs, seed=seed),
+    }
+    metrics = [*(made[name] for name in wanted.classifiers), ImageDistances(), ImageSupport()]
+    evaluated, reference = ImageSample.of(synthetic), Reference(ImageSample.of(real))
+    found = [score for metric in metrics for score in metric.measure(evaluated, reference)]
+    return {score.name: float(score.value) for score in found if score.name in SHOWN and score.value is not None}
 
 
 def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, wanted: Any) -> dict[str, Any]:
@@ -82,7 +103,7 @@ def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, w
         "data": data,
         "epsilon": epsilon,
         "seed": seed,
-        "accuracy": accuracy(synthetic, real, seed),
+        **scores(synthetic, real, seed, wanted),
         "fit_seconds": fit,
         "sample_seconds": sampling,
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
@@ -100,6 +121,8 @@ def main() -> None:
     parser.add_argument("--delta", type=float, default=1e-5)
     parser.add_argument("--samples", type=int, default=60_000)
     parser.add_argument("--threads", type=int, help="processor threads")
+    parser.add_argument("--classifiers", nargs="+", choices=("cnn", "lenet", "dpimagebench"), default=["cnn"])
+    parser.add_argument("--epochs", type=int, default=50, help="of dpimagebench")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--grids")
     parser.add_argument("--json")
@@ -122,17 +145,18 @@ def main() -> None:
 
 def show(results: list[dict[str, Any]], evaluated: str) -> None:
     """Means (standard deviations) over seeds."""
-    table = Shown(
-        "model", "data", "epsilon", "accuracy", "fit s", "sample s", "peak GB", title=f"Scores on {evaluated}"
-    )
+    found = [name for name in SHOWN if name in results[0]]
+    titles = [SHOWN[name] for name in found]
+    table = Shown("model", "data", "epsilon", *titles, "fit s", "sample s", "peak GB", title=f"Scores on {evaluated}")
     keys = ("model", "data", "epsilon")
     for group in dict.fromkeys(tuple(row[key] for key in keys) for row in results):
         rows = [row for row in results if tuple(row[key] for key in keys) == group]
-        found = [row["accuracy"] for row in rows]
+        values = [[row[name] for row in rows] for name in found]
+        scored = [f"{np.mean(each):.4f} ({np.std(each):.4f})" for each in values]
         means = [f"{np.mean([row[key] for row in rows]):.1f}" for key in ("fit_seconds", "sample_seconds")]
         peak = max(row["peak_gigabytes"] for row in rows)
-        table.add_row(*map(str, group), f"{np.mean(found):.4f} ({np.std(found):.4f})", *means, f"{peak:.1f}")
-    Console(width=120).print(table)
+        table.add_row(*map(str, group), *scored, *means, f"{peak:.1f}")
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":

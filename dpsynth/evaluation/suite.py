@@ -17,7 +17,7 @@ from dpsynth.metrics.database.links import Links, rules_kept
 from dpsynth.metrics.database.sample import DatabaseSample
 from dpsynth.metrics.framework.comparison import Comparison, Counts, Report
 from dpsynth.metrics.framework.metric import Metric, Score
-from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLogistic
+from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet, ImageLogistic
 from dpsynth.metrics.image.distances import ImageDistances, ImageSupport, ImageTwoSample
 from dpsynth.metrics.image.sample import ImageSample, check_network, image_shape
 from dpsynth.metrics.table.association import Association
@@ -34,6 +34,7 @@ from dpsynth.metrics.table.support import SupportScores
 from dpsynth.metrics.table.utility import Ranking, Utility
 from dpsynth.metrics.table.validity import Validity
 from dpsynth.reproductions.datalens_classifier import DatalensClassifier
+from dpsynth.reproductions.dpimagebench_classifiers import NETWORKS, DPImageBenchClassifiers
 from dpsynth.reproductions.seed_compat import SeedCompat
 
 # All metrics by the names that configs/metrics/*.yaml uses, in the order of the report.
@@ -58,14 +59,18 @@ FAMILIES: dict[str, Callable[[Settings], Metric]] = {
     ),
     "image_logistic": lambda settings: ImageLogistic(),
     "image_classifier": lambda settings: ImageClassifier(settings.image_steps, seed=settings.seed),
+    "image_lenet": lambda settings: ImageLeNet(2 * settings.image_steps, seed=settings.seed),
+    "image_dpimagebench": lambda settings: DPImageBenchClassifiers(
+        settings.dpimagebench_epochs, settings.dpimagebench_networks, seed=settings.seed
+    ),
     "image_datalens": lambda settings: DatalensClassifier(settings.datalens_epochs, seed=settings.seed),
     "validity": lambda settings: Validity(),
     "copying": lambda settings: Copying(),
     "membership": lambda settings: Membership(),
     "seed_compat": lambda settings: SeedCompat(seed=settings.seed),
 }
-OLD = ("seed_compat", "image_datalens")  # which are there for comparison with old tables
-ALL = tuple(name for name in FAMILIES if name not in OLD)
+ON_REQUEST = ("seed_compat", "image_lenet", "image_dpimagebench", "image_datalens")  # by the protocols of other tables
+ALL = tuple(name for name in FAMILIES if name not in ON_REQUEST)
 IMAGE_FAMILIES = tuple(name for name in FAMILIES if name.startswith("image_"))  # of images, and of tables of pixels
 OF_IMAGES = (*IMAGE_FAMILIES, "copying")  # what images can be evaluated by
 
@@ -81,7 +86,9 @@ class Settings:
     learners            models of the utility scores, names of `learners.LEARNERS`
     image_features      network of the image distances: random_conv, or a file with the weights of Inception
     image_rows          images of each side that the distances look at
-    image_steps         training steps of the network of image_classifier
+    image_steps         training steps of the network of image_classifier; that of image_lenet takes twice as many
+    dpimagebench_epochs     at most so many epochs of the networks of image_dpimagebench
+    dpimagebench_networks   which of them are trained: resnet, wrn, resnext
     datalens_epochs     at most so many epochs of the classifier of image_datalens
     max_rows            limit on the rows of each table, None for no limit
     draws               synthetic tables drawn from the model, for the interval of each score
@@ -102,6 +109,8 @@ class Settings:
     image_features: str = "random_conv"
     image_rows: int = 5000
     image_steps: int = 600
+    dpimagebench_epochs: int = 50
+    dpimagebench_networks: tuple[str, ...] = tuple(NETWORKS)
     datalens_epochs: int = 10
     max_rows: int | None = None
     draws: int = 5
@@ -113,7 +122,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("families", FAMILIES), ("learners", LEARNERS)):
+        for name, known in (("families", FAMILIES), ("learners", LEARNERS), ("dpimagebench_networks", NETWORKS)):
             object.__setattr__(self, name, tuple(getattr(self, name)))
             for each in getattr(self, name):
                 if each not in known:
@@ -130,7 +139,7 @@ class Settings:
             "seed": 0,
         }
         least |= {"costly_replicates": 2, "costly_draws": 1, "trainings": 1, "threads": 1}
-        least |= {"image_rows": 2, "image_steps": 1, "datalens_epochs": 1}
+        least |= {"image_rows": 2, "image_steps": 1, "datalens_epochs": 1, "dpimagebench_epochs": 1}
         for name, bound in least.items():
             number = getattr(self, name)
             if number is None and name in ("pairs", "triples", "max_rows"):

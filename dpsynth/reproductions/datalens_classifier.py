@@ -23,6 +23,7 @@ from torch.nn.utils import skip_init
 from dpsynth.metrics.framework.metric import Reference, Score, TrainsNetwork
 from dpsynth.metrics.framework.sample import Sample
 from dpsynth.metrics.image.classifiers import LearningTask, classify
+from dpsynth.metrics.image.evaluation_networks import Dropout
 from dpsynth.metrics.image.sample import ImageSample
 
 SMALLEST = 8  # pixels of a side that two unpadded convolutions and the pooling leave something of
@@ -81,19 +82,6 @@ class DatalensClassifier(TrainsNetwork):
         return model.eval()
 
 
-class _Dropout(nn.Module):
-    """Dropout that draws from a generator of its own."""
-
-    def __init__(self, fraction: float, generator: torch.Generator) -> None:
-        super().__init__()
-        self.fraction, self.generator = fraction, generator
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return x
-        return x * (torch.rand(x.shape, generator=self.generator) >= self.fraction) / (1 - self.fraction)
-
-
 def _network(shape: Sequence[int], classes: int, generator: torch.Generator) -> nn.Sequential:
     channels, height, width = shape
     left = [((side - 2) // 2 - 2) for side in (height, width)]
@@ -101,10 +89,10 @@ def _network(shape: Sequence[int], classes: int, generator: torch.Generator) -> 
         skip_init(nn.Conv2d, channels, 32, 3),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        _Dropout(0.2, generator),
+        Dropout(0.2, generator),
         skip_init(nn.Conv2d, 32, 64, 3),
         nn.ReLU(),
-        _Dropout(0.25, generator),
+        Dropout(0.25, generator),
         nn.Flatten(),
         skip_init(nn.Linear, 64 * int(np.prod(left)), 64),
         nn.ReLU(),

@@ -1,4 +1,5 @@
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -101,3 +102,10 @@ def test_the_command_that_is_printed_is_taken_by_train(dpsynth_command):
     _, out, _ = dpsynth_command("schema", "a b=(1)'s.csv", "--out", "it's.yaml")
     code, out, err = dpsynth_command(*shlex.split(out.splitlines()[-1])[1:], "privacy.dry_run=true")
     assert code == 0, err
+
+
+def test_reading_a_table_takes_no_torch():
+    """Which is 500 MB of memory and most of the time of a start."""
+    read = "import sys, dpsynth.commands.launch, dpsynth.commands.encode, dpsynth.commands.schema"
+    code = f"{read}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -25,7 +25,7 @@ def test_config_files_hold_exactly_the_settings(name):
 
 def test_full_means_full():
     assert set(yaml.safe_load((CONFIGS / "full.yaml").read_text())["families"]) == set(ALL)
-    assert set(FAMILIES) - set(ALL) == {"seed_compat", "image_datalens"}
+    assert set(FAMILIES) - set(ALL) == {"seed_compat", "image_datalens", "image_lenet", "image_dpimagebench"}
 
 
 @pytest.mark.parametrize(

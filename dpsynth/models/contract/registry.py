@@ -36,11 +36,13 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name.isidentifier()}))
 
 
-def shipped(data: type) -> list[str]:
-    """What `model=` calls the methods of this package that learn from `data`, such as `Table`; sorted."""
+def shipped(data: type | str) -> list[str]:
+    """What `model=` calls the methods of this package that learn from `data`, such as `Table`, or make data of that
+    modality, such as "table"; sorted."""
     methods = importlib.import_module("dpsynth.models")
     kinds = [getattr(methods, name) for name in methods.__all__]
-    found = [kind for kind in kinds if data in getattr(kind, "learns_from", ()) and not inspect.isabstract(kind)]
+    fact = "modalities" if isinstance(data, str) else "learns_from"
+    found = [kind for kind in kinds if data in getattr(kind, fact, ()) and not inspect.isabstract(kind)]
     return sorted({"maf" if kind.__name__ == "PixelMAF" else kind.__name__.lower() for kind in found})
 
 

@@ -44,7 +44,6 @@ __all__ = ["BudgetFractions", "FitRun", "Fitted", "Generators", "MethodPlan", "S
 
 PrivateRows = Table | EncodedFiles | Images | Database  # private rows in a domain: in memory, or encoded on disk
 KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images", Database: "a database"}
-HINTS = {"image": "datalens, maf, merf or pe", "table": "maf, aim or mst", "database": "aim or mst"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +152,9 @@ class Synthesizer(ABC):
         """
         kind = kind_of(domain)
         if kind not in self.modalities:
-            raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={HINTS[kind]} does")
+            able = " | ".join(shipped(kind))  # a database is learned table by table, by a recipe around another
+            hint = f"model={able} does" if able else "dpsynth.models.database.DatabaseSynthesizer does"
+            raise ConfigError(f"{type(self).__name__} does not make {kind}s; {hint}")
         if isinstance(domain, DatabaseDomain) and budget.entity is None and budget.rows_per_person is None:
             budget = replace(budget, entity=domain.unit)
         check_entity(domain, budget)

@@ -9,7 +9,7 @@ from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.metrics.framework.metric import Reference
 from dpsynth.metrics.framework.sample import Sample
-from dpsynth.metrics.image.classifiers import ImageClassifier
+from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet
 from dpsynth.metrics.image.distances import ImageDistances, frechet_distance, kernel_distance
 from dpsynth.metrics.image.sample import check_network, features, image_sample, image_shape
 
@@ -86,15 +86,17 @@ def test_planted_damage_is_seen(digits):
         assert "random convolutions" in real[name].meaning
 
 
-def test_classifier_learns_from_real_and_not_from_wrongly_labelled_images(digits):
+@pytest.mark.parametrize("classifier", [SHORT, ImageLeNet(steps=150, batch=64)], ids=lambda each: each.name)
+def test_classifier_learns_from_real_and_not_from_wrongly_labelled_images(digits, classifier):
     train, holdout, domain = digits
     reference = Reference(Sample(holdout, domain))
     wrong = train.assign(digit=train["digit"].sample(frac=1, random_state=0).to_numpy())
-    (right,) = SHORT.measure(Sample(train, domain), reference)
-    (mixed,) = SHORT.measure(Sample(wrong, domain), reference)
+    (right,) = classifier.measure(Sample(train, domain), reference)
+    (mixed,) = classifier.measure(Sample(wrong, domain), reference)
     assert right.value > 0.9
     assert mixed.value < 0.4
-    assert SHORT.measure(Sample(train, domain), reference)[0] == right
+    assert classifier.measure(Sample(train, domain), reference)[0] == right
+    assert right.name == classifier.name
 
 
 def test_features_do_not_depend_on_their_batch_or_on_global_randomness():

@@ -9,7 +9,7 @@ from dpsynth.evaluation.suite import Settings, evaluate, evaluate_images
 from dpsynth.metrics.framework.comparison import Comparison, Counts
 from dpsynth.metrics.framework.metric import Reference
 from dpsynth.metrics.framework.sample import Sample
-from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLogistic
+from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet, ImageLogistic
 from dpsynth.metrics.image.distances import ImageSupport, ImageTwoSample
 from dpsynth.metrics.image.sample import ImageSample, features, image_sample, units
 from dpsynth.reproductions import datalens_classifier
@@ -110,7 +110,10 @@ def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(digits)
     assert score.value > 0.95
 
 
-@pytest.mark.parametrize("family", [ImageLogistic(), DatalensClassifier(2), ImageClassifier(10)], ids=lambda f: str(f))
+FAMILIES = [ImageLogistic(), DatalensClassifier(2), ImageClassifier(10), ImageLeNet(10)]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
 def test_classifiers_know_their_baselines_and_the_odd_cases(digits, family):
     real = ImageSample.of(digits[1])
     (score,) = family.measure(ImageSample.of(digits[0]), Reference(real))
