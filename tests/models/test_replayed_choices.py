@@ -51,6 +51,20 @@ def test_a_row_that_crosses_a_limit_shows_in_no_decision(recipe):
         audit(publish, rows.head(count), rows.head(count + 1))
 
 
+def test_aim_lowers_its_noise_by_what_was_released():
+    """Two columns that become independent row by row: the exact gap of their pair falls through any limit."""
+    rows = square(240, 120)
+    recipe = AIM(workload=2, rounds=3, round_iterations=5, iterations=5)
+    plan = recipe.plan_for(rows, dpsynth.Budget(10.0, 1e-5))
+
+    def publish(table, randomness):
+        fit = recipe.fit(table, plan, randomness)
+        return fit.config(), fit.tensors()
+
+    for count in range(225, 239):
+        audit(publish, rows.head(count), rows.head(count + 1))
+
+
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_the_choices_of_a_method_have_the_bounds_of_their_scores(neighbours):
     budget = dpsynth.Budget(1.0, 1e-5, neighbours)

@@ -40,7 +40,7 @@ from dpsynth.privacy.mechanisms.marginals import NoisyMarginals
 
 NAME = "values of numbers"
 LEVELS = 4  # of splits, below the grid
-GROUPS = 0.2  # of a column's budget, for groups of neighbouring cells of the grid
+GROUPS = 0.1  # of a column's budget, for groups of neighbouring cells of the grid
 GRID = 0.4  # of what is left of it, for the grid
 LEVEL = 0.5  # of what is left of it, for a level; the last takes all
 STANDS_OUT = 4.0  # standard deviations of the coming level's noise that a cell must hold to be split
