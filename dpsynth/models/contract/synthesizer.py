@@ -44,7 +44,7 @@ __all__ = ["BudgetFractions", "FitRun", "Fitted", "Generators", "MethodPlan", "S
 
 PrivateRows = Table | EncodedFiles | Images | Database  # private rows in a domain: in memory, or encoded on disk
 KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images", Database: "a database"}
-HINTS = {"image": "datalens, maf, merf or pe", "table": "maf, aim or mst", "database": "aim or mst"}
+HINTS = {"image": "mixture, datalens, maf, merf or pe", "table": "maf, aim or mst", "database": "aim or mst"}
 
 
 @dataclass(frozen=True, kw_only=True)
