@@ -90,7 +90,7 @@ def test_no_image_at_all_is_a_model_too():
 
 def test_releases_share_the_budget_as_said():
     plan = SMALL.replace(shares={"pixels": 1, "shared": 2, "scatter": 3, "clusters": 4}).plan(
-        DOMAIN, dpsynth.Budget(1.0)
+        DOMAIN, dpsynth.Budget(1.0, 1e-5)
     )
     method = plan.method
     costs = [

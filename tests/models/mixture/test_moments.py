@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,6 +19,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@settings(max_examples=25)
 @given(codes=arrays(np.uint8, (3, *SHAPE)), radius=st.floats(0.05, 2))
 def test_features_of_pixels_have_norm_one_at_most(codes, radius):
     rows = PixelSquares(SHAPE, 256, radius).rows(torch.from_numpy(codes))
@@ -27,7 +28,7 @@ def test_features_of_pixels_have_norm_one_at_most(codes, radius):
 
 
 def test_without_noise_features_give_back_means_and_deviations():
-    codes = torch.randint(0, 256, (5000, *SHAPE), generator=generator()).to(torch.uint8)
+    codes = torch.randint(0, 256, (500, *SHAPE), generator=generator()).to(torch.uint8)
     features = PixelSquares(SHAPE, 256, 1.0)  # no image is scaled down
     mean, deviation = features.moments(features.rows(codes).mean(0)[None], torch.zeros(1), SHAPE)
     units = codes.flatten(1).double() / 255
@@ -62,7 +63,7 @@ def test_smooth_means_lose_noise_and_keep_what_is_smooth():
     noise = torch.tensor([0.0, 0.1, 0.3]).double()
     noisy = truth + noise[:, None] * torch.randn(3, 400, generator=generator()).double()
     errors = (moments.smooth_means(noisy, noise, (1, 20, 20)) - truth).square().mean(1).sqrt()
-    assert errors[0] < 1e-9
+    assert errors[0] < 1e-6
     assert errors[1] < 0.05
     assert errors[2] < 0.15
 
