@@ -3,7 +3,8 @@
 python benchmarks/database.py                  # 20,000 patients, epsilon 1, three seeds; about three minutes
 python benchmarks/database.py persons=5000 epsilon=4 seeds=1
 
-The law is `Clinic` (dpsynth/data/database/toy.py); every figure is a distance from the law itself, not from a sample:
+The distribution is `Clinic` (dpsynth/data/database/toy.py); every figure is a distance from that distribution, not from
+a sample:
 
     visits     TV of the distribution of visits per patient
     parent     TV of (chronic, kind) of a random visit
@@ -37,7 +38,7 @@ LAW = Clinic()
 
 
 def distances(made: Database) -> dict[str, float]:
-    """How far persons are from the law."""
+    """How far persons are from the true distribution."""
     patients, visits, owner = made["patients"].frame, made["visits"].frame, made.owners["visits"]
     chronic = patients["chronic"].to_numpy().astype(int)
     kind = pd.Categorical(visits["kind"], KINDS).codes.astype(int)

@@ -21,10 +21,12 @@ fitted distribution give b near u and T near 0, whatever the noise did: too narr
 T = u + b / m is for other data; do not use it here.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,7 +55,7 @@ class Combined:
         """(low, high) ends of the confidence interval at `level`."""
         if not 0 < level < 1:
             raise ConfigError(f"level={level}: must lie between 0 and 1")
-        half = stats.t.ppf((1 + level) / 2, self.degrees) * np.sqrt(self.variance)
+        half: NDArray[np.float64] = stats.t.ppf((1 + level) / 2, self.degrees) * np.sqrt(self.variance)
         return self.estimate - half, self.estimate + half
 
 
@@ -90,5 +92,6 @@ def combine(
     positive = ratio * within
     fallback: Any = np.asarray(total < LEAST * positive)
     fraction = np.divide(within, inflated, out=np.zeros_like(within), where=inflated > 0)
-    degrees = np.where(fallback, np.inf, np.maximum((m - 1) * (1 - fraction) ** 2, 1e-6))
-    return Combined(mean, np.where(fallback, positive, total), degrees, fallback, between, within)
+    degrees: NDArray[np.float64] = np.where(fallback, np.inf, np.maximum((m - 1) * (1 - fraction) ** 2, 1e-6))
+    variance: NDArray[np.float64] = cast(Any, np.where(fallback, positive, total))
+    return Combined(mean, variance, degrees, fallback, between, within)

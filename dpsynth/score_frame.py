@@ -1,9 +1,11 @@
 """Scores of a synthetic frame against a real one, as a frame. They are computed from private rows, and are private."""
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -35,7 +37,7 @@ def evaluate(
         A frame with the columns value, low and high (interval of one more draw), real, real_low and real_high (what a
         fresh real sample scores), better, group and meaning; `reason` where a score does not apply.
     """
-    draws = list(synthetic) if isinstance(synthetic, (list, tuple)) else [synthetic]
+    draws: list[Any] = list(cast(Any, synthetic)) if isinstance(synthetic, (list, tuple)) else [synthetic]
     if not draws:
         raise ConfigError("synthetic: give at least one table")
     domain = _domain([real, *draws], schema)

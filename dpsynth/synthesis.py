@@ -14,6 +14,8 @@ Every call spends its own epsilon: several calls on the same people add up. `acc
 the call that would exceed it.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import inspect
@@ -21,7 +23,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dpsynth.models
 from dpsynth.data.table.domain import Domain
@@ -64,7 +66,7 @@ def synthesize(frame: Any, epsilon: float = 1.0, schema: Any = None, *, n: int |
         ConfigError, BudgetError, DataError: As on the command line, in one sentence each.
     """
     model = TableSynthesizer(epsilon, schema=schema, **settings).fit(frame)
-    found = like(model.sample(n).to_arrow(), frame)
+    found = like(cast(Any, model.sample(n).to_arrow()), frame)
     if hasattr(found, "attrs"):  # pandas
         found.attrs["privacy"] = model.statement_
     return found
@@ -215,5 +217,5 @@ def schema_of(schema: Any, frame: Any, person: str | None = None) -> Domain:
     if is_metadata(schema):
         return domain_of(schema)
     if isinstance(schema, Mapping):
-        return Domain.from_dict(schema)
+        return Domain.from_dict(cast("Mapping[str, Any]", schema))
     raise SchemaError(f"schema: a {type(schema).__name__} is none; give a path, a mapping, a Domain or SDV metadata")

@@ -14,6 +14,8 @@ the
   same when it is loaded.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +28,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -167,7 +169,7 @@ def check_replay(recipe: Synthesizer, data: Data, budget: Budget, seed: int = 0)
                 audit(publish, data, other, seed=seed, changed=place)
 
 
-def released(fitted: Fitted, sample: Any) -> dict[str, bytes]:
+def released(fitted: Fitted[Any], sample: Any) -> dict[str, bytes]:
     """Every file of a release, by name, as it is handed out."""
     with tempfile.TemporaryDirectory() as folder:
         write_release(fitted, sample.write, Path(folder), Facts(date="2000-01-01"), sample.suffix)
@@ -218,8 +220,9 @@ def example_images(n: int, seed: int = 0) -> Images:
     labels = draw.integers(0, 2, n)
     rows, columns = np.mgrid[: IMAGES.height, : IMAGES.width]
     top, left = draw.uniform(2, IMAGES.height - 3, (2, n, 1, 1))
-    inside = np.where(labels[:, None, None] == 0, np.hypot(rows - top, columns - left) < 2.5, abs(rows - top) < 1.5)
-    pixels = (inside * draw.integers(100, 256, (n, 1, 1))).astype(np.uint8)[:, None]
+    disk, bar = np.hypot(rows - top, columns - left) < 2.5, abs(rows - top) < 1.5
+    inside = cast(Any, np.where(labels[:, None, None] == 0, disk, bar))
+    pixels: Any = (inside * draw.integers(100, 256, (n, 1, 1))).astype(np.uint8)[:, None]
     pixels[-1], labels[-1] = 255, 2
     return Images(pixels, labels, replace(IMAGES, rows=n))
 
@@ -276,7 +279,7 @@ def removed(data: Data, place: int) -> Any:
     if isinstance(data, Database):
         return data.take(rest)
     if isinstance(data, Table):
-        return Table(data.frame.iloc[rest].reset_index(drop=True), data.domain)
+        return Table(cast(pd.DataFrame, data.frame.iloc[rest].reset_index(drop=True)), data.domain)
     return Images(data.pixels[rest], None if data.labels is None else data.labels[rest], data.domain)
 
 
@@ -289,6 +292,6 @@ def replaced(data: Data, place: int) -> Iterator[Any]:
             yield data.take(index)
             continue
         if isinstance(data, Table):
-            yield Table(data.frame.iloc[index].reset_index(drop=True), data.domain)
+            yield Table(cast(pd.DataFrame, data.frame.iloc[index].reset_index(drop=True)), data.domain)
         else:
             yield Images(data.pixels[index], None if data.labels is None else data.labels[index], data.domain)

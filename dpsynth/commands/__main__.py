@@ -60,8 +60,7 @@ def main() -> None:
 
         try:
             with ending():
-                function = getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))
-            function(arguments)
+                getattr(import_module(f"dpsynth.{WORDS[command]}"), command.replace("-", "_"))(arguments)
         except MISTAKES as error:
             report_mistake(error, command)
             sys.exit(2)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.tabular_files import write_text
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.raw_rows import encode_files

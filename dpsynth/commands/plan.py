@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dpsynth.commands.advice import print_advice, print_warnings
 from dpsynth.commands.near_misses import did_you_mean, meant
+from dpsynth.commands.plan_tables import print_advice, print_warnings
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.models.auto.rule import Signal, chosen

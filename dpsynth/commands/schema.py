@@ -1,14 +1,16 @@
 """dpsynth schema FILE: draft the schema of a table or a database, with every guess marked for its steward to check."""
 
 import argparse
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dpsynth.data.database import draft as database_draft
-from dpsynth.data.table.csv_files import CsvDialect
-from dpsynth.data.table.csv_sniffer import sniff
+from dpsynth.data.table.csv_dialect import CsvDialect, by_mark
+from dpsynth.data.table.csv_sniffer import ignorable, sniff
 from dpsynth.data.table.draft import draft
 from dpsynth.data.table.tabular_files import find, kind_of, write_text
 from dpsynth.errors import ConfigError
@@ -39,22 +41,32 @@ def schema(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.out is not None and options.out.exists():
         raise ConfigError(f"--out {options.out}: exists already; choose another name or remove it first")
-    text = _database(options) if options.database or options.metadata else _table(options)
+    files = options.files if len(options.files) > 1 else options.files[0]
+    database = options.database or options.metadata is not None
+    dialect = CsvDialect(**_said(options)) if database else _dialect(options)
+    text = _database(options, dialect or CsvDialect()) if database else draft(files, dialect)
+    command = train_command(files, options.out, "database" if database else "csv", dialect)
     if options.out is None:
-        print(text, end="")
+        print(f"{text}# then: {command}")
         return
     write_text(options.out, text)
-    print(f"{options.out}: check every line marked 'guess', then use it with data.schema={options.out}")
+    print(f"{options.out}: check every line marked 'guess', then train with it:\n{command}")
 
 
-def _table(options: argparse.Namespace) -> str:
-    return draft(options.files if len(options.files) > 1 else options.files[0], _dialect(options))
+def train_command(files: Any, schema: Path | None, data: str, dialect: CsvDialect | None) -> str:
+    """The words of the shell that train on the files, with every option that reading them needs."""
+    path = json.dumps([str(file) for file in files], ensure_ascii=False) if isinstance(files, list) else str(files)
+    words = [f"data={data}", f"data.path={path}", f"data.schema={schema or 'SCHEMA.yaml'}"]
+    for key, value in (dialect.options if dialect is not None else {}).items():
+        said = json.dumps(value, ensure_ascii=False) if isinstance(value, (tuple, bool, int)) else value
+        words.append(f"data.{key}={'tab' if said == chr(9) else said}")
+    return shlex.join(["dpsynth", "train", "model=auto", *words])
 
 
-def _database(options: argparse.Namespace) -> str:
+def _database(options: argparse.Namespace, dialect: CsvDialect) -> str:
     if len(options.files) > 1:
         raise ConfigError("--database: name one folder or one database file")
-    return database_draft.draft(options.files[0], options.metadata, CsvDialect(**_said(options)))
+    return database_draft.draft(options.files[0], options.metadata, dialect)
 
 
 def _said(options: argparse.Namespace) -> dict[str, Any]:
@@ -63,7 +75,8 @@ def _said(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _dialect(options: argparse.Namespace) -> CsvDialect | None:
-    """What was said of CSV files, and for the rest what the first of them looks like."""
-    said = _said(options)
+    """What was said of CSV files, and for the rest what the first of them looks like; None for Parquet."""
     first = find(options.files)[0]
-    return replace(sniff(first), **said) if said and kind_of(first) != "parquet" else None
+    if kind_of(first) == "parquet":
+        return None
+    return ignorable(first, by_mark(first, replace(sniff(first), **_said(options))))

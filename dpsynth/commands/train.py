@@ -17,9 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
-from dpsynth.commands.advice import print_advice, print_warnings
-from dpsynth.commands.budget_table import print_plan, print_statement
 from dpsynth.commands.launch import MISTAKES, launch, one_line
+from dpsynth.commands.plan_tables import print_advice, print_plan, print_statement, print_warnings
 from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection

@@ -21,7 +21,7 @@ from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.schema import parse_yaml
 from dpsynth.data.table.table import Table

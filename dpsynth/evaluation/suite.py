@@ -13,8 +13,7 @@ from dpsynth.data.image.images import Images
 from dpsynth.data.table.domain import Domain
 from dpsynth.errors import ConfigError
 from dpsynth.metrics.database.aggregates import aggregated, aggregated_domain
-from dpsynth.metrics.database.keeping import rules_kept
-from dpsynth.metrics.database.links import Links
+from dpsynth.metrics.database.links import Links, rules_kept
 from dpsynth.metrics.database.sample import DatabaseSample
 from dpsynth.metrics.framework.comparison import Comparison, Counts, Report
 from dpsynth.metrics.framework.metric import Metric, Score

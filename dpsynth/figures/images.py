@@ -1,12 +1,9 @@
 """Images in rows by class: synthetic ones, real ones above synthetic ones, or a population as it evolves.
 
-Images in rows by class: synthetic ones, or real ones above synthetic ones.
+Pictures with real images are private output.
 
-The second variant shows real rows: it is private output.
-
-How a population of images evolves: one picture for each iteration, or all of them in one.
-
-Everything shown was released: candidates from all over a population, from most noisy votes to fewest.
+Of an evolution there is one picture for each iteration, or one of all. It shows what was released: candidates from all
+over a population, from most noisy votes to fewest.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from dpsynth.data.columns import Category, Column, Date, Datetime, Identifier, Integer, Number
 from dpsynth.data.columns.category import Boolean
@@ -30,7 +30,7 @@ _WHOLE = re.compile(r"U?Int(8|16|32|64)")
 def is_metadata(value: Any) -> bool:
     """Whether `value` is SDV metadata, as a mapping or as an object of the library."""
     content = _content(value)
-    return isinstance(content, Mapping) and ("tables" in content or "METADATA_SPEC_VERSION" in content)
+    return _is_mapping(content) and ("tables" in content or "METADATA_SPEC_VERSION" in content)
 
 
 def domain_of(metadata: Any, table: str | None = None) -> Domain:
@@ -44,7 +44,7 @@ def domain_of(metadata: Any, table: str | None = None) -> Domain:
         SchemaError: No SDV metadata, several tables and no choice, or a column of a kind that is not known.
     """
     columns = _table(_content(metadata), table)["columns"]
-    if not isinstance(columns, Mapping) or not columns:
+    if not _is_mapping(columns) or not columns:
         raise SchemaError("SDV metadata: the table has no columns")
     return Domain(tuple(_column(str(name), spec) for name, spec in columns.items()))
 
@@ -57,9 +57,9 @@ def metadata_of(domain: Domain, table: str = "table", like: Any = None) -> dict[
         table: Name of the table; that of `like` where it has one.
         like: Metadata from which the schema was made: columns that mean the same keep their entries.
     """
-    content = _content(like) if like is not None else {}
-    known = _table(content, None) if content else {}
-    old = known.get("columns", {})
+    content: Mapping[str, Any] = _content(like) if like is not None else {}
+    known: Mapping[str, Any] = _table(content, None) if content else {}
+    old: Mapping[str, Any] = known.get("columns", {})
     columns: dict[str, Any] = {}
     for column in domain.written:
         entry = _entry(column)
@@ -85,19 +85,23 @@ def metadata_of(domain: Domain, table: str = "table", like: Any = None) -> dict[
     }
 
 
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
 def _content(metadata: Any) -> Any:
     to_dict = getattr(metadata, "to_dict", None)
-    return to_dict() if callable(to_dict) and not isinstance(metadata, Mapping) else metadata
+    return to_dict() if callable(to_dict) and not _is_mapping(metadata) else metadata
 
 
 def _table(content: Any, name: str | None) -> Mapping[str, Any]:
     """The entry of one table; metadata of SDV before 1.17 are one entry."""
-    if not isinstance(content, Mapping) or not ("tables" in content or "columns" in content):
+    if not _is_mapping(content) or not ("tables" in content or "columns" in content):
         raise SchemaError("no SDV metadata: expected a mapping with 'tables' or 'columns'")
     tables = content.get("tables")
     if tables is None:
         return content
-    if not isinstance(tables, Mapping) or not tables:
+    if not _is_mapping(tables) or not tables:
         raise SchemaError("SDV metadata: 'tables' must name at least one table")
     if name is None and len(tables) > 1:
         raise SchemaError(
@@ -107,13 +111,13 @@ def _table(content: Any, name: str | None) -> Mapping[str, Any]:
     if chosen not in tables:
         raise SchemaError(f"SDV metadata: no table '{chosen}'; there are {', '.join(map(str, tables))}")
     found = tables[chosen]
-    if not isinstance(found, Mapping) or "columns" not in found:
+    if not _is_mapping(found) or "columns" not in found:
         raise SchemaError(f"SDV metadata: the table '{chosen}' has no 'columns'")
     return found
 
 
 def _column(name: str, spec: Any) -> Column:
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("sdtype"), str):
+    if not _is_mapping(spec) or not isinstance(spec.get("sdtype"), str):
         raise SchemaError(f"SDV metadata, column '{name}': needs an 'sdtype'")
     kind = spec["sdtype"]
     if kind == "numerical":

@@ -1,6 +1,6 @@
 """Many small class-conditional discriminators as one: perceptrons and convolutional networks as stacked tensors.
 
-Many small class-conditional discriminators as one: a perceptron for each member of a stack.
+## Perceptrons
 
 Member i scores an input x of class y by
 
@@ -13,7 +13,7 @@ of each other bit for bit. What all members see alike costs one matrix product w
 The class-wise last layer is the projection discriminator of Miyato and Koyama 2018 (arXiv:1802.05637). All that goes by
 class starts at zero: a member has no opinion before it has seen data, and a class it holds no row of keeps none.
 
-Many small class-conditional convolutional discriminators as one: patches and batched matrix products.
+## Convolutional networks, as patches and batched matrix products
 
 Member i reads an image through one convolution of its own and pools it:
 

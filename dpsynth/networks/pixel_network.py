@@ -1,6 +1,6 @@
 """Autoregressive networks over pixels: what they share, a masked dense one, and a masked convolutional one.
 
-What all autoregressive networks over pixels share: tables of neighbours, the loss, exact draws place by place.
+All of them share tables of neighbours, the loss, and exact draws place by place:
 
     p(codes | class) = product over places k in raster order of p(code k | codes before k, class)
 

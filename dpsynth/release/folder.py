@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dpsynth.data.database import DatabaseDomain
 from dpsynth.data.table.domain import Domain
@@ -46,7 +46,9 @@ def software() -> str:
         return "dpsynth 0"
 
 
-def write_release(fitted: Fitted, write: Callable[[Path], object], folder: Path, facts: Facts, suffix: str) -> None:
+def write_release(
+    fitted: Fitted[Any], write: Callable[[Path], object], folder: Path, facts: Facts, suffix: str
+) -> None:
     """Write all files of a release into an existing empty folder.
 
     write: writes a `Table`, `Images` or `Database` drawn from `fitted` to a path, such as its method `write`. suffix:
@@ -88,7 +90,7 @@ def describe(domain: Any, statement: Mapping[str, Any], folder: Path, facts: Fac
 def facts_of(folder: Path) -> Facts:
     """The facts stated in a release. Raises `ArtifactError` for a damaged file."""
     content = read_json(plain(folder, PACKAGE, LARGEST_TEXT)).get("dpsynth")
-    return Facts.from_dict(content.get("facts") if isinstance(content, dict) else None)
+    return Facts.from_dict(cast("dict[str, Any]", content).get("facts") if isinstance(content, dict) else None)
 
 
 def files_of(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 
@@ -47,7 +47,8 @@ def model_card(
 ) -> str:
     """The text of README.md. files: names of all files of the folder but this one."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    environment.filters |= {"md": _plain, "range": _range, "figure": _figure, "noise": _noise}
+    filters: dict[str, Any] = cast(Any, environment).filters
+    filters |= {"md": _plain, "range": _range, "figure": _figure, "noise": _noise}
     environment.loader = jinja2.PackageLoader("dpsynth", "release")
     table = isinstance(domain, Domain)
     numbers: dict[str, Any] = {"odds": "", "delta": "", "right": 1.0, "caught": 1.0}

@@ -91,7 +91,8 @@ def _field(column: Column) -> dict[str, Any]:
     if isinstance(column, Identifier):
         constraints["unique"] = True
     elif isinstance(column, Boolean):
-        field |= {"type": "boolean", "trueValues": ["True"], "falseValues": ["False"]}
+        false, true = column.texts or ("False", "True")
+        field |= {"type": "boolean", "trueValues": [true], "falseValues": [false]}
     elif isinstance(column, Category):
         field["categories"] = list(column.values)
         if column.ordered:

@@ -1,8 +1,7 @@
 """The report: one self-contained HTML page, no scripts, nothing loaded from elsewhere.
 
-How the evaluation cuts each column into cells: printed in the report, so that shares can be checked by hand.
-
-Where a score is worst: the columns or combinations that are farthest behind fresh real samples.
+It says how the evaluation cuts each column into cells, so that fractions can be checked by hand, and where a score is
+worst: the columns or combinations that are farthest behind fresh real samples.
 
 It is made from real rows and says so in its header: it belongs in `private/`, never in `release/`.
 """

@@ -137,7 +137,7 @@ def _width(score: Score) -> float:
 
 
 def rows_needed(scores: Sequence[Score]) -> int | None:
-    """Rows of each side with which the first score could tell, by the 1/sqrt(n) law; None where that is not known."""
+    """Rows of each side with which the first score could tell, at the rate 1/sqrt(n); None where that is not known."""
     found = [
         score.detail["rows compared"] * (_width(score) / (1 - USEFUL)) ** 2
         for score in scores
@@ -153,7 +153,7 @@ def rows_needed(scores: Sequence[Score]) -> int | None:
 def _too_few(main: Sequence[Score]) -> str:
     needed = rows_needed(main)
     compared = [score.detail["rows compared"] for score in main if "rows compared" in score.detail]
-    words = "Too few rows for a verdict: rows drawn without any data could hardly be told from real ones"
+    words = "Too few rows for a verdict: rows drawn without any data could hardly be distinguished from real ones"
     if needed is None:
         return f"{words}."
     return (
@@ -222,7 +222,7 @@ def _grade(main: Sequence[Score]) -> Grade:
 
 
 def _harmless(score: Score, baseline: str) -> bool:
-    """Whether the baseline itself cannot be told from a real sample by this score, or, without a band, is no worse."""
+    """Whether the score does not distinguish the baseline from a real sample; without a band, if it is no worse."""
     other = score.baselines[baseline]
     if score.better == "lower":
         edge = score.real_baseline if score.real_baseline_high is None else score.real_baseline_high
@@ -234,7 +234,7 @@ def _harmless(score: Score, baseline: str) -> bool:
 def _sentences(scores: Sequence[Score]) -> Iterator[str]:
     passed, evaluated = like_real(scores)
     if evaluated:
-        yield f"Cannot be told from a fresh real sample by {passed} of {evaluated} scores."
+        yield f"Cannot be distinguished from a fresh real sample by {passed} of {evaluated} scores."
     named = {score.name: score for score in scores if score.value is not None}
     for order in (3, 2, 1):
         score = named.get(f"tv_{order}way")

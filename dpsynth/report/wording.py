@@ -1,7 +1,5 @@
-"""How numbers, scores and groups of scores are written, and the scores as a table for the terminal.
-
-How numbers, scores and groups of scores are written, the same in the terminal, the report and the tables.
-"""
+"""How numbers, scores and groups of scores are written: the same in the terminal, the report and the tables; and the
+scores as a table for the terminal."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dpsynth.data import sources
 from dpsynth.data.database import Database, DatabaseDomain
-from dpsynth.data.database.toy import LAWS
+from dpsynth.data.database import toy as toy_databases
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.image.images import Images
 from dpsynth.data.selection import Selection, check_rows, limit_probability
@@ -48,9 +48,9 @@ def declared_domain(
         domain = declared_database(data.get("schema"))
     elif name == "database_toy":
         distribution = data.get("distribution", "clinic")
-        if distribution not in LAWS:
-            raise ConfigError(f"data.distribution={distribution}: not one of {', '.join(LAWS)}")
-        domain = LAWS[distribution]().domain.with_rows(data.get("rows", 10_000))
+        if distribution not in toy_databases.DISTRIBUTIONS:
+            raise ConfigError(f"data.distribution={distribution}: not one of {', '.join(toy_databases.DISTRIBUTIONS)}")
+        domain = toy_databases.DISTRIBUTIONS[distribution]().domain.with_rows(data.get("rows", 10_000))
     elif name in sources.IMAGES:
         domain = sources.image_domain(**data)
     elif data.get("schema") is None and name in ("csv", "parquet"):

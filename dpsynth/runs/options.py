@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract import registry
 from dpsynth.models.contract.synthesizer import BudgetFractions, Synthesizer

@@ -16,7 +16,7 @@ from dpsynth.data.selection import Selection
 from dpsynth.data.sources.lookup import provenance
 from dpsynth.data.sources.source import Source, declared, held_fraction
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.row_sample import RowSample
 from dpsynth.data.table.table import Table, changed_types

@@ -26,9 +26,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-import pandas as pd
 import safetensors
 import torch
 from safetensors.torch import save as to_bytes
@@ -58,7 +57,7 @@ def write_state(path: Path, state: Any) -> None:
 def read_state(path: Path) -> Any:
     """What `write_state` wrote.  Raises `ArtifactError` when the file is damaged."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with cast(Any, safetensors.safe_open)(path, framework="pt") as file:
             structure = json.loads(file.metadata()["structure"])
             return _restore(structure, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -75,19 +74,19 @@ def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         # A copy: safetensors refuses tensors that share memory, and the original keeps changing.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
-    if isinstance(value, list):
-        return {"list": [_flatten(each, tensors) for each in value]}
-    if isinstance(value, tuple):
-        return {"tuple": [_flatten(each, tensors) for each in value]}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_flatten(each, tensors) for each in cast("list[Any]", value)]}
     if isinstance(value, dict):
-        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]}
+        items = cast("dict[Any, Any]", value).items()
+        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in items]}
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
 
 
 def _restore(structure: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if not isinstance(structure, dict):
         return structure
-    [(kind, content)] = structure.items()
+    [(kind, content)] = cast("dict[str, Any]", structure).items()
     if kind == "tensor":
         return tensors[content]
     if kind == "dict":
@@ -135,16 +134,14 @@ class Checkpoint:
         """Whether steps of training are kept here."""
         return self._training_file.exists()
 
-    def begin(
-        self, randomness: RandomGenerators, plan: Mapping[str, Any], data: pd.DataFrame | str
-    ) -> RandomGenerators:
+    def begin(self, randomness: RandomGenerators, plan: Mapping[str, Any], content: str) -> RandomGenerators:
         """The random generators to run with: those kept here when the run is resumed, else `randomness`, kept from now
         on.
 
-        data: the rows, or a hash of their content. Raises `ArtifactError` when the folder belongs to a run with
+        content: a digest of the rows. Raises `ArtifactError` when the folder belongs to a run with
         another plan or other data.
         """
-        about = {"plan": _digest_of_plan(plan), "data": data if isinstance(data, str) else _digest_of_frame(data)}
+        about = {"plan": _digest_of_plan(plan), "data": content}
         if not self.exists:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -202,11 +199,3 @@ class Checkpoint:
 
 def _digest_of_plan(plan: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _digest_of_frame(frame: pd.DataFrame) -> str:
-    """A digest of all values, columns and their order; stays inside `private/`."""
-    digest = hashlib.sha256(json.dumps([str(name) for name in frame.columns]).encode())
-    hashes = pd.util.hash_pandas_object(frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
-    digest.update(hashes.to_numpy().tobytes())
-    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Where training runs: device names, processor threads and optional compilation."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -38,7 +38,7 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 @contextmanager
-def processor_threads(count: int | None) -> Iterator[None]:
+def processor_threads(count: int | None) -> Generator[None]:
     """Let torch use `count` threads inside the block; None leaves its own choice."""
     if count is None:
         yield

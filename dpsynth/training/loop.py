@@ -1,6 +1,6 @@
 """The one training loop of every gradient-trained model, and the average of the weights along its path.
 
-An exponential average of the weights along the path of training: post-processing, and so free of charge.
+The average is exponential, and post-processing: it costs nothing.
 
 The number of steps is public and fixed beforehand; nothing the loop sees can end it early or choose a
 checkpoint, because early stopping on private losses is a leak.  The model supplies the parts, the loop the
@@ -16,10 +16,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -143,7 +143,7 @@ def train(
         parts["averaging"] = averaging
     first = checkpoint.restore(parts, generators) if checkpoint else 0
     if settings.compile:
-        module.compile()
+        cast(Any, module).compile()
 
     progress.start(title, first, steps)
     try:
@@ -182,7 +182,7 @@ def _compiled(step: Callable[[int], Figures], t: int) -> Figures:
 
 
 @contextmanager
-def _interruptible(wanted: bool) -> Iterator[list[int]]:
+def _interruptible(wanted: bool) -> Generator[list[int]]:
     """Note the first signal that asks to stop, for the loop to answer between steps; a second one is obeyed at once.
 
     Signals can only be caught in the main thread; elsewhere, and without a checkpoint, nothing is changed.

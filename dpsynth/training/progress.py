@@ -1,12 +1,8 @@
 """What a training step says about itself: which figures are public, what a person sees, what `private/` keeps.
 
-What a training step says about itself, and which of it may be shown on a terminal.
-
 A step returns figures by name. A plain number is private: a loss, the median gradient norm or the number of rows in a
 batch is computed from private rows without noise, and a terminal is often recorded, copied into reports or kept
 by a build server. Only what its author marks as `Public` is shown there; all figures are kept in `private/`.
-
-What a person sees, and what `private/` keeps, while a model trains.
 
 A listener is called when training starts, every `log_every` steps, and when it stops.  Most figures (loss, gradient
 norm) come from private data without noise. The terminal shows those that a step marked as `Public` alone, unless
@@ -21,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -208,7 +204,7 @@ class TensorBoard:
     def start(self, title: str, first: int, steps: int) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter  # slow to import, and optional
 
-        self._writer = SummaryWriter(str(self.folder / title.replace(" ", "-")), purge_step=first + 1)
+        self._writer: Any = SummaryWriter(str(self.folder / title.replace(" ", "-")), purge_step=first + 1)
 
     def update(self, step: int, figures: Figures) -> None:
         for name, figure in figures.items():

@@ -6,7 +6,7 @@ how to go on. Only SIGKILL cannot be answered.
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -22,7 +22,7 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> Generator[None]:
     """Raise `Stopped` in the main thread when one of `SIGNALS` arrives; those that are ignored stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -6,13 +6,13 @@ page down with it. What it prints goes to a file that only the owner may read.
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -22,12 +22,11 @@ _TAIL = 20_000  # bytes of a log that are read
 
 
 class BackgroundCommands:
-    """The commands that this server has started, by their log. All are stopped, and save their state, when it ends."""
+    """The commands that this server has started, by their log."""
 
     def __init__(self) -> None:
         self._running: dict[Path, subprocess.Popen[bytes]] = {}
         self._lock = Lock()  # browser sessions are threads
-        atexit.register(self.stop_all)
 
     def start(self, words: Sequence[str], log: Path) -> bool:
         """Run `dpsynth WORDS...` with its output in `log`; False, and nothing happens, if it runs already."""
@@ -81,6 +80,12 @@ class BackgroundCommands:
     def _alive(self, log: Path) -> bool:
         process = self._running.get(log)
         return process is not None and process.poll() is None
+
+
+@cache
+def commands() -> BackgroundCommands:
+    """Those of this server, shared by all browser sessions."""
+    return BackgroundCommands()
 
 
 def printed(log: Path) -> str:

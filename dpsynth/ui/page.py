@@ -38,7 +38,7 @@ from dpsynth.release.folder import describe, facts_of
 from dpsynth.runs.command_line import mapping
 from dpsynth.runs.run_folder import RunFolder
 from dpsynth.synthesis import recipe_of
-from dpsynth.ui.background_command import BackgroundCommands, mistakes, printed
+from dpsynth.ui.background_command import commands, mistakes, printed
 from dpsynth.ui.schema_grid import KINDS, GridRow, estimated_privately, grid_of, text_of, unchecked
 from dpsynth.ui.server import FOLDER, TOKEN
 from dpsynth.ui.workspace import Project, Source, Workspace, busy
@@ -59,12 +59,6 @@ LARGEST_ZIP = 2**30  # bytes; a larger release is taken from its folder
 METRICS = ("quick", "full")  # the main scores in about a minute, or all of them
 Kept = TypeVar("Kept")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&])")
-
-
-@st.cache_resource
-def commands() -> BackgroundCommands:
-    """Those of this server, shared by all sessions."""
-    return BackgroundCommands()
 
 
 def main() -> None:

@@ -8,27 +8,29 @@ are sent anywhere.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 from urllib.request import urlopen
 from uuid import uuid4
 
-import streamlit  # noqa: F401  (the command says how to install it when it is not there)
+from streamlit.web.cli import main as streamlit_command
 
 from dpsynth.errors import ConfigError
+from dpsynth.ui.background_command import commands
 
 ADDRESS = "127.0.0.1"
 TOKEN, FOLDER = "DPSYNTH_UI_TOKEN", "DPSYNTH_UI_FOLDER"  # environment variables that tell the page
 LARGEST_UPLOAD = 2000  # megabytes; larger files are named by their path
 _STARTING = 60.0  # seconds
-_GRACE = 30.0  # seconds in which running commands save their state
+_GRACE = 25.0  # seconds in which running commands save their state
 
 
 def serve(folder: Path, port: int, browser: bool) -> None:
@@ -42,29 +44,39 @@ def serve(folder: Path, port: int, browser: bool) -> None:
     token = uuid4().hex  # 122 bits from the operating system
     address = f"http://{ADDRESS}:{port}/?token={token}"
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("page.py")), *_flags(port)],
+        [sys.executable, "-m", "dpsynth.ui.server", str(Path(__file__).with_name("page.py")), *_flags(port)],
         env={**os.environ, TOKEN: token, FOLDER: str(folder)},
+        stdin=subprocess.PIPE,  # closed when this process ends, however it ends; then the server ends, too
         stdout=subprocess.DEVNULL,  # its own greeting
-        start_new_session=True,  # Ctrl-C reaches this process, which passes it on once
+        start_new_session=True,  # Ctrl-C is for this process alone
     )
     try:
         _wait(server, port)
         print(f"{address}\nFor you alone: who has this address can read the data. Projects: {folder}\n"
               "Ctrl-C ends it; training that runs saves its state first.", flush=True)  # fmt: skip
         if browser:
-            webbrowser.open(address)
+            webbrowser.open_new_tab(address)
         server.wait()
-    except KeyboardInterrupt:
-        print("ending", flush=True)
     finally:
-        with suppress(ProcessLookupError):
-            server.send_signal(signal.SIGINT)
+        assert server.stdin is not None, "made with one"
+        server.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             server.wait(_GRACE)
-        if server.poll() is None:
-            server.kill()
-    if server.returncode not in (0, -signal.SIGINT, 130):
-        raise ConfigError(f"the server of the page ended by itself (exit code {server.returncode})")
+        server.kill()
+    raise ConfigError(f"the server of the page ended by itself (exit code {server.returncode})")
+
+
+def run_server(words: Sequence[str]) -> None:
+    """Run Streamlit in this process until the one that started it ends. words: of `streamlit run`."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    sys.argv = ["streamlit", "run", *words]
+    streamlit_command()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()  # returns when the other end is closed
+    commands().stop_all()
+    os._exit(0)
 
 
 def _flags(port: int) -> list[str]:
@@ -104,3 +116,7 @@ def _wait(server: subprocess.Popen[bytes], port: int) -> None:
             return
         time.sleep(0.1)
     raise ConfigError("the server of the page did not start; try another --port")
+
+
+if __name__ == "__main__":
+    run_server(sys.argv[1:])

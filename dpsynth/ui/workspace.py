@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from dpsynth.data.table.csv_files import CsvDialect, first_rows
+from dpsynth.data.table.csv_dialect import CsvDialect, first_rows
 from dpsynth.data.table.csv_sniffer import ignorable, sniff
 from dpsynth.data.table.tabular_files import kind_of, write_text, write_whole
 from dpsynth.errors import ArtifactError, ConfigError, DataError

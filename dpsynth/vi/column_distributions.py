@@ -1,7 +1,5 @@
 """Distributions of one column's values and codes within a component, as tables over public value bins.
 
-Distributions of one column's values inside a component, as tables over public value bins.
-
 Rows are seen through their codes alone, so all that a distribution has to tell is a table of log probabilities over the
 bins, and the scores d log p(bin) / d parameters. What a row adds to a gradient is a line of that table of scores; sums
 over rows become sums over bins. Every function takes parameters (..., size), one set for each component or draw.

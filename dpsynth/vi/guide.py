@@ -1,9 +1,7 @@
 """The variational distribution of all unknowns, its natural-gradient steps, and the path of its parameters.
 
-The variational distribution of all unknowns: independent normals, and the gradients of its bound.
-
-q(phi) = N(m, diag(s^2)) maximises  E_q[log p(data | phi) + log p(phi)] + entropy(q).  With phi = m + s e, e standard
-normal, and h an unbiased noisy gradient of the log joint at phi,
+The distribution is one of independent normals: q(phi) = N(m, diag(s^2)) maximises  E_q[log p(data | phi) + log p(phi)]
++ entropy(q).  With phi = m + s e, e standard normal, and h an unbiased noisy gradient of the log joint at phi,
 
     d/dm = h            d/dlog s = h s e + 1
 
@@ -11,11 +9,10 @@ Both follow from the one vector h, so the data are asked once for dim(phi) numbe
 gradients of Jaelkoe, Prediger, Honkela and Kaski 2022 (arXiv:2210.15961, section 3.1). e is public, one draw for a
 step, shared by the batch; the second term of d/dlog s is the entropy's, which knows no data.
 
-The path of the variational parameters: averages over blocks of steps, and the average over the last ones.
-
-The path is made of released gradients alone, so it may be shown, averaged and modelled at no cost (arXiv:2210.15961,
-sections 3.2 and 4).  The mean over the last part of the steps is steadier than the last iterate; how far the block
-means scatter around it tells how well it is known.
+The path of the parameters is kept as averages over blocks of steps, and as the average over the last ones. It is made
+of released gradients alone, so it may be shown, averaged and modelled at no cost (arXiv:2210.15961, sections 3.2 and
+4).  The mean over the last part of the steps is steadier than the last iterate; how far the block means scatter around
+it tells how well it is known.
 
 Natural-gradient steps of the guide that know how noisy the gradient is: post-processing, free.
 

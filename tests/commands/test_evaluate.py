@@ -102,7 +102,7 @@ def test_illegal_values_of_a_foreign_table_are_counted_not_refused(command, tabl
     outcome = command("evaluate", *tables, "synthetic=odd.csv", "figures=none", *QUICK)
     assert outcome.code == 0, outcome.err
     assert read_scores("scores")[1]["validity"]["value"] == pytest.approx(0.5)
-    assert "Not all of it is legal: validity" in outcome.out
+    assert "Not all of it is legal (legal values)" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_illegal_values_of_a_foreign_table_are_counted_not_refused(command, tabl
         (("run=mine", "real=a.csv"), "a run brings its own"),
         (("run=mine", "runs=mine"), "not together with runs="),
         (("run=mine", "metrics.bins=0"), "metrics.bins"),
-        (("run=mine", "metrics=best"), "metrics/best: no such choice. There are datalens, full, quick"),
+        (("run=mine", "metrics=best"), "metrics/best: no such choice. There are datalens, full, images"),
         (("run=mine", "synthetic=nowhere.csv"), "nowhere.csv"),
         (("run=mine", "synthetic=mine/private/config.yaml"), "config.yaml"),
         (("run=mine", "figures=some"), "figures=some: choose one of all, diagnostics, none"),

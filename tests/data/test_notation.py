@@ -139,7 +139,8 @@ def test_values_outside_by_sentinels_are_missing_not_clamped():
         ("date, bounds: [2000-01-01, 2030-12-31]", ["31.12.2020"], "format: '%d.%m.%Y'"),
         ("date, bounds: [2000-01-01, 2030-12-31]", ["01/02/2020"], "format: '%d/%m/%Y' \\(or '%m/%d/%Y', which reads"),
         ("date, bounds: [2000-01-01, 2030-12-31]", ["2020-01-01", "0000-00-00"], 'missing_values: \\["0000-00-00"\\]'),
-        ("boolean", ["ja", "nein"], "kind: category"),
+        ("boolean", ["ja", "nein"], r"declare texts: \['nein', 'ja'\]"),
+        ("boolean", ["ja", "ne"], "kind: category"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_would_read_it(kind, values, remedy):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from dpsynth.data.columns.column import MISSING_VALUES, Column, Policy, Reading
+from dpsynth.data.columns.hierarchy import Hierarchy
 from dpsynth.data.columns.raw import as_text, distinct, first
 from dpsynth.errors import DataError, SchemaError
 
-_TRUE = ("true", "1", "yes", "t", "y", "on")
-_FALSE = ("false", "0", "no", "f", "n", "off")
+TRUE = ("true", "1", "yes", "t", "y", "on")
+FALSE = ("false", "0", "no", "f", "n", "off")
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Category(Column):
     categories  the public list; None means it is still to be estimated privately (`categories: private`)
     other       the text that stands for every value outside the list; appended unless it is in the list
     ordered     the list is in a meaningful order (low, middle, high)
+    hierarchy   which categories belong together, or None
     """
 
     categories: tuple[str, ...] | None = None
     other: str | None = None
     ordered: bool = False
+    hierarchy: Hierarchy | None = None
 
     kind = "category"
 
@@ -44,6 +47,8 @@ class Category(Column):
             if value in seen:
                 raise SchemaError(f"column '{self.name}': category {value!r} is listed twice")
             seen.add(value)
+        if self.hierarchy is not None:  # categories that were estimated privately may be fewer than its own
+            object.__setattr__(self, "hierarchy", self.hierarchy.of(seen))
         if not self.values:
             raise SchemaError(f"column '{self.name}': list its categories, or say 'categories: private'")
 
@@ -136,27 +141,53 @@ class Category(Column):
 
 @dataclass(frozen=True)
 class Boolean(Category):
-    """False or True. Reads true/false, yes/no, t/f, y/n, on/off, 1/0 in any case."""
+    """False or True. Reads true/false, yes/no, t/f, y/n, on/off, 1/0 in any case.
+
+    texts  how the file writes false and true, such as ("no", "yes") or ("0", "1"): then these are read (in any case,
+           beside true and false) and written. None: False and True are written
+    """
 
     categories: tuple[str, ...] | None = ("False", "True")
+    texts: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     kind = "boolean"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.categories != ("False", "True") or self.other is not None or self.ordered:
-            raise SchemaError(f"column '{self.name}': a boolean has no categories, other or order of its own")
+        if self.categories != ("False", "True") or self.other is not None or self.ordered or self.hierarchy:
+            raise SchemaError(f"column '{self.name}': a boolean has no categories, order or hierarchy of its own")
+        if self.texts is None:
+            return
+        object.__setattr__(self, "texts", tuple(as_text(text) for text in self.texts))
+        if len({text.casefold() for text in self.texts}) != 2 or len(self.texts) != 2 or "" in self.texts:
+            raise SchemaError(
+                f"column '{self.name}': texts are two, for false and for true, such as [no, yes]; got {self.texts!r}"
+            )
+        if self.texts[0].casefold() == "true" or self.texts[1].casefold() == "false":
+            raise SchemaError(f"column '{self.name}': texts name false first and then true; got {self.texts!r}")
 
     @property
     def _kinds_only(self) -> bool:
         return True
 
+    @cached_property
+    def _truth(self) -> dict[str, int]:
+        """Casefolded text -> 0 or 1."""
+        if self.texts is None:
+            return {**dict.fromkeys(FALSE, 0), **dict.fromkeys(TRUE, 1)}
+        return {"false": 0, "true": 1, **{text.casefold(): k for k, text in enumerate(self.texts)}}
+
     def _find(self, value: object, tokens: set[str]) -> int:
         text = as_text(value).casefold()
-        if text in _TRUE or text in _FALSE:
-            return int(text in _TRUE)
-        return -1 if text in tokens else -2
+        return self._truth.get(text, -1 if text in tokens else -2)
 
     def write(self, values: np.ndarray, missing: np.ndarray) -> pd.Series:
         truth = pd.Series(values == 1, name=self.name, dtype="boolean" if self.missing else "bool")
         return truth.mask(missing, other=pd.NA) if self.missing else truth
+
+    def text(self, series: pd.Series) -> pd.Series:
+        if self.texts is None:
+            return series
+        names = np.array([*self.texts, None], dtype=object)
+        gone = series.isna().to_numpy()
+        return pd.Series(names[np.where(gone, 2, series.fillna(False).astype(int))], name=self.name, index=series.index)

@@ -6,6 +6,7 @@ Without a format a text is a point in time when it is ISO 8601: a date, and perh
 one, when `strptime` reads it, or as a number of seconds (`epoch_s`) or milliseconds (`epoch_ms`) since 1970. Fractions
 of a second are cut off. What has an offset is converted to the clock of the column: UTC, a time zone, or the clock that
 it was written by; without an offset it is taken as it stands. Years run from 1 to 9999, whatever else is in the column.
+Years of two digits (%y) are those from 1969 to 2068, as in `strptime`, unless the column names another first one.
 
 Dates and times of day as numeric_columns: a lattice of days or seconds. Value axis: seconds since 1970 UTC.
 """
@@ -33,6 +34,7 @@ from dpsynth.data.columns.raw import absent, as_text, by_value, distinct, texts_
 from dpsynth.errors import SchemaError
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1000}  # formats by number: units in a second
+FIRST_YEAR = 1969  # of the hundred that two digits stand for in `strptime`
 WRITTEN = "as written"  # the clock of a value's own offset, which is then ignored
 _DAY = r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})|([0-9]{4})([0-9]{2})([0-9]{2})"
 _TIME = r"[T ]([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,][0-9]+)?)?)?"
@@ -41,10 +43,13 @@ _FIRST, _LAST = (float(calendar.timegm(day)) for day in ((1, 1, 1, 0, 0, 0), (99
 _ISO = re.compile(f"(?:{_DAY})(?:{_TIME})?(?:{_ZONE})?", re.IGNORECASE)
 
 
-def to_seconds(series: pd.Series, form: str | None = None, clock: str = "UTC") -> np.ndarray:
+def to_seconds(
+    series: pd.Series, form: str | None = None, clock: str = "UTC", first_year: int | None = None
+) -> np.ndarray:
     """(n,) float64 seconds since 1970 by the clock, NaN for whatever is no point in time. Never raises.
 
-    form: a format of `strptime`, one of `EPOCHS`, or None for ISO 8601. clock: a time zone, or `WRITTEN`.
+    form: a format of `strptime`, one of `EPOCHS`, or None for ISO 8601. clock: a time zone, or `WRITTEN`. first_year:
+    of the hundred years that the two digits of %y stand for; None: 1969.
     """
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         local = series if clock == WRITTEN else series.dt.tz_convert(clock)
@@ -55,7 +60,7 @@ def to_seconds(series: pd.Series, form: str | None = None, clock: str = "UTC") -
     if form in EPOCHS:
         return _of_epochs(to_numbers(series), EPOCHS[form], clock)
     if form is not None:
-        return _in_format(series, form, clock)
+        return _in_format(series, form, clock, first_year)
     texts = texts_of(series)
     if texts is not None:
         try:
@@ -132,7 +137,7 @@ def _as_digits(value: Any) -> str | None:
     return as_text(value)
 
 
-def _in_format(series: pd.Series, form: str, clock: str) -> np.ndarray:
+def _in_format(series: pd.Series, form: str, clock: str, first_year: int | None) -> np.ndarray:
     """As `_one_in_format` of every value; pandas reads most of them faster."""
     codes, values = distinct(series)
     found = np.full(len(values) + 1, np.nan)
@@ -147,7 +152,21 @@ def _in_format(series: pd.Series, form: str, clock: str) -> np.ndarray:
         found[i] = _of_instant(value, clock) if isinstance(value, dt.date) else seconds[i]
         if math.isnan(found[i]) and texts[i] is not None:
             found[i] = _one_in_format(texts[i], form, clock)
+        if first_year is not None and texts[i] is not None:
+            found[i] = _in_the_hundred_years_from(first_year, found[i])
     return found[codes]
+
+
+def _in_the_hundred_years_from(first_year: int, second: float) -> float:
+    """The same day of the year with the same last two digits among the hundred years from `first_year`."""
+    if math.isnan(second):
+        return second
+    instant = _ZERO + dt.timedelta(seconds=second)
+    try:
+        moved = instant.replace(year=first_year + (instant.year - first_year) % 100)
+    except ValueError:  # 29 February of a year that has none
+        return math.nan
+    return float(calendar.timegm(moved.timetuple()))
 
 
 def _one_in_format(text: str | None, form: str, clock: str) -> float:
@@ -185,7 +204,7 @@ def _zoned(seconds: np.ndarray, clock: str) -> pd.Series:
     return instants.dt.tz_localize(zone, ambiguous=np.ones(len(instants), dtype=bool), nonexistent="shift_forward")
 
 
-# -------------------- Moment ----------------------------------------------------------------
+# -------------------- Datetime --------------------------------------------------------------
 
 _SECONDS_OF_DAY = 86_400
 _ZERO = dt.datetime(1970, 1, 1)
@@ -197,6 +216,7 @@ class Date(NumericColumn):
 
     format    how the file writes them: a format of strptime, epoch_s or epoch_ms; None: ISO 8601
     timezone  the zone whose days they are: what has an offset from UTC is converted to it. None: the day as written
+    first_year  of the hundred years that the two digits of %y stand for: 1930 for 1930 .. 2029. None: 1969 .. 2068
     """
 
     low: dt.date | None = None
@@ -204,6 +224,7 @@ class Date(NumericColumn):
     point_masses: tuple[dt.date, ...] = ()
     format: str | None = None
     timezone: str | None = field(default=None, kw_only=True)
+    first_year: int | None = field(default=None, kw_only=True)
 
     kind = "date"
 
@@ -214,6 +235,7 @@ class Date(NumericColumn):
         for value in (*self.point_masses, *(() if self.low is None else (self.low, self.high))):
             if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
                 raise SchemaError(f"column '{self.name}': {value!r} is not a date (write YYYY-MM-DD)")
+        _check_two_digits(self)
 
     @property
     def step(self) -> float | None:
@@ -223,7 +245,7 @@ class Date(NumericColumn):
         return float((value - _ZERO.date()).days * _SECONDS_OF_DAY)
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        return to_seconds(series, self.format, self.timezone or WRITTEN)
+        return to_seconds(series, self.format, self.timezone or WRITTEN, self.first_year)
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         return np.floor(values / _SECONDS_OF_DAY) * _SECONDS_OF_DAY  # the time of day is dropped
@@ -237,12 +259,13 @@ class Date(NumericColumn):
 
 @dataclass(frozen=True)
 class Datetime(NumericColumn):
-    """Moments low .. high every `resolution` seconds, counted from low; times between are cut down to the
+    """Times low .. high every `resolution` seconds, counted from low; times between are cut down to the
     last one.
 
     format    as of `Date`
     timezone  the zone whose clock they follow: what has an offset from UTC is converted to it, without one it is taken
               as it stands. None: UTC
+    first_year  as of `Date`
     """
 
     low: dt.datetime | None = None
@@ -251,6 +274,7 @@ class Datetime(NumericColumn):
     resolution: int = 1
     format: str | None = None
     timezone: str | None = field(default=None, kw_only=True)
+    first_year: int | None = field(default=None, kw_only=True)
 
     kind = "datetime"
 
@@ -267,6 +291,7 @@ class Datetime(NumericColumn):
                 )
         if self.low is not None and (self.stop - self.start) % self.resolution:
             raise SchemaError(f"column '{self.name}': the bounds must be a whole number of resolutions apart")
+        _check_two_digits(self)
 
     @property
     def step(self) -> float | None:
@@ -276,7 +301,7 @@ class Datetime(NumericColumn):
         return float((value - _ZERO) // dt.timedelta(seconds=1))
 
     def numbers(self, series: pd.Series) -> np.ndarray:
-        return to_seconds(series, self.format, self.timezone or "UTC")
+        return to_seconds(series, self.format, self.timezone or "UTC", self.first_year)
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         start = 0.0 if self.low is None else self.start
@@ -323,3 +348,22 @@ def _check_writing(name: str, form: str | None, zone: str | None) -> None:
             f"column '{name}': format {form!r} cannot be read ({error}); write it as strptime does, such as %d.%m.%Y, "
             f"or say {' or '.join(EPOCHS)}"
         ) from None
+
+
+def _check_two_digits(column: Date | Datetime) -> None:
+    """`SchemaError` for bounds outside the hundred years that two digits stand for: they could not be written back."""
+    first, where = column.first_year, f"column '{column.name}'"
+    two_digits = column.format is not None and "%y" in column.format
+    if first is not None and (isinstance(first, bool) or not isinstance(first, int) or not 1 <= first <= 9900):
+        raise SchemaError(f"{where}: first_year must be a year from 1 to 9900, got {first!r}")
+    if first is not None and not two_digits:
+        raise SchemaError(f"{where}: first_year belongs to a format with %y, years of two digits")
+    first = FIRST_YEAR if first is None else first
+    if not two_digits or column.low is None or column.high is None:
+        return
+    if not first <= column.low.year <= column.high.year <= first + 99:
+        raise SchemaError(
+            f"{where}: two digits (%y) stand for the years {first} to {first + 99}, and the bounds {column.low} and "
+            f"{column.high} lie outside; set first_year: {min(column.low.year, 9900)} for {column.low.year} and the "
+            "99 years after it"
+        )

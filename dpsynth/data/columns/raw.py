@@ -1,13 +1,9 @@
 """Raw values of any type as texts and as numbers, each by itself. Nothing here raises on a value.
 
-Raw values of any type as texts, and the distinct ones of a series. Nothing here raises on a value.
-
 Reading a value depends on this value alone, never on its company in a column: a row more in the table must not change
 how another row is read (the sensitivity of every mechanism counts on it). So values are told apart by type and text
 (`True`, `1` and `1.0` are equal to Python), each distinct one is read by itself, and vectorised paths are taken only
 where they give the very same result for each value.
-
-Numbers as they stand in files: raw values of any type as float64, each by itself.
 
 A text is a number when it is one in plain decimal notation, with an optional sign, point and exponent, or an infinity;
 spaces around it do not count, and digits and signs may be those of any script. Long columns of plain texts are cast by

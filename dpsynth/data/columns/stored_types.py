@@ -225,7 +225,7 @@ def to_arrow(column: Column, series: pd.Series) -> pa.Array | pa.ChunkedArray:
 
 
 def _texts(column: Column, series: pd.Series) -> pd.Series:
-    return series if isinstance(column, Boolean) else column.text(series)
+    return column.text(series)
 
 
 def _moments(column: Date | Datetime, series: pd.Series, stored: pa.DataType) -> pa.Array | pa.ChunkedArray:

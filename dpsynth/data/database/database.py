@@ -140,8 +140,7 @@ class Database:
         digest = hashlib.sha256()
         for name, table in self.tables.items():
             digest.update(name.encode())
-            hashes = pd.util.hash_pandas_object(table.frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
-            digest.update(hashes.to_numpy().tobytes())
+            digest.update(table.content_hash.encode())
             digest.update(self.owners.get(name, np.zeros(0)).tobytes())
         return digest.hexdigest()
 

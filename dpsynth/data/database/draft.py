@@ -21,8 +21,9 @@ import pandas as pd
 from dpsynth.data.columns.raw import as_text, distinct, series_of
 from dpsynth.data.database import sdv, sources
 from dpsynth.data.database.linking import Keys
-from dpsynth.data.table.csv_files import CsvDialect
-from dpsynth.data.table.draft import entry, guess
+from dpsynth.data.table.column_draft import guess
+from dpsynth.data.table.csv_dialect import CsvDialect
+from dpsynth.data.table.draft import entry
 from dpsynth.data.table.schema import PRIVATE, flow
 from dpsynth.errors import DataError, SchemaError
 

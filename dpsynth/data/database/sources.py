@@ -17,7 +17,7 @@ import pandas as pd
 from dpsynth.data.database import files
 from dpsynth.data.database.declaration import DatabaseDomain, LinkedTable
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.errors import DataError
 
 _SQLITE, _DUCKDB = b"SQLite format 3\x00", b"DUCK"

@@ -1,4 +1,4 @@
-"""Databases with known truth: their laws are written down, to test that methods recover them.
+"""Databases with known truth: their distributions are written down, to test that methods recover them.
 
 clinic   patients with 0 to 10 visits: a Markov chain in time whose rate, start and costs depend on the patient
 bank     persons with 0 to 3 accounts of 0 to 6 transactions each: rows without an order, and rows of rows
@@ -24,7 +24,7 @@ from dpsynth.data.table.table import Table
 Seed = int | Sequence[int]
 
 
-class Law(Protocol):
+class ToyDistribution(Protocol):
     """A public domain and a way to draw persons."""
 
     @property
@@ -210,7 +210,7 @@ class Bank:
         return _database(self.domain, frames, {"accounts": person, "transactions": account})
 
 
-LAWS: dict[str, Callable[[], Law]] = {"clinic": Clinic, "bank": Bank}
+DISTRIBUTIONS: dict[str, Callable[[], ToyDistribution]] = {"clinic": Clinic, "bank": Bank}
 
 
 def _drawn(probabilities: np.ndarray, draw: np.random.Generator) -> np.ndarray:

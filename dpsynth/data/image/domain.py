@@ -1,8 +1,7 @@
 """What is public about a set of labelled images, and the resolution and depth at which a method sees them.
 
-What is public about a set of labelled images: their size, their classes, a rough number of them. Never any data.
-
-Images at a method's working resolution and depth, and the way back. Public: it never looks at the data to choose.
+Public are their size, their classes and a rough number of them. The resolution and depth at which a method works, and
+the way back, follow from these and the options, never from the data.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.database import sources as tables_of
-from dpsynth.data.database.toy import LAWS
+from dpsynth.data.database.toy import DISTRIBUTIONS
 from dpsynth.data.selection import Selection, needed
 from dpsynth.data.sources.lookup import provenance
 from dpsynth.data.sources.source import Source, finish, held_fraction
@@ -58,14 +58,14 @@ def database_toy(
     distribution: str = "clinic", rows: int = 10_000, holdout: float | None = 0.2, seed: int = 0
 ) -> Source:
     """`rows` persons to train on and a further fraction of as many to evaluate with, drawn independently."""
-    if distribution not in LAWS:
-        raise ConfigError(f"data.distribution={distribution!r} is not one of {', '.join(LAWS)}")
+    if distribution not in DISTRIBUTIONS:
+        raise ConfigError(f"data.distribution={distribution!r} is not one of {', '.join(DISTRIBUTIONS)}")
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise ConfigError(f"data.rows must be a positive whole number, got {rows!r}")
-    law = LAWS[distribution]()
-    held = law.sample(max(1, round(rows * holdout)), [seed, 1]) if holdout else None
+    drawn = DISTRIBUTIONS[distribution]()
+    held = drawn.sample(max(1, round(rows * holdout)), [seed, 1]) if holdout else None
     text = f"toy database '{distribution}', {rows:,} persons drawn with seed {seed}"
-    return Source(law.sample(rows, [seed, 0]), held, text)
+    return Source(drawn.sample(rows, [seed, 0]), held, text)
 
 
 def declared_database(schema: str | Path | DatabaseDomain | None) -> DatabaseDomain:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from dpsynth.data.columns.raw import number_of
-from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, first_rows, refuse_other_formats, uncompressed
+from dpsynth.data.table import text_encoding
+from dpsynth.data.table.csv_dialect import DELIMITERS, CsvDialect, first_rows, uncompressed
+from dpsynth.data.table.csv_faults import refuse_other_formats
+from dpsynth.data.table.csv_files import column_name, looks_like_data
 from dpsynth.errors import DataError
 
 _SINGLE = re.compile(r"(?:^|[,;\t|])'[^']*'(?:[,;\t|]|$)")  # a field in single quotation marks
-_LOOK = 1 << 20  # bytes by which the encoding is recognised
 
 
 def sniff(file: Path) -> CsvDialect:
     """The dialect in which the first rows of the file have most fields, all as many; commas and UTF-8 when none has."""
-    encoding = _encoding(file)
     refuse_other_formats(file)
+    with uncompressed(file) as stream:
+        encoding = text_encoding.proposed(stream.read(text_encoding.LOOK))
     plain = CsvDialect(encoding=encoding)
     rows, _ = first_rows(file, CsvDialect("\x1f", encoding, quote=""))
     if not rows:
@@ -43,11 +46,7 @@ def sniff(file: Path) -> CsvDialect:
         dialect = replace(dialect, skip_rows=lines[start - 1])
         found = found[start:]
     head, rest = found[0], found[1:]
-    numeric = [k for k, cell in enumerate(head) if number_of(cell) == number_of(cell)]
-    looks_like_data = rest and any(
-        all(number_of(row[k]) == number_of(row[k]) for row in rest if k < len(row)) for k in numeric
-    )
-    return replace(dialect, header=not looks_like_data)
+    return replace(dialect, header=not (rest and looks_like_data([column_name(cell) for cell in head], rest)))
 
 
 def ignorable(file: Path, dialect: CsvDialect) -> CsvDialect:
@@ -57,7 +56,7 @@ def ignorable(file: Path, dialect: CsvDialect) -> CsvDialect:
         rows = rows[1:]
     if not dialect.header or not rows:
         return dialect
-    places = [k for k, name in enumerate(rows[0]) if not name.strip()]
+    places = [k for k, name in enumerate(rows[0]) if not column_name(name)]
     with_values = [k for k in places if any(k < len(row) and row[k].strip() for row in rows[1:])]
     more = [f"column {k + 1}" for k in with_values if f"column {k + 1}" not in dialect.ignore]
     return replace(dialect, ignore=(*dialect.ignore, *more))
@@ -67,25 +66,7 @@ def _consistency(file: Path, dialect: CsvDialect) -> tuple[float, int]:
     """(fraction of the rows with the most frequent number of fields, if above one; that number)."""
     try:
         rows, _ = first_rows(file, dialect)
-    except (DataError, ValueError):
+    except (DataError, ValueError, csv.Error):
         return 0.0, 0
     width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
     return (count / len(rows) if width > 1 else 0.0), width
-
-
-def _encoding(file: Path) -> str:
-    with uncompressed(file) as stream:
-        head = stream.read(_LOOK)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    zeros = [head[start::2].count(0) > len(head) / 8 for start in (0, 1)]
-    if any(zeros) and not all(zeros):
-        return "utf-16-be" if zeros[0] else "utf-16-le"
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            head[: len(head) if len(head) < _LOOK else -4].decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.start < len(head) - 8 or len(head) < _LOOK:
-                continue
-        return encoding
-    return "latin-1"

@@ -27,7 +27,19 @@ from typing import Any
 
 import yaml
 
-from dpsynth.data.columns import KINDS, Category, Column, Date, Datetime, Identifier, Integer, Number, NumericColumn
+from dpsynth.data.columns import (
+    KINDS,
+    Boolean,
+    Category,
+    Column,
+    Date,
+    Datetime,
+    Identifier,
+    Integer,
+    Number,
+    NumericColumn,
+)
+from dpsynth.data.columns.hierarchy import Hierarchy
 from dpsynth.data.columns.notation import Notation
 from dpsynth.data.columns.raw import as_text
 from dpsynth.errors import SchemaError
@@ -38,13 +50,13 @@ TOP_KEYS = ("columns", "constraints", "rows", "missing_values", *NOTATION)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _SHARED = ("kind", "missing", "label", "missing_values", "type", "ignore")
 _KEYS = {
-    "category": (*_SHARED, "categories", "other", "ordered"),
-    "boolean": _SHARED,
+    "category": (*_SHARED, "categories", "other", "ordered", "hierarchy"),
+    "boolean": (*_SHARED, "texts"),
     "integer": (*_SHARED, "bounds", "point_masses", "scale", "format", *NOTATION),
     "number": (*_SHARED, "bounds", "point_masses", "scale", "decimals", *NOTATION),
-    "date": (*_SHARED, "bounds", "point_masses", "format", "timezone"),
+    "date": (*_SHARED, "bounds", "point_masses", "format", "timezone", "first_year"),
     "identifier": ("kind", "pattern", "type", "ignore"),
-    "datetime": (*_SHARED, "bounds", "point_masses", "resolution", "format", "timezone"),
+    "datetime": (*_SHARED, "bounds", "point_masses", "resolution", "format", "timezone", "first_year"),
 }
 PRIVATE = "private"
 
@@ -126,6 +138,8 @@ def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None)
         )
     if kind == "category":
         fields |= _category(spec, where)
+    elif kind == "boolean" and spec.get("texts") is not None:
+        fields["texts"] = texts(spec["texts"], f"{where}, texts")
     elif kind == "identifier":
         fields |= {"pattern": str(spec["pattern"])} if spec.get("pattern") is not None else {}
     elif kind != "boolean":
@@ -134,7 +148,10 @@ def column_from(name: str, spec: Any, notation: Mapping[str, Any] | None = None)
 
 
 def _category(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    listed = spec.get("categories")
+    listed, hierarchy = spec.get("categories"), None
+    if spec.get("hierarchy") is not None:
+        hierarchy = Hierarchy.from_spec(spec["hierarchy"], f"{where}, hierarchy")
+        listed = hierarchy.categories or None if listed is None else listed
     if listed is None:
         raise SchemaError(f"{where}: needs 'categories: [...]', or 'categories: private' to estimate them privately")
     if listed != PRIVATE and (isinstance(listed, str) or not isinstance(listed, Iterable)):
@@ -142,6 +159,12 @@ def _category(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"categories": None if listed == PRIVATE else tuple(_text(v, where) for v in listed)}
     if spec.get("other") is not None:
         fields["other"] = _text(spec["other"], where)
+    if hierarchy is not None:
+        fields["hierarchy"] = hierarchy
+        known = {*(fields["categories"] or hierarchy.categories), fields.get("other")}
+        strange = next((name for name in hierarchy.categories if name not in known), None)
+        if strange is not None:
+            raise SchemaError(f"{where}: its hierarchy holds '{strange}', which is no category; add it there")
     if "ordered" in spec:
         fields["ordered"] = truth(spec["ordered"], f"{where}, ordered")
     return fields
@@ -162,7 +185,7 @@ def _numeric_column(kind: str, spec: Mapping[str, Any], where: str) -> dict[str,
             spec["point_masses"] if isinstance(spec["point_masses"], (list, tuple)) else [spec["point_masses"]]
         )
         fields["point_masses"] = tuple(read(value, f"{where}, point mass") for value in point_masses)
-    for key in ("decimals", "resolution"):
+    for key in ("decimals", "resolution", "first_year"):
         if spec.get(key) is not None:
             fields[key] = whole(spec[key], f"{where}, {key}")
     for key in ("scale", "format", "timezone"):
@@ -198,6 +221,9 @@ def spec_of(column: Column) -> dict[str, Any]:
         spec["categories"] = PRIVATE if column.categories is None else list(column.categories)
         spec |= {"other": column.other} if column.other is not None else {}
         spec |= {"ordered": True} if column.ordered else {}
+        spec |= {"hierarchy": column.hierarchy.to_spec()} if column.hierarchy is not None else {}
+    if isinstance(column, Boolean):
+        spec |= {"texts": list(column.texts)} if column.texts is not None else {}
     if isinstance(column, Identifier):
         spec |= {"pattern": column.pattern} if column.pattern != "uuid" else {}
     if isinstance(column, NumericColumn):
@@ -211,7 +237,7 @@ def spec_of(column: Column) -> dict[str, Any]:
     if isinstance(column, Datetime) and column.resolution != 1:
         spec["resolution"] = column.resolution
     if isinstance(column, (Date, Datetime, Integer)):
-        keys = ("format",) if isinstance(column, Integer) else ("format", "timezone")
+        keys = ("format",) if isinstance(column, Integer) else ("format", "timezone", "first_year")
         spec |= {key: getattr(column, key) for key in keys if getattr(column, key) is not None}
     if isinstance(column, (Integer, Number)) and not column.notation.plain:
         spec |= {

@@ -8,6 +8,8 @@ this file quote data and are meant for the data's own steward.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -22,7 +24,7 @@ from dpsynth.data.columns.stored_types import change_of_type, to_arrow
 from dpsynth.data.html import rows_html
 from dpsynth.data.selection import Neighbours, Selection, check_fraction, check_rows, limit_probability
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.intake import UNREADABLE, ColumnIntake, IntakeError, refusals, refuse_lost, taken_in
 from dpsynth.data.table.written_rows import with_identifiers, write_csv, write_parquet, write_rows
@@ -283,6 +285,14 @@ class Table:
         table.domain = self.domain.select(names)
         table.frame = table.frame.loc[:, list(table.domain.names)]
         return table
+
+    @property
+    def content_hash(self) -> str:
+        """A digest of all values, columns and their order; stays inside `private/`."""
+        digest = hashlib.sha256(json.dumps([str(name) for name in self.frame.columns]).encode())
+        hashes = pd.util.hash_pandas_object(self.frame, index=False)  # pyright: ignore[reportAttributeAccessIssue]
+        digest.update(hashes.to_numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def invalid(self) -> dict[str, int]:

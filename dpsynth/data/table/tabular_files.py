@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpsynth.data.columns.raw import series_of
-from dpsynth.data.table.csv_files import DELIMITERS, CsvDialect, check_header, csv_frames, read_csv
+from dpsynth.data.table.csv_dialect import DELIMITERS, CsvDialect
+from dpsynth.data.table.csv_files import check_header, csv_frames, read_csv
 from dpsynth.errors import DataError
 
 PLAIN = CsvDialect()
@@ -180,7 +181,7 @@ def match(
             only = str(frame.columns[0])
             seen = [said for sign, said in DELIMITERS.items() if sign in only and sign != delimiter]
             if seen:
-                hint = f"; the header is a single column, try the delimiter {' or '.join(seen)}"
+                hint = f"; the header is a single column, set data.delimiter={' or '.join(seen)}"
         raise DataError(f"{where}: column{_names(absent)} of the schema not found{hint or _found(extra)}")
     if extra:
         raise DataError(

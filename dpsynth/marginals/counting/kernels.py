@@ -1,11 +1,8 @@
 """Counting with numpy, the reference of the other kernels, and with torch on any of its devices.
 
-Counting with numpy: short and slow, the reference that the other kernels are tested against.
-
-Counting with torch, on any of its devices.
-
-A mixed-radix index per row and table, then `torch.bincount` in 64-bit integers: exact, in whatever order a device
-adds. Rows that already lie on the device stay there; others travel one chunk at a time, as the bytes they are.
+The one with numpy is short and slow: the others are tested against it. With torch, a mixed-radix index per row and
+table, then `torch.bincount` in 64-bit integers: exact, in whatever order a device adds. Rows that already lie on the
+device stay there; others travel one chunk at a time, as the bytes they are.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""How rows belong to persons: numbers of rows, parent and child, one row and the next, sums over a person's rows.
+"""How rows belong to persons: numbers of rows, parent and child, one row and the next, sums over a person's rows;
+and whether they keep every rule.
 
-All are distances of distributions over persons or rows of the evaluated database and of unseen real persons: total
-variation, half the sum of absolute differences of two histograms, in [0, 1]; and relative errors of the mean and the
-standard deviation of sums.
+All but the last are distances of distributions over persons or rows of the evaluated database and of unseen real
+persons: total variation, half the sum of absolute differences of two histograms, in [0, 1]; and relative errors of the
+mean and the standard deviation of sums.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.data.columns import NumericColumn
+from dpsynth.data.database.database import Database
 from dpsynth.data.database.declaration import DatabaseDomain, LinkedTable
 from dpsynth.data.database.linking import ranks
 from dpsynth.metrics.database.sample import STEP_CELLS, DatabaseSample
@@ -22,6 +24,7 @@ from dpsynth.metrics.framework.metric import Reference, Score
 
 MOST_PAIRS = 400  # pairs of columns, and triples, of one table that are compared; more are drawn by seed
 GROUP = "database"
+MEANING = "fraction of persons all of whose rows keep every rule; must be 1"
 
 
 @dataclass(frozen=True)
@@ -159,3 +162,35 @@ def _relative(name: str, said: str, parts: Mapping[str, float]) -> Score:
     if not parts:
         return Score.absent(name, "lower", "no table below the root has numbers", meaning, GROUP)
     return Score(name, float(np.mean(list(parts.values()))), "lower", GROUP, meaning, parts=parts)
+
+
+def rules_kept(database: Database) -> Score:
+    """Score "rules_kept": whether rows keep every rule within a row, with the rows above, and from row to row.
+
+    Its parts are the fractions of persons whose rows keep each rule.
+    """
+    parts: dict[str, float] = {}
+    whole = np.ones(len(database), dtype=bool)
+    for table in database.domain:
+        rows, persons = database[table.name].frame, database.persons_of(table.name)
+        found = {f"{table.name}: {rule}": rule.satisfied(rows) for rule in table.domain.constraints}
+        for rule in table.between:
+            if rule.reach == "next":
+                rank = ranks(database.owners[table.name])
+                kept, later = np.ones(len(rows), dtype=bool), np.flatnonzero(rank > 0)
+                kept[later] = rule.satisfied(rows.iloc[later - 1], rows.iloc[later])
+            else:
+                places = database.owners[table.name]
+                higher = database.domain.above(table.name)
+                for each in higher:
+                    if each.name == rule.above:
+                        break
+                    places = database.owners[each.name][places]
+                kept = rule.satisfied(rows, database[rule.above].frame.iloc[places])
+            found[f"{table.name}: {rule}"] = kept
+        for name, kept in found.items():
+            broken = np.bincount(persons[~kept], minlength=len(database)) > 0
+            parts[name] = 1.0 - float(broken.mean()) if len(broken) else 1.0
+            whole &= ~broken
+    value = float(whole.mean()) if len(whole) else 1.0
+    return Score("rules_kept", value, "higher", "validity", MEANING, parts=parts, limits=(0.0, 1.0))

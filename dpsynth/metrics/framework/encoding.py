@@ -1,12 +1,11 @@
 """The evaluation's own public binning, and the inputs of its classifiers and regressors: from the domain alone.
 
-The evaluation's own public binning: every column as small integers, cut by the declared domain alone.
+The binning makes small integers of every column, cut by the declared domain. It is not the codec of the models: a
+method must not be evaluated by the bins it was fitted on. Numbers, integers and dates fall into equal-width bins of the
+declared bounds (no extra bin for point masses), categories stay as they are, and missing is the last cell of every
+column.
 
-It is not the codec of the models: a method must not be evaluated by the bins it was fitted on. Numbers, integers
-and dates fall into equal-width bins of the declared bounds (no extra bin for point masses), categories stay as they
-are, and missing is the last cell of every column.
-
-Inputs of the classifiers and regressors that evaluate a table: made from the domain, never fitted to data.
+The inputs of classifiers and regressors are never fitted to data either.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a metric is, and one number of an evaluation with everything needed to read it.
 
-One number of an evaluation, with everything needed to read it: direction, real-data baseline, baselines, interval.
-
-What a metric is: a pure function of evaluated rows and real rows, which returns bare scores.
+A metric is a pure function of evaluated rows and real rows, which returns bare scores. What a score needs to be read
+is its direction, a real-data baseline, baselines and an interval.
 
 Real-data baselines, confidence bands, baselines and intervals are the same for all metrics and are added by
 `comparison.py`, which calls `measure` on the synthetic draws, on fresh real samples, and on the baselines.
@@ -76,13 +75,13 @@ class Score:
 
     @property
     def like_real(self) -> bool | None:
-        """Whether the score is no worse than the confidence band: not to be told from a fresh real sample by it."""
+        """Whether the score is no worse than the confidence band: a fresh real sample is no nearer."""
         if self.value is None or self.real_baseline_low is None or self.real_baseline_high is None:
             return None
         return self.value <= self.real_baseline_high if self.better == "lower" else self.value >= self.real_baseline_low
 
     def closeness(self, baseline: str = "uniform") -> float | None:
-        """Fraction of the way from a baseline (0) to a real sample (1); None where it cannot be told.
+        """Fraction of the way from a baseline (0) to a real sample (1); None where that is unknown.
 
         Above 1 means better than one real sample by chance, below 0 worse than the baseline.
         """

@@ -1,8 +1,7 @@
 """Rows of one table with the views that metrics look at, and the baselines they are compared with.
 
-Tables to measure against: rows that know the domain only, and rows that know every column by itself.
-
-Rows of one table with the views that metrics look at, each computed once and shared by all metrics.
+Each view is computed once and shared by all metrics. The baselines are tables to measure against: rows that know the
+domain only, and rows that know every column by itself.
 """
 
 from __future__ import annotations

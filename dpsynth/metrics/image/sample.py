@@ -1,12 +1,10 @@
 """Images with the views that metrics look at, and the named networks that describe them.
 
-The named networks that turn images into features. Nothing is downloaded.
+A distance between feature distributions means nothing without the name of the network that made them: every score
+states it. Nothing is downloaded.
 
-A distance between feature distributions means nothing without the name of the network: every score states it.
-
-Images with the views that metrics look at: the image counterpart of `Sample`, and a table of pixels as one.
-
-Images taken from a sample share its pool, so the features of an image are computed once however often it is drawn.
+`ImageSample` is the image counterpart of `Sample`, and a table of pixels is read as one. Images taken from a sample
+share its pool, so the features of an image are computed once however often it is drawn.
 """
 
 from __future__ import annotations

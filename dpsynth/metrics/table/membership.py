@@ -186,7 +186,7 @@ class Attack:
     @property
     def verdict(self) -> str:
         if self.low > 0.5:
-            return "evidence that training rows can be told from unseen ones"
+            return "evidence that training rows can be distinguished from unseen ones"
         return "no evidence of leakage by this attack, which is no proof of privacy"
 
 

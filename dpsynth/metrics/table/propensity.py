@@ -1,8 +1,7 @@
 """Can a classifier tell synthetic from real rows? Two-sample tests and propensity scores.
 
-Can a classifier tell synthetic rows from real ones? Area under its ROC curve on rows it was not fitted to.
-
-Classifier two-sample test (Lopez-Paz and Oquab, arXiv 1610.06545) with gradient boosting on all columns, the label
+Classifier two-sample test (Lopez-Paz and Oquab, arXiv 1610.06545): the area under the ROC curve on rows that the
+classifier was not fitted to, with gradient boosting on all columns, the label
 included. Folds are fixed by position, and the area is the mean over the folds: scores of different models are not
 put on one scale.
 

@@ -1,10 +1,9 @@
 """Train on synthetic, test on real (TSTR), and whether synthetic rows rank models as real rows do (SRA).
 
-Train on synthetic, test on real (TSTR): how well models of the evaluated table predict real people's label.
-
-Every learner is fitted to the evaluated rows and tested on the holdout. The real-data baseline, fresh real rows
-evaluated in the same way, is what models of real rows reach (train on real, test on real). Rows without a label are
-left out. A class that the evaluated rows lack gets probability 0.
+TSTR says how well models of the evaluated table predict the label of real people. Every learner is fitted to the
+evaluated rows and tested on the holdout. The real-data baseline, fresh real rows evaluated in the same way, is what
+models of real rows reach (train on real, test on real). Rows without a label are left out. A class that the evaluated
+rows lack gets probability 0.
 
 Synthetic ranking agreement (SRA): would someone who has the synthetic table choose the same models?
 

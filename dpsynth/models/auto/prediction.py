@@ -58,11 +58,11 @@ class Prediction:
 
 def predicted(signal: Signal, methods: tuple[str, ...] = METHODS) -> list[Prediction]:
     """The predictions for methods on a table, at the epsilon of its budget."""
-    law = _Law.drawn(signal)
-    return [_predicted(signal, law, method) for method in methods]
+    distribution = _Distribution.drawn(signal)
+    return [_predicted(signal, distribution, method) for method in methods]
 
 
-def _predicted(signal: Signal, law: _Law, method: str) -> Prediction:
+def _predicted(signal: Signal, distribution: _Distribution, method: str) -> Prediction:
     d = signal.columns
     noise, pair_noise, pairs = signal.column_sigma, None, 0
     if method == "mst" and d > 1:
@@ -76,15 +76,15 @@ def _predicted(signal: Signal, law: _Law, method: str) -> Prediction:
         pairs = ROUNDS * d
         pair_noise = signal.sigma(pairs, 0.9 * (1 - recipe.one_way_fraction) * (1 - recipe.choice_fraction))
     generator = np.random.default_rng(SEED)
-    columns = [_noisy(p, noise, signal.rows, generator) for p in law.columns]
-    one_way = float(np.mean([_distance(p, q) for p, q in zip(law.columns, columns, strict=True)]))
-    if not law.pairs:
+    columns = [_noisy(p, noise, signal.rows, generator) for p in distribution.columns]
+    one_way = float(np.mean([_distance(p, q) for p, q in zip(distribution.columns, columns, strict=True)]))
+    if not distribution.pairs:
         return Prediction(method, signal.budget.epsilon, noise, None, one_way, None)
     measured = pairs / math.comb(d, 2)  # a fraction of all pairs, the strongest of them
     errors = []
-    for rank, (i, j, joint) in enumerate(law.pairs):
+    for rank, (i, j, joint) in enumerate(distribution.pairs):
         error = _distance(joint, np.outer(columns[i], columns[j]))
-        if pair_noise is not None and rank < math.ceil(measured * len(law.pairs)):
+        if pair_noise is not None and rank < math.ceil(measured * len(distribution.pairs)):
             noisy = _distance(joint, _noisy(joint, pair_noise, signal.rows, generator))
             error = noisy if method == "mst" else min(error, noisy)  # aim passes over what noise hides
         errors.append(error)
@@ -92,15 +92,15 @@ def _predicted(signal: Signal, law: _Law, method: str) -> Prediction:
 
 
 @dataclass(frozen=True)
-class _Law:
+class _Distribution:
     """columns: probabilities of each. pairs: two positions and their joint probabilities, strongest first."""
 
     columns: list[np.ndarray]
     pairs: list[tuple[int, int, np.ndarray]]
 
     @classmethod
-    def drawn(cls, signal: Signal) -> _Law:
-        """One law for a schema, whatever the budget: columns are as fine as the budget of `signal` lets them be."""
+    def drawn(cls, signal: Signal) -> _Distribution:
+        """One for a schema, whatever the budget: columns are as fine as the budget of `signal` lets them be."""
         generator = np.random.default_rng(SEED)
         sizes = [min(size, LARGEST) for size in signal.sizes]
         if len(sizes) > MOST_COLUMNS:
@@ -127,9 +127,9 @@ def _coupled(p: np.ndarray, q: np.ndarray, strength: float) -> np.ndarray:
     return (1 - part) * product + part * closest
 
 
-def _noisy(law: np.ndarray, sigma: float, rows: int, generator: np.random.Generator) -> np.ndarray:
+def _noisy(p: np.ndarray, sigma: float, rows: int, generator: np.random.Generator) -> np.ndarray:
     """The probabilities that noisy counts of `rows` rows give, made a distribution again: the nearest one."""
-    values = law + generator.normal(0.0, 1.0, law.shape) * (sigma / rows)
+    values = p + generator.normal(0.0, 1.0, p.shape) * (sigma / rows)
     ordered = np.sort(values, axis=None)[::-1]
     excess = np.cumsum(ordered) - 1
     kept = int(np.flatnonzero(ordered * np.arange(1, ordered.size + 1) > excess)[-1])

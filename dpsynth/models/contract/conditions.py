@@ -10,15 +10,18 @@ the single values, and those outside are drawn again. Either way the rows have t
 conditions.
 """
 
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpsynth.data.columns import Category, Column, NumericColumn
 from dpsynth.data.columns.raw import series_of
@@ -42,7 +45,7 @@ class Open:
     high: float = np.inf
     strict: tuple[bool, bool] = (False, False)
 
-    def holds(self, frame: pd.DataFrame) -> np.ndarray:
+    def holds(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """(n,) bool, for rows inside the domain; a missing value meets no range and no set."""
         reading = self.column.read(series_of(frame, self.column.name))
         if self.values is not None:
@@ -69,11 +72,11 @@ def split(domain: Domain, where: Mapping[str, Any]) -> tuple[dict[str, Any], tup
 
 
 def _open(column: Column, value: Any, domain: Domain) -> Open | None:
-    listed = isinstance(value, (list, tuple, set, frozenset, range, np.ndarray))
+    listed = isinstance(cast(object, value), (list, tuple, set, frozenset, range, np.ndarray))
     if isinstance(column, Category):
         if not listed:
             return None
-        items = list(value)
+        items: list[Any] = list(value)
         reading = column.read(pd.Series(items, dtype=object), domain.missing_values)
         wrong = reading.invalid | reading.missing
         if not items or wrong.any():
@@ -82,7 +85,7 @@ def _open(column: Column, value: Any, domain: Domain) -> Open | None:
         return Open(column, frozenset(reading.values.tolist()))
     assert isinstance(column, NumericColumn)
     if listed:
-        items = list(value)
+        items: list[Any] = list(value)
         if len(items) != 2:
             raise ConfigError(f"where: column '{column.name}' takes a range, [low, high], not {items!r:.60}")
         low, high = (_axis(column, item) for item in items)

@@ -25,10 +25,10 @@ import shutil
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import safetensors.torch
@@ -44,9 +44,9 @@ from dpsynth.errors import ArtifactError, ConfigError, DpsynthError
 from dpsynth.marginals import noisy_tables
 from dpsynth.marginals.noisy_tables import NoisyTable
 from dpsynth.models.contract import registry
-from dpsynth.models.contract.machine_limits import available_memory
-from dpsynth.models.contract.memory_limit import HEADROOM, limited
+from dpsynth.models.contract.machine_limits import HEADROOM, available_memory, limited
 from dpsynth.models.contract.model_files import (
+    JSON,
     LARGEST_TENSORS,
     LARGEST_TEXT,
     plain,
@@ -155,9 +155,9 @@ class Fitted(ABC, Generic[Sampled]):
         n = self.rows if n is None else n
         if n is None:
             raise ConfigError("n: this model knows no number of rows; say how many with n=10000")
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        if not is_count(n):
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        if seed is not None and not is_count(seed):
             raise ConfigError(f"seed={seed!r}: must be a whole number, 0 or more, or null")
         return n
 
@@ -183,13 +183,18 @@ WRONG = (
 )
 
 
-def save(fitted: Fitted, folder: str | Path) -> None:
+def is_count(value: object) -> bool:
+    """Whether a user gave a whole number, 0 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def save(fitted: Fitted[Any], folder: str | Path) -> None:
     """Write `fitted` into the new folder `folder`, whole or not at all."""
     with temporary_folder(folder) as temporary:
         write(fitted, temporary)
 
 
-def write(fitted: Fitted, folder: Path) -> None:
+def write(fitted: Fitted[Any], folder: Path) -> None:
     """Write the three files of `fitted` into an existing folder."""
     kind = type(fitted)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in fitted.tensors().items()}
@@ -208,7 +213,7 @@ def write(fitted: Fitted, folder: Path) -> None:
     (folder / "model.json").write_text(_json(model), encoding="utf-8", newline="\n")
 
 
-def load(folder: str | Path) -> Fitted:
+def load(folder: str | Path) -> Fitted[Any]:
     """The model saved in `folder`: a run folder or its `release/`.
 
     Raises `ArtifactError` when it is missing, unfinished, damaged, of an unknown format, or names unknown classes. All
@@ -224,7 +229,7 @@ def load(folder: str | Path) -> Fitted:
     needed = {"model.safetensors": LARGEST_TENSORS, "privacy.json": LARGEST_TEXT}
     if isinstance(model["sha256"], dict) and MARGINALS in model["sha256"]:
         needed[MARGINALS] = LARGEST_TENSORS
-    verify(release, model["sha256"], needed)
+    verify(release, cast(JSON, model["sha256"]), needed)
     kind = _class_of(model, path)
     refuse_sizes(model["config"], path)
     statement = read_json(release / "privacy.json", infinite=True)
@@ -234,7 +239,7 @@ def load(folder: str | Path) -> Fitted:
         with limited(MORE * size), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             domain = _domain_of(model["domain"])
-            fitted = kind.restore(model["config"], tensors, domain, statement)
+            fitted: Fitted[Any] = kind.restore(model["config"], tensors, domain, statement)
             if MARGINALS in needed:
                 fitted.measured = noisy_tables.read(release / MARGINALS)
             fitted.sample(1, seed=0)  # indices and sizes that contradict each other show themselves here, if not before
@@ -278,7 +283,7 @@ def find_release(folder: str | Path) -> Path:
 
 
 @contextmanager
-def temporary_folder(folder: str | Path) -> Iterator[Path]:
+def temporary_folder(folder: str | Path) -> Generator[Path]:
     """A temporary sibling to write into; it becomes `folder` if the block ends well, else it vanishes."""
     folder = Path(folder).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -300,7 +305,7 @@ def _domain_of(content: Mapping[str, Any]) -> Domain | ImageDomain | DatabaseDom
     return (ImageDomain if "images" in content else Domain).from_dict(content)
 
 
-def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted]:
+def _class_of(model: Mapping[str, Any], path: Path) -> type[Fitted[Any]]:
     """The `Fitted` class that model.json names, once every class it names is known."""
     try:
         registry.refuse_unknown(model["config"], str(path))

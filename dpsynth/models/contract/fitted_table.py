@@ -1,13 +1,11 @@
 """Fitted models of tables: conditions, constraints between columns, and whole sets of rows from posterior draws.
 
-A fitted model of a table: conditions, constraints between columns, and rows that keep both.
-
-A fitted table model that holds a posterior, and can show it: whole sets of rows from posterior draws.
-
 `sample` makes one table that is as good as it can be. `sets` makes several, each from a posterior draw of its own,
 which carry what is not known about the distribution from set to set: what Rubin's rules need
 (`dpsynth.inference.combine`).
 """
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -15,10 +13,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dpsynth.data.columns import Category, Column, NumericColumn
 from dpsynth.data.table.constraints import repair, satisfied
@@ -28,7 +27,7 @@ from dpsynth.data.table.table import Table
 from dpsynth.data.table.written_rows import write_rows
 from dpsynth.errors import ConfigError
 from dpsynth.models.contract.conditions import Open, split
-from dpsynth.models.contract.fitted import Fitted, Generators
+from dpsynth.models.contract.fitted import Fitted, Generators, is_count
 
 LEGAL_ROUNDS = 20
 MOST_ROWS, FEWEST_ROWS = 2**18, 2**14  # of a block
@@ -167,11 +166,11 @@ class FittedTable(Fitted[Table]):
                     "fewer rows, or for less"
                 )
             frame = draw(count)
-            met = np.ones(len(frame), dtype=bool)
+            met: NDArray[np.bool_] = np.ones(len(frame), dtype=bool)
             for condition in several:
                 met &= condition.holds(frame)
-            kept.append(frame.loc[met])
-            have, drawn = have + int(met.sum()), drawn + count
+            kept.append(cast(pd.DataFrame, frame.loc[met]))
+            have, drawn = have + int(np.count_nonzero(met)), drawn + count
             if progress is not None:
                 progress(min(have, n), n, drawn)
         return pd.concat(kept, ignore_index=True).head(n)
@@ -198,7 +197,7 @@ class FittedTable(Fitted[Table]):
             if progress is not None:
                 progress(len(places), len(rows), len(places))
         frame = pd.concat(parts[1:] or parts, ignore_index=True)
-        return frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
+        return cast(pd.DataFrame, frame.iloc[np.argsort(places, kind="stable")].reset_index(drop=True))
 
     def _table(self, frame: pd.DataFrame, entropy: Any) -> Table:
         """The rows as a table whose identifiers follow from the seed of the sample."""
@@ -241,7 +240,7 @@ class FittedTable(Fitted[Table]):
                 return frame
             wanted = int((~legal).sum())
             fresh = self._exact(draw(wanted) if draw else self._draw(wanted, generators, given), given)
-            frame = pd.concat([frame.loc[legal], fresh], ignore_index=True)
+            frame = pd.concat([cast(pd.DataFrame, frame.loc[legal]), fresh], ignore_index=True)
         repaired = repair(frame, constraints)
         if given:
             repaired = repaired.assign(**{name: frame[name] for name in given})
@@ -296,9 +295,9 @@ class FittedPosterior(FittedTable):
         n, seed, where: as in `sample`. The privacy cost is that of the model, however many sets are drawn.
         """
         n = self.rows if n is None else n
-        if isinstance(m, bool) or not isinstance(m, int) or m < 1:
+        if not is_count(m) or m < 1:
             raise ConfigError(f"sets={m!r}: the number of sets must be a whole number, 1 or more")
-        if n is None or isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        if n is None or not is_count(n):
             raise ConfigError(f"n={n!r}: the number of rows must be a whole number, 0 or more")
         generators, given = Generators.seeded(seed), self._legal(where or {})
         return [self._set(k, n, generators, given) for k in range(m)]

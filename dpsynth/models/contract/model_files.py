@@ -11,7 +11,7 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import safetensors.torch
 import torch
@@ -22,6 +22,7 @@ LARGEST_TEXT = 2**28  # bytes of model.json or privacy.json
 LARGEST_TENSORS = 2**36  # bytes of model.safetensors
 # Numbers of a configuration that give sizes, and the most that could ever be trained; building more takes for ever.
 LIMITS = {"layers": 4096, "hidden": 2**20, "width": 2**20, "latent": 2**20, "tries": 2**20}
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 
 
 def plain(folder: Path, name: str, largest: int) -> Path:
@@ -61,7 +62,7 @@ def read_json(path: Path, infinite: bool = False) -> dict[str, Any]:
         raise ArtifactError(f"{path}: not a readable model ({_short(error)}); copy the whole folder again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path}: not a readable model (no JSON object); copy the whole folder again")
-    return content
+    return cast("dict[str, Any]", content)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -70,7 +71,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises `ArtifactError` when it is damaged or holds a number that is not finite.
     """
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = cast(Any, safetensors.torch).load_file(path)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
         raise ArtifactError(f"{path}: not a readable model ({_short(error)}); copy the whole folder again") from None
     for name, tensor in tensors.items():
@@ -79,7 +80,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def verify(folder: Path, checksums: Any, names: Mapping[str, int]) -> None:
+def verify(folder: Path, checksums: JSON, names: Mapping[str, int]) -> None:
     """Compare files of `folder` with their checksums. Raises `ArtifactError` naming the one that differs.
 
     names: the files, and the most bytes each may have.
@@ -91,7 +92,7 @@ def verify(folder: Path, checksums: Any, names: Mapping[str, int]) -> None:
             raise ArtifactError(f"{folder / name}: does not match its checksum in model.json; copy it again")
 
 
-def refuse_sizes(config: Any, path: Path) -> None:
+def refuse_sizes(config: JSON, path: Path) -> None:
     """Refuse a configuration that gives a size beyond `LIMITS`, at any depth. Raises `ArtifactError`."""
     if isinstance(config, dict):
         for key, value in config.items():

@@ -18,7 +18,7 @@ the recipe puts the path of the group before it, as in `model.student.steps=0`.
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from inspect import isabstract
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
 
 from dpsynth.errors import ConfigError
 
@@ -50,11 +50,14 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], where: str = "") -> Reci
     Raises:
         ConfigError: An option does not exist, or its value is refused; the message begins with its path.
     """
-    groups, merged = groups_of(type(recipe)), {}
+    groups = groups_of(type(recipe))
+    merged: dict[str, Any] = {}
     for name, value in changes.items():
         group = getattr(recipe, name, None)
         if name in groups and isinstance(value, Mapping):
-            value = changed(groups[name]() if group is None else group, value, f"{where}{name}.")
+            value = changed(
+                groups[name]() if group is None else group, cast("Mapping[str, Any]", value), f"{where}{name}."
+            )
         merged[name] = value
     try:
         return replace(recipe, **merged)  # type: ignore[type-var]

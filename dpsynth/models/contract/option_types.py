@@ -4,7 +4,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from dpsynth.errors import ConfigError
 
@@ -21,7 +21,9 @@ def check_types(target: Callable[..., Any], values: Mapping[str, Any], where: st
     target: a class or function with annotated parameters. Parameters without an annotation of plain YAML values are
     not evaluated, nor are keys that are no parameters.
     """
-    annotated = target.__init__ if isinstance(target, type) and not is_dataclass(target) else target
+    annotated: Callable[..., Any] = target
+    if isinstance(target, type) and not is_dataclass(target):
+        annotated = cast(Any, target).__init__
     try:
         hints = get_type_hints(annotated)  # of a dataclass, those of its fields, each by the names of its own module
     except (NameError, TypeError):  # annotations that cannot be told at run time
@@ -55,7 +57,7 @@ def _fits(hint: Any, value: Any) -> bool:
     if origin in (Sequence, Iterable, list, tuple):
         inside = get_args(hint)
         listed = isinstance(value, list | tuple)
-        return listed and (not inside or all(_fits(inside[0], each) for each in value))
+        return listed and (not inside or all(_fits(inside[0], each) for each in cast(Iterable[Any], value)))
     if origin in (Mapping, dict):
         return isinstance(value, Mapping)
     if isinstance(value, Mapping | list) or (isinstance(value, float) and math.isnan(value)):

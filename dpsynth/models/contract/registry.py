@@ -17,7 +17,7 @@ import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar, cast
 
 from dpsynth.errors import ConfigError, DpsynthError
 from dpsynth.models.contract.option_groups import OptionGroup, groups_of
@@ -36,11 +36,13 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name.isidentifier()}))
 
 
-def shipped(data: type) -> list[str]:
-    """What `model=` calls the methods of this package that learn from `data`, such as `Table`; sorted."""
+def shipped(data: type | str) -> list[str]:
+    """What `model=` calls the methods of this package that learn from `data`, such as `Table`, or make data of that
+    modality, such as "table"; sorted."""
     methods = importlib.import_module("dpsynth.models")
     kinds = [getattr(methods, name) for name in methods.__all__]
-    found = [kind for kind in kinds if data in getattr(kind, "learns_from", ()) and not inspect.isabstract(kind)]
+    fact = "modalities" if isinstance(data, str) else "learns_from"
+    found = [kind for kind in kinds if data in getattr(kind, fact, ()) and not inspect.isabstract(kind)]
     return sorted({"maf" if kind.__name__ == "PixelMAF" else kind.__name__.lower() for kind in found})
 
 
@@ -111,28 +113,36 @@ def _constructed(built: type[Kind], config: Mapping[str, Any], where: str) -> Ki
 
 def _group(kind: type, value: Any, where: str) -> Any:
     """A group of options, of a given class or of the one it names; anything but a mapping as it is."""
-    if isinstance(value, Mapping) and "_target_" not in value:
-        return _constructed(kind, value, where)
+    if _is_mapping(value) and "_target_" not in value:
+        return _constructed(cast("type[Any]", kind), value, where)
     return _value(value, where)
 
 
 def _value(value: Any, where: str) -> Any:
-    if isinstance(value, Mapping):
+    if _is_mapping(value):
         if "_target_" in value:
             return _built(value, object, where)
         return {key: _value(each, f"{where}.{key}") for key, each in value.items()}
-    return [_value(each, f"{where}[{k}]") for k, each in enumerate(value)] if isinstance(value, list) else value
+    return [_value(each, f"{where}[{k}]") for k, each in enumerate(value)] if _is_list(value) else value
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _targets(config: Any, where: str, depth: int) -> Iterator[str]:
     """Every `_target_` of a configuration, the outermost first."""
     if depth > DEPTH:
         raise ConfigError(f"{where}: nested more than {DEPTH} levels deep")
-    if isinstance(config, Mapping):
+    if _is_mapping(config):
         if isinstance(config.get("_target_"), str):  # a column may bear that name, and hold something else
             yield config["_target_"]
         config = list(config.values())
-    if isinstance(config, list):
+    if _is_list(config):
         for each in config:
             yield from _targets(each, where, depth + 1)
 

@@ -44,7 +44,6 @@ __all__ = ["BudgetFractions", "FitRun", "Fitted", "Generators", "MethodPlan", "S
 
 PrivateRows = Table | EncodedFiles | Images | Database  # private rows in a domain: in memory, or encoded on disk
 KINDS = {Table: "a table", EncodedFiles: "encoded files", Images: "images", Database: "a database"}
-HINTS = {"image": "mixture, datalens, maf, merf or pe", "table": "maf, aim or mst", "database": "aim or mst"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ class Synthesizer(ABC):
         """
 
     @abstractmethod
-    def _fit(self, table: Any, rows: int, plan: Any, ledger: Ledger, run: FitRun) -> Fitted:
+    def _fit(self, table: Any, rows: int, plan: Any, ledger: Ledger, run: FitRun) -> Fitted[Any]:
         """Fit to `table` (one of `learns_from`), whose domain is complete, touching it through `ledger` only.
 
         rows: the declared or noisy number of rows (exact only where the relation makes it public).
@@ -153,7 +152,9 @@ class Synthesizer(ABC):
         """
         kind = kind_of(domain)
         if kind not in self.modalities:
-            raise ConfigError(f"{type(self).__name__} does not make {kind}s; model={HINTS[kind]} does")
+            able = " | ".join(shipped(kind))  # a database is learned table by table, by a recipe around another
+            hint = f"model={able} does" if able else "dpsynth.models.database.DatabaseSynthesizer does"
+            raise ConfigError(f"{type(self).__name__} does not make {kind}s; {hint}")
         if isinstance(domain, DatabaseDomain) and budget.entity is None and budget.rows_per_person is None:
             budget = replace(budget, entity=domain.unit)
         check_entity(domain, budget)
@@ -191,7 +192,7 @@ class Synthesizer(ABC):
         checkpoint: Checkpoint | None = None,
         settings: TrainerSettings | None = None,
         account: AccountedRun | None = None,
-    ) -> Fitted:
+    ) -> Fitted[Any]:
         """A new fitted model; the recipe itself is left as it was, and each call spends its own budget.
 
         randomness: random generators, by default seed 0 with secure privacy noise. checkpoint: keeps the
@@ -206,7 +207,7 @@ class Synthesizer(ABC):
             raise ConfigError(f"{type(self).__name__} learns from {known}, not from {given}{hint}")
         if isinstance(budget_or_plan, Budget):
             plan = self.plan_for(table, budget_or_plan)
-        elif isinstance(budget_or_plan, SynthesisPlan):
+        elif isinstance(cast(object, budget_or_plan), SynthesisPlan):
             plan = budget_or_plan
         else:
             raise ConfigError("fit needs a dpsynth.Budget(epsilon, delta) or the plan of this recipe")
@@ -222,8 +223,7 @@ class Synthesizer(ABC):
         randomness = randomness or RandomGenerators()
         new = checkpoint is not None and not checkpoint.exists
         if checkpoint is not None:
-            content = table.frame if isinstance(table, Table) else table.content_hash
-            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, content)
+            randomness = checkpoint.begin(randomness, {"recipe": repr(self), **plan.to_dict()}, table.content_hash)
         randomness = shared(randomness)  # of several processes, the leader's
         if account is not None:
             try:
@@ -247,7 +247,7 @@ class Synthesizer(ABC):
         """The plan of this recipe as a part of another method, within what `before` leaves of the budget."""
         return self._plan(domain, budget, before)
 
-    def fit_part(self, table: Any, rows: int, plan: MethodPlan, ledger: Ledger, run: FitRun) -> Fitted:
+    def fit_part(self, table: Any, rows: int, plan: MethodPlan, ledger: Ledger, run: FitRun) -> Fitted[Any]:
         """Fit as a part of another method, whose plan holds `plan`; the statement is left to that method."""
         return self._fit(table, rows, plan, ledger, run)
 

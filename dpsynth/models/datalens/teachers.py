@@ -1,9 +1,9 @@
 """Thousands of small teachers on disjoint shards, and the public space in which they meet rows and queries.
 
-The public space in which teachers of DataLens meet rows and queries: vectors of a table, or images by their pixels
-or low frequencies. It follows from the domain and the recipe; every row is mapped by itself.
+The public space is that of a table's vectors, or of images by their pixels or low frequencies. It follows from the
+domain and the recipe; every row is mapped by itself.
 
-An ensemble of teachers: thousands of small discriminators on disjoint shards, trained and asked as stacked tensors.
+The teachers are small discriminators, trained and asked as stacked tensors:
 
     for a chunk of teachers at a time:
         a few Adam steps on   sum_i  E_shard softplus(-D_i(x, y)) + E_queries softplus(D_i(X, y))

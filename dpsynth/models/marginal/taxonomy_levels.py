@@ -1,15 +1,10 @@
-"""Coarser levels of a column, for use as parents: level h joins 2^h neighbouring value bins of a number.
+"""Coarser levels of a column (age in decades, diagnoses by chapter), for use as parents.
 
-Coarser levels of a column (age in decades, places by region) as further columns of codes.
-
-A level maps the codes of a column to fewer codes through a public lookup table. Appended to the rows it is a
-column like any other, so a marginal at a coarser level is a marginal.
-
-Columns at a level of their taxonomy, for use as parents: level h joins 2^h neighbouring value bins of a number.
-
-A category has level 0 only; point masses and missing keep codes of their own at every level. Levels follow from the
-codec and the domain compression, so they are public and need not be saved. For counting, a level from above is one more
-column of codes (`models/marginal/taxonomy_levels.py`; Zhang et al. 2017, section 5.3, calls this a taxonomy tree).
+Level h of a number joins 2^h neighbouring value bins. The levels of a category are the groups of its hierarchy, the
+closest first; without one it has level 0 only. Point masses and missing keep codes of their own at every level. A level
+maps the codes of a column to fewer codes through a public lookup table: levels follow from the codec and the domain
+compression, so they need not be saved. Appended to the rows a level is a column like any other, so a marginal at a
+coarser level is a marginal (Zhang et al. 2017, section 5.3, calls this a taxonomy tree).
 """
 
 from __future__ import annotations
@@ -22,12 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dpsynth.data.columns.hierarchy import Path
 from dpsynth.data.table.codec import Codec
 from dpsynth.errors import ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.marginals.counting.plan import MOST_CODES
 from dpsynth.models.marginal.method import EncodedRows, MappedFiles
-from dpsynth.models.shared.domain_compression import DomainCompression
+from dpsynth.models.shared.domain_compression import DomainCompression, paths_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def append_levels(
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """((rows, columns + levels) codes in Fortran order, their sizes); the given codes are copied.
 
-    >>> codes, sizes = append_levels(np.array([[0], [3]], dtype=np.uint8), (4,), [Height(0, (0, 0, 1, 1))])
+    >>> codes, sizes = append_levels(np.array([[0], [3]], dtype=np.uint8), (4,), [ColumnLevel(0, (0, 0, 1, 1))])
     >>> codes.tolist(), sizes
     ([[0, 0], [3, 1]], (4, 2))
     """
@@ -95,6 +91,20 @@ class ColumnLevel(NamedTuple):
     level: int
 
 
+def _grouped(paths: Sequence[Path]) -> list[np.ndarray]:
+    """For each depth of a hierarchy, from the closest groups to the widest, the group of each code; a code in no group
+    is one of its own. Depths that join nothing more are left out."""
+    found: list[np.ndarray] = []
+    fewest = len(paths)
+    for depth in range(max(map(len, paths), default=0), 0, -1):
+        names = [path[:depth] or (None, code) for code, path in enumerate(paths)]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        if len(numbers) < fewest:
+            fewest = len(numbers)
+            found.append(np.array([numbers[name] for name in names]))
+    return found
+
+
 class TaxonomyLevels:
     """All levels of the merged codes of a table.
 
@@ -105,7 +115,11 @@ class TaxonomyLevels:
     def __init__(self, codec: Codec, compression: DomainCompression, coarsen: bool = True) -> None:
         self.maps = {ColumnLevel(j, 0): np.arange(size) for j, size in enumerate(compression.sizes)}
         for j, column in enumerate(codec.columns):
-            if not (column.on_axis and coarsen):
+            if not coarsen:
+                continue
+            if not column.on_axis:
+                for level, joined in enumerate(_grouped(paths_of(column, compression.maps[j])), start=1):
+                    self.maps[ColumnLevel(j, level)] = joined
                 continue
             bins, size = int(compression.maps[j][: column.value_bins].max()) + 1, compression.sizes[j]
             for level in range(1, math.ceil(math.log2(bins / LEAST_BINS)) + 1):

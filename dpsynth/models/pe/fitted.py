@@ -1,8 +1,6 @@
 """A fitted population of rows or of images: drawn by weight, varied a little, and made to meet conditions.
 
-A fitted population of rows: drawn by weight, varied a little, and made to meet conditions.
-
-A fitted population of images: drawn by weight, and varied where the API can be made again.
+Images are varied where the API can be made again.
 """
 
 from __future__ import annotations

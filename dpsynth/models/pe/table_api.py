@@ -1,8 +1,7 @@
 """Rows of a table as Private Evolution sees them, and the API that draws and varies them.
 
-Rows of a table as Private Evolution sees them: states and positions, and points among which votes are cast.
-
-Everything follows from the domain, which is public.
+A row is a state and a position for each column, and a point among which votes are cast. Everything follows from the
+domain, which is public.
 
 The API for tables: rows drawn from a proposal, and rows whose cells are drawn anew or moved a little.
 

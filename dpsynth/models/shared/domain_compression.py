@@ -5,8 +5,9 @@ Domain compression is decided from noisy counts or the domain, never from true c
 part again by the fine distribution;
 - *rare codes*: codes whose noisy count does not stand out of the noise say nothing by themselves and cost cells in
   every marginal (McKenna, Miklau and Sheldon 2021, arXiv 2108.04978, section 3.2, for columns without an order). Here
-  neighbouring bins of a number are joined until they stand out; categories, point masses and missing that do not are
-  put into one.
+  neighbouring bins of a number are joined until they stand out; categories that do not are joined within their group
+  of the column's hierarchy, the closest one that stands out; what is left over (and all where there is no hierarchy,
+  and point masses and missing) is put into one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dpsynth.data.table.codec import Codec
+from dpsynth.data.columns import Category
+from dpsynth.data.columns.hierarchy import Path
+from dpsynth.data.table.codec import Codec, ColumnCodes
 from dpsynth.models.shared.value_cells import ValueCells
 
 STANDS_OUT = 3.0  # standard deviations of the noise really added
@@ -125,8 +128,8 @@ def rare_compression(
         if len(rest) > most:
             rare[np.argsort(-rest, kind="stable")[most - 1 :]] = True
         first = int(runs.max()) + 1 if ordered else 0
-        singles = np.where(rare, first + int((~rare).sum()), first + np.cumsum(~rare) - 1)
-        maps.append(np.concatenate([runs, singles]).astype(np.int64))
+        joined = _groups(paths_of(column, current.maps[j]), rest, rare, sigma, most)
+        maps.append(np.concatenate([runs, first + joined]).astype(np.int64))
     return DomainCompression(tuple(maps), tuple(_fractions(m, c, sigma) for m, c in zip(maps, noisy, strict=True)))
 
 
@@ -140,6 +143,39 @@ def _runs(counts: np.ndarray, sigma: float) -> np.ndarray:
             group, total, length = group + 1, 0.0, 0
     runs = np.array(groups, dtype=np.int64)
     return np.minimum(runs, max(group - 1, 0)) if length else runs
+
+
+def paths_of(column: ColumnCodes, merged: np.ndarray) -> list[Path]:
+    """The groups of each merged code of a category: those that all its categories share; none of other columns."""
+    count = int(merged.max()) + 1
+    declared = column.column
+    if not isinstance(declared, Category) or declared.hierarchy is None:
+        return [()] * count
+    found: list[Path | None] = [None] * count
+    for value, code in zip(declared.values, merged, strict=False):  # missing, the last code, is in no group
+        path, before = declared.hierarchy.path(value), found[code]
+        if before is not None:
+            path = tuple(one for one, other in zip(path, before, strict=False) if one == other)
+        found[code] = path
+    return [path or () for path in found]
+
+
+def _groups(paths: Sequence[Path], counts: np.ndarray, rare: np.ndarray, sigma: float, most: int) -> np.ndarray:
+    """Group numbers of codes: each code that is not rare by itself, then groups of rare ones, then the rest.
+
+    Of the rare codes those of the closest group whose counts together stand out are joined, from the deepest groups up.
+    """
+    groups = np.where(rare, -1, np.cumsum(~rare) - 1)
+    number = int((~rare).sum())
+    for depth in range(max(map(len, paths), default=0), 0, -1):
+        members: dict[Path, list[int]] = {}
+        for code in map(int, np.flatnonzero(groups < 0)):
+            if len(paths[code]) >= depth:
+                members.setdefault(paths[code][:depth], []).append(code)
+        for codes in members.values():
+            if number + 1 < most and counts[codes].sum() >= STANDS_OUT * sigma * len(codes) ** 0.5:
+                groups[codes], number = number, number + 1
+    return np.where(groups < 0, number, groups)
 
 
 def _fractions(m: np.ndarray, noisy: np.ndarray, sigma: float) -> np.ndarray:

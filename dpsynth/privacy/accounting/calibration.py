@@ -1,10 +1,9 @@
 """The smallest noise that stays within a budget, or within a fraction of it.
 
-The smallest noise that stays within a budget: the inverse of `accounting.prove`, by search.
+The inverse of `accounting.prove`, by search: `calibrate` returns only noise scales for which `prove` itself has
+confirmed the target.
 
-`calibrate` returns only noise scales for which `prove` itself has confirmed the target.
-
-How a fraction of the budget becomes noise, before the method gets the rest.
+A fraction of the budget becomes noise in the same way, before the method gets the rest.
 """
 
 from __future__ import annotations

@@ -1,14 +1,10 @@
 """What every engine for clipped gradients shares: the coordinates, the contract, the clip factors, micro-batches.
 
-The entries of a network's trainable parameters that can have a gradient, as one vector.
+Coordinates are the entries of a network's trainable parameters that can have a gradient, as one vector. A masked
+weight's masked entries have gradient zero whatever the data, by public structure. They need no noise, and drawing none
+for them halves the noise of an autoregressive network.
 
-A masked weight's masked entries have gradient zero whatever the data, by public structure. They need no
-noise, and drawing none for them halves the noise of an autoregressive network.
-
-What every engine for clipped gradients shares: the contract, the clip factors, micro-batches, refused
-layers.
-
-The quantity is  G = sum over rows i of m_i * g_i * min(1, C / ||g_i||_2),  with g_i the gradient of row i's
+The query is  G = sum over rows i of m_i * g_i * min(1, C / ||g_i||_2),  with g_i the gradient of row i's
 own loss over all trainable parameters together, C the clipping norm and m_i in {0, 1} an optional mask.
 Adding or removing one row changes G by at most C in L2 norm, replacing one by at most 2 C (Abadi et al. 2016,
 arXiv:1607.00133). This needs that g_i depends on row i alone, so layers that mix rows are refused.

@@ -6,8 +6,9 @@
 
 Guarantee. Every term of S_t has L2 norm at most C and depends on its row alone (`clipping.py`).
 Add/remove (Poisson batches): one row more or less is one term more or less, and S_t moves by at most s = C.
-Replace-one (Poisson, or fixed size without replacement): the changed row stands in the same batches, its term
-u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. Either way one step is a Gaussian
+Replace-one (batches of fixed size without replacement, or all rows): the changed row stands in the same batches, its
+term u becomes v, |u - v| <= |u| + |v|, so S_t moves by at most s = 2 C. (Poisson batches under replace-one are refused
+by the accountant, which has no proof for their event.) Either way one step is a Gaussian
 mechanism of noise multiplier z on a random sample, and the run composes `steps` of them: the event that the
 batches state. S_t is a sum of floats, so s is taken larger by the factor 1 + `SUM_SLACK`, which `clipping.py` derives
 and prices. Number of steps, rate, divisor and z are public constants; an empty batch is a step like any

@@ -1,13 +1,13 @@
 """Noisy statistics of each class: counts, histograms of pixel values, and scatter around public centres.
 
-What a record weighs in each class: noisy class counts, or noisy histograms of pixel values by class.
+## Class counts, or histograms of pixel values by class
 
 Guarantee. A record adds one vector of non-negative numbers that add up to 1 to the row of its own class: the fractions
 of its pixel values in public bins, or the single number 1. Its L2 norm is at most 1, so adding or removing a record
 moves the (classes, bins) sum by at most 1. Replacing one exchanges two such vectors u and v, |u - v|^2 = |u|^2 + |v|^2
 - 2 u.v <= 2 because all entries are non-negative: sqrt(2). One Gaussian release (`gaussian.py`).
 
-How records of a class lie around public centres: one noisy sum of outer products for each class.
+## Scatter around public centres: one noisy sum of outer products for each class
 
 With the offset r of a record from a public centre, scaled down to norm R where it is longer, the query is
 

@@ -106,24 +106,24 @@ def test_other_forms_are_refused(database, tmp_path):
 
 
 def test_the_laws_of_the_clinic_are_what_is_drawn():
-    law = Clinic()
-    database = law.sample(40_000, seed=3)
+    toy = Clinic()
+    database = toy.sample(40_000, seed=3)
     patients, visits, owner = database["patients"].frame, database["visits"].frame, database.owners["visits"]
     names = database.domain["visits"].domain["kind"].values
     kind = pd.Categorical(visits["kind"], names).codes.astype(int)
     chronic = patients["chronic"].to_numpy().astype(int)
     number = np.zeros((2, 11))
     np.add.at(number, (chronic, database.counts("visits")), 1 / len(patients))
-    assert abs(number - law.number()).sum() / 2 < 0.02
+    assert abs(number - toy.number()).sum() / 2 < 0.02
     kinds = np.zeros((2, 3))
     np.add.at(kinds, (chronic[owner], kind), 1 / len(kind))
-    assert abs(kinds - law.kinds()).sum() / 2 < 0.02
+    assert abs(kinds - toy.kinds()).sum() / 2 < 0.02
     together = owner[1:] == owner[:-1]
     pairs = np.zeros((3, 3))
     np.add.at(pairs, (kind[:-1][together], kind[1:][together]), 1 / together.sum())
-    assert abs(pairs - law.transitions()).sum() / 2 < 0.02
+    assert abs(pairs - toy.transitions()).sum() / 2 < 0.02
     assert (visits["date"].diff()[1:][together] > pd.Timedelta(0)).all()
     sums = np.bincount(owner, visits["cost"], minlength=len(patients))
-    mean, variance = law.cost_of_person()
+    mean, variance = toy.cost_of_person()
     assert sums.mean() == pytest.approx(mean, rel=0.03)
     assert sums.var() == pytest.approx(variance, rel=0.05)

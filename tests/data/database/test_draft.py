@@ -11,9 +11,9 @@ from dpsynth.errors import SchemaError
 from tests.data.database.test_linking import KEY
 
 
-@pytest.mark.parametrize("law", [Clinic(), Bank()])
-def test_a_draft_reads_what_it_was_drafted_from(law, tmp_path):
-    database = law.sample(60, seed=1)
+@pytest.mark.parametrize("toy", [Clinic(), Bank()])
+def test_a_draft_reads_what_it_was_drafted_from(toy, tmp_path):
+    database = toy.sample(60, seed=1)
     folder = database.write(tmp_path / "tables")
     (folder / "schema.yaml").unlink()
     text = draft(folder)

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 import zipfile
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.data import Domain, Table
-from dpsynth.data.table.csv_files import CsvDialect, csv_frames, read_csv
+from dpsynth.data.table.csv_dialect import CsvDialect
+from dpsynth.data.table.csv_files import csv_frames, read_csv
+from dpsynth.data.table.csv_sniffer import sniff
 from dpsynth.errors import ConfigError, DataError
 
 SCHEMA = Domain.from_yaml(
@@ -71,13 +74,13 @@ def test_every_dialect_gives_the_same_table(written, text, encoding, options):
         ("30,F,1\n41,M,7\n", {}, "first line looks like a row of data; .* set data.header=false"),
         ("age,sex,pay\n30,F\n41,M,7\n52,F\n", {}, r"2 rows do not have the 3 fields of the header, .*row 1 with 2"),
         ("age,sex,pay\n30,F,1\n41,M,7,x\n", {}, r"1 rows do not have the 3 fields of the header, .*row 2 with 4"),
-        ('age,sex,pay\n30,F,1\n41,"M,7\n52,F,1\n', {}, "row 2 .* a quotation mark is never closed"),
+        ('age,sex,pay\n30,F,1\n41,"M,7\n52,F,1\n', {}, "in line 3 a quotation mark opens that is never closed"),
         ("sep=;\nage;sex;pay\n30;F;1\n", {}, "first line says sep=;; set data.delimiter=';'"),
         ("Report\nof today\n\nage,sex,pay\n30,F,1\n41,M,1\n", {}, "line 4 and others after it 3; set data.skip_rows=3"),
         (",age,sex,pay\n0,30,F,1\n1,40,M,1\n", {}, r"column 1 has values .*but no name; .*data.ignore='\[column 1\]'"),
         ("age,sex,pay\n30,F,\xe9\n".encode("latin-1"), {}, "is not utf-8 text; set data.encoding"),
         ("age,sex,sex\n30,F,1\n", {}, "several columns named 'sex'"),
-        ("age;sex;pay\n30;F;1\n", {}, "try the delimiter ';'"),
+        ("age;sex;pay\n30;F;1\n", {}, "set data.delimiter=';'"),
         ("age,sex,pay\n", {}, "a header but no rows"),
         ("", {}, "is empty"),
     ],
@@ -130,3 +133,89 @@ def test_whatever_is_written_is_read_back_to_the_letter(tmp_path_factory, rows, 
     frame = read_csv(path, CsvDialect(delimiter))
     assert frame.to_numpy().tolist() == rows
     assert sum(map(len, csv_frames(path, CsvDialect(delimiter)))) == len(rows)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize(
+    "rows", ["30{0}1,5{0}7\n41{0}2,5{0}8\n", "30{0}x{0}7\n41{0}y{0}8\n", "1,2{0}1,5{0}7\n3,4{0}2,5{0}8\n"]
+)
+def test_another_delimiter_is_advised_and_reads(tmp_path, delimiter, rows):
+    """Also where decimal commas cut the rows into other numbers of fields."""
+    (tmp_path / "a.csv").write_text("age,sex,pay\n".replace(",", delimiter) + rows.format(delimiter))
+    with pytest.raises(DataError) as caught:
+        read_csv(tmp_path / "a.csv", CsvDialect()) if "," in rows else Table.read(tmp_path / "a.csv", SCHEMA)
+    [advice] = re.findall(r"set data\.delimiter='?([^']+?)'?$", str(caught.value))
+    assert read_csv(tmp_path / "a.csv", CsvDialect(delimiter=advice)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts"),
+    [
+        ("cp932", ["東京", "大阪", "名古屋"]),
+        ("gbk", ["张三", "李四", "北京市"]),
+        ("cp1250", ["Łódź", "Gdańsk", "Małgorzata"]),
+        ("cp1251", ["Москва", "Анна", "Казань"]),
+        ("euc_kr", ["김철수", "이영희", "서울"]),
+        ("latin-1", ["Müller", "Jürgen", "Größe"]),
+        ("cp1252", ["10 €", "20 €", "5 €"]),
+        ("utf-16-le", ["Müller", "Łódź", "x"]),
+        ("utf-16-be", ["Müller", "Łódź", "x"]),
+        ("utf-32-le", ["Müller", "Łódź", "x"]),
+    ],
+)
+def test_the_encoding_that_is_advised_reads(tmp_path, encoding, texts):
+    (tmp_path / "a.csv").write_bytes(
+        ("name,n\n" + "".join(f"{text},{k}\n" for k in range(9) for text in texts)).encode(encoding)
+    )
+    with pytest.raises(DataError) as caught:
+        read_csv(tmp_path / "a.csv", CsvDialect())
+    assert str(caught.value).count("\n") == 0
+    [advice] = re.findall(r"set data\.encoding=([\w-]+)", str(caught.value))
+    assert list(read_csv(tmp_path / "a.csv", CsvDialect(encoding=advice))["name"].unique()) == texts
+    assert sniff(tmp_path / "a.csv").encoding == advice
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("Größe,n\nMüller,1\nŁódź,2\n".encode(encoding))
+    assert read_csv(tmp_path / "a.csv", CsvDialect())["Größe"].tolist() == ["Müller", "Łódź"]
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf\xef\xbb\xbfx,y\n1,2\n")
+    assert list(read_csv(tmp_path / "a.csv", CsvDialect())) == ["x", "y"]
+
+
+def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"a,b\n" + b"x,1\n" * 200 + b"y\0,2\n")
+    with pytest.raises(DataError, match=r"row 201 has a zero byte \(NUL\)"):
+        read_csv(tmp_path / "a.csv", CsvDialect())
+    (tmp_path / "a.csv").write_bytes(b"a\0,b\nx,1\n")
+    with pytest.raises(DataError, match="its header has a zero byte"):
+        read_csv(tmp_path / "a.csv", CsvDialect())
+    (tmp_path / "a.csv").write_bytes(b"name,n\n" + "Łódź,1\n".encode() * 400_000 + b"M\xfcller,2\n")
+    with pytest.raises(DataError, match=r"not utf-8 text throughout: line 400,002 is not \('M\\xfcller,2'\)"):
+        read_csv(tmp_path / "a.csv", CsvDialect())
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ('1,x\n2,"y\n3,z\n4,w"\n', "row 2, column 'b': a quotation mark opens and is closed 2 lines later"),
+        ('1,x\n2,"w"q\n', "in line 3 text follows a closing quotation mark"),
+        ('1,x\n2,"he said \\"hi\\""\n', "in line 3 text follows a closing quotation mark"),
+        ('1,"x\n2,y\n', "in line 2 a quotation mark opens that is never closed"),
+    ],
+)
+def test_quotation_marks_out_of_place_are_named_with_their_row(tmp_path, rows, message):
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}")
+    with pytest.raises(DataError, match=message):
+        read_csv(tmp_path / "a.csv", CsvDialect())
+    assert len(read_csv(tmp_path / "a.csv", CsvDialect(quote=""))) == rows.count("\n")
+
+
+@pytest.mark.parametrize(
+    "cell", ["Main St 5,\nSpringfield", '{""a"": [1,\n2]}', "one\ntwo, three", "x\n\ny", "1. apple\n2. pear"]
+)
+def test_texts_with_line_breaks_are_no_rows(tmp_path, cell):
+    (tmp_path / "a.csv").write_text("a,b\n" + f'1,"{cell}"\n2,y\n' * 30)
+    assert read_csv(tmp_path / "a.csv", CsvDialect())["b"].tolist()[:2] == [cell.replace('""', '"'), "y"]
+    (tmp_path / "a.csv").write_text('a,b\n1,"x" \n2, y\n')
+    assert read_csv(tmp_path / "a.csv", CsvDialect())["b"].str.strip().tolist() == ["x", "y"]

@@ -1,5 +1,7 @@
 """Drafts mark every guess, round outward, and can be used once checked."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 
 from dpsynth.data import Boolean, Category, Date, Datetime, Domain, Integer, Number, Table
 from dpsynth.data.columns import Identifier
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.column_draft import outward
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.csv_sniffer import ignorable, sniff
-from dpsynth.data.table.draft import draft, outward
+from dpsynth.data.table.draft import draft
 from dpsynth.errors import DataError
 
 
@@ -53,7 +56,7 @@ def test_the_draft_is_a_schema_that_fits(file):
     assert isinstance(domain["at"], Datetime)
     assert isinstance(domain["flag"], Boolean)
     assert domain["word"] == Category("word", ("yes",), missing=True)
-    assert domain.identifiers == ((8, Identifier("name", "{n}")),)
+    assert domain.identifiers == ((8, Identifier("name", "person {n}")),)
     assert [column.name for column in domain.undeclared] == ["nothing"]
     assert Table.read(file, domain).invalid == {}
 
@@ -274,3 +277,217 @@ def test_codes_that_begin_with_zeros_stay_texts(tmp_path, cells):
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{cell},a\n" for cell in cells * 50))
     table = Table.read(tmp_path / "a.csv", Domain.from_yaml(draft(tmp_path / "a.csv")))
     assert set(table.frame["x"]) == set(cells)
+
+
+def drafted_line(path, values, name="x", beside=None):
+    """The draft's line of a column of these texts, beside a column of whole numbers."""
+    others = beside or [str(k % 7) for k in range(len(values))]
+    (path / "a.csv").write_text(
+        f"{name},y\n" + "".join(f'"{value}","{other}"\n' for value, other in zip(values, others, strict=True)),
+        encoding="utf-8",
+    )
+    found = draft(path / "a.csv")
+    table = Table.read(
+        path / "a.csv", Domain.from_yaml(found), **ignorable(path / "a.csv", sniff(path / "a.csv")).options
+    )
+    [line] = [line for line in found.splitlines() if line.startswith(f"  {name}:")]
+    return line, table
+
+
+@pytest.mark.parametrize(
+    ("odd", "first", "share"),
+    [
+        (["<5", ">100"], "not '>100' and '<5'", "80.0%"),
+        (["5-9", "10-19"], "not '10-19' and '5-9'", "80.0%"),
+        (["1,5*", "ca. 7"], "not 'ca. 7' and '1,5*'", "80.0%"),
+    ],
+)
+def test_a_column_of_numbers_and_some_texts_says_what_reads(tmp_path, odd, first, share):
+    """Texts, since a number would lose some; never an identifier, which would lose all."""
+    values = [odd[k % 2] if k % 5 == 4 else str(100 + k) for k in range(200) if k % 10 != 4] + [odd[0]] * 20
+    line, table = drafted_line(tmp_path, values)
+    assert "kind: category" in line
+    assert f"{share} of the values read as numbers" in line
+    assert first in line
+    assert "missing_values" in line
+    assert table.invalid == {}
+
+
+def test_a_column_of_units_says_which_one_reads(tmp_path):
+    values = [f"{k} kg" if k % 4 else f"{k} cm" for k in range(200)]
+    line, _ = drafted_line(tmp_path, values)
+    assert "75.0% of the values read as numbers" in line
+    assert "symbols: [kg]" in line
+
+
+@pytest.mark.parametrize(
+    ("form", "other", "said"),
+    [("%d.%m.%Y", "%Y-%m-%d", "format: '%d.%m.%Y'"), ("%m/%d/%Y", "%B", "format: '%m/%d/%Y'")],
+)
+def test_a_column_of_dates_and_others_says_what_reads(tmp_path, form, other, said):
+    days = pd.date_range("2020-01-20", periods=200)
+    values = [day.strftime(form if k % 3 else other) for k, day in enumerate(days)]
+    line, _ = drafted_line(tmp_path, values)
+    assert "kind: category" in line
+    assert "of the values read as dates" in line
+    assert said in line
+
+
+@pytest.mark.parametrize("form", ["%d-%m-%y", "%m/%d/%y", "%y-%m-%d", "%I:%M %p", "%d-%m-%y %H:%M"])
+def test_more_formats_of_dates_are_known(tmp_path, form):
+    instants = pd.date_range("2013-01-20 11:00", periods=200, freq="25h")
+    line, table = drafted_line(tmp_path, [instant.strftime(form) for instant in instants])
+    assert f"format: '{form}'" in line
+    assert not table.invalid
+
+
+@pytest.mark.parametrize(
+    ("word", "values"), [("alive", ["2020-03-05", "2021-04-06"]), ("gone", ["1.5", "2.25"]), ("-", ["05/13/2020"])]
+)
+def test_words_beside_values_are_missing_only_where_they_are_few(tmp_path, word, values):
+    line, _ = drafted_line(tmp_path, (values * 40)[:40] + [word] * 20)
+    assert "33.3% of the values" in line
+    assert f"{word!r} taken for missing" in line
+    line, table = drafted_line(tmp_path, (values * 40)[:40] + [word] * 60)
+    assert "taken for missing" not in line
+    assert word in set(table.frame["x"])
+
+
+def test_days_of_no_date_that_are_many_are_kept(tmp_path):
+    days = [str(day.date()) for day in pd.date_range("2020-01-01", periods=60)]
+    line, table = drafted_line(tmp_path, [*days, *["9999-12-31"] * 90])
+    assert "point_masses: ['9999-12-31']" in line
+    assert (table.frame["x"].astype(str).str[:10] == "9999-12-31").sum() == 90
+
+
+@pytest.mark.parametrize(
+    ("codes", "low", "high"),
+    [
+        ((-9, -8), 18, 80),
+        ((-1,), 18, 80),
+        ((999, 9999), 18, 80),
+        ((-999, 99, 999, 9999), 18, 60),
+        ((-99999,), 100, 500),
+        ((88, 99), 1, 40),
+    ],
+)
+def test_codes_for_no_value_are_kept_and_named(tmp_path, codes, low, high):
+    values = [low + k % (high - low + 1) for k in range(600)] + [code for code in codes for _ in range(30)]
+    line, table = drafted_line(tmp_path, values)
+    assert all(str(code) in line.split("may stand for no value")[0].split("guess")[1] for code in codes)
+    assert table.domain["x"].low >= min(0, low - 10)
+    assert table.domain["x"].high <= high * 1.3
+    assert set(table.frame["x"]) == set(values)
+
+
+@pytest.mark.parametrize("values", [range(-9, 30), range(100), range(-30, 30), [k * k for k in range(-5, 40)]])
+def test_values_that_are_no_codes_are_not_taken_for_some(tmp_path, values):
+    line, _ = drafted_line(tmp_path, [*values] * 10)
+    assert "may stand for no value" not in line
+    assert "point_masses" not in line
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "1970-01-01", "2999-12-31"])
+def test_days_far_from_the_others_are_kept_and_named(tmp_path, day):
+    days = [str(each.date()) for each in pd.date_range("2011-01-01", periods=60, freq="9D")]
+    line, table = drafted_line(tmp_path, [*days, *[day] * 10])
+    assert f"bounds: ['2011-01-01', '2012-12-31'], point_masses: ['{day}']" in line
+    assert f"{day} may stand for no value" in line
+    assert not table.invalid
+
+
+def test_two_digits_of_a_year_stand_for_the_hundred_years_that_are_likelier(tmp_path):
+    births = [f"05.03.{year % 100:02}" for year in range(1931, 2003)]
+    line, table = drafted_line(tmp_path, births)
+    assert "years of two digits: '05.03.31' is read as 1931; without first_year it would be 2031" in line
+    assert "first_year: 19" in line
+    assert sorted(table.frame["x"].dt.year) == list(range(1931, 2003))
+    assert [text[-2:] for text in table.domain["x"].text(table.frame["x"])] == [text[-2:] for text in births]
+    ends = [f"05/13/{year % 100:02}" for year in range(2024, 2045)]
+    line, table = drafted_line(tmp_path, ends)
+    assert "first_year: 1" in line.split("guess")[1]  # named, and not taken
+    assert "first_year" not in line.split("guess")[0]
+    assert table.frame["x"].dt.year.max() == 2044
+
+
+@pytest.mark.parametrize(
+    ("texts", "spec"),
+    [
+        (["no", "yes"], "{kind: boolean, texts: ['no', 'yes']}"),
+        (["1", "0"], "{kind: boolean, texts: ['0', '1']}"),
+        (["FALSE", "TRUE"], "{kind: boolean, texts: ['FALSE', 'TRUE']}"),
+        (["Nein", "Ja"], "{kind: boolean, texts: [Nein, Ja]}"),
+        (["t", "f"], "{kind: boolean, texts: [f, t]}"),
+        (["Yes", "no", "NO"], "{kind: boolean}"),
+        (["male", "female"], "{kind: category, categories: [female, male]}"),
+        (["1", "2"], "{kind: category, categories: ['1', '2']}"),
+    ],
+)
+def test_yes_and_no_are_booleans_that_are_written_as_they_came(tmp_path, texts, spec):
+    line, table = drafted_line(tmp_path, texts * 30)
+    assert spec in line
+    written = table.to_csv(tmp_path / "b.csv").read_text().splitlines()[1:]
+    if "texts" in spec or "category" in spec:
+        assert [row.split(",")[0] for row in written] == texts * 30
+
+
+@pytest.mark.parametrize(
+    ("values", "pattern"),
+    [
+        ([f"GM{k:05}" for k in range(90, 190)], "GM{n:05}"),
+        ([f"GM-{k}" for k in range(1, 120)], "GM-{n}"),
+        ([f"{k:06}" for k in range(90, 190)], "{n:06}"),
+        ([f"a{k}@example.org" for k in range(40)], "a{n}@example.org"),
+        ([f"12345678-0000-4000-8000-{k:012x}" for k in range(40)], "uuid"),
+        ([chr(97 + k % 26) + str(k) for k in range(40)], "{n}"),
+        ([f"{{x}}{k:02}" for k in range(40)], "{{x}}{n:02}"),
+    ],
+)
+def test_keys_get_a_pattern_of_their_own_look(tmp_path, values, pattern):
+    _, table = drafted_line(tmp_path, values)
+    assert table.domain.identifiers[0][1].pattern == pattern
+
+
+def test_a_label_is_proposed(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "sex,grade,n,outcome\n" + "".join(f"f,{k % 3},{k},{k % 4}\nm,1,{k},2\n" for k in range(40))
+    )
+    [line] = [line for line in draft(tmp_path / "a.csv").splitlines() if line.startswith("# label: true")]
+    assert "'outcome', 'sex', 'grade'" in line
+
+
+@pytest.mark.parametrize(
+    ("open_text", "sure", "thousands"),
+    [("120.146", "1,5", True), ("120.146", "1.5", False), ("25,164", "0.75", True), ("25,164", "0,75", False),
+     ("25,164", "1.234.567", False), ("120.146", "1,234,567", False)],
+)  # fmt: skip
+def test_other_columns_decide_the_decimal_mark(tmp_path, open_text, sure, thousands):
+    line, table = drafted_line(
+        tmp_path, [open_text, "7.001".replace(".", re.sub(r"[0-9]", "", open_text))] * 30, beside=[sure] * 60
+    )
+    assert f"(column 'y' writes '{sure}')" in line
+    digits = float(re.sub(r"[.,]", "", open_text))
+    assert table.frame["x"].max() == (digits if thousands else digits / 1000)
+
+
+def test_columns_that_disagree_decide_nothing(tmp_path):
+    rows = "".join('"120.146","1,5","1.5"\n' for _ in range(60))
+    (tmp_path / "a.csv").write_text("x,y,z\n" + rows)
+    assert "no other column tells" in draft(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(("sure", "form"), [("25/03/2021", "%d/%m/%Y"), ("03/25/2021", "%m/%d/%Y")])
+def test_other_columns_decide_the_order_of_day_and_month(tmp_path, sure, form):
+    line, _ = drafted_line(tmp_path, ["01/02/2020", "03/04/2020"] * 30, beside=[sure] * 60)
+    assert f"format: '{form}'" in line
+    assert f"column 'y' writes '{sure}'" in line
+
+
+@pytest.mark.parametrize("header", ["y,01,inf", "kind,1,x", "a,2020,b"])
+def test_a_name_that_is_a_number_makes_no_row_of_a_header(tmp_path, header):
+    (tmp_path / "a.csv").write_text(
+        f"{header}\n" + "".join(f"{'pq'[k % 2]},{k % 2},{'uv'[k % 2]}\n" for k in range(60))
+    )
+    assert sniff(tmp_path / "a.csv").header
+    (tmp_path / "a.csv").write_text("".join(f"{'pq'[k % 2]},{k % 2},{'uv'[k % 2]}\n" for k in range(60)))
+    assert not sniff(tmp_path / "a.csv").header

@@ -60,7 +60,7 @@ def test_reading_refuses_what_cannot_be_meant(tmp_path):
     file.write_text("n,c\n1,\n2,?\n")
     assert Table.read(file, SMALL).frame["c"].isna().all()
     file.write_text("n;c\n1;x\n")
-    with pytest.raises(DataError, match="try the delimiter ';'"):
+    with pytest.raises(DataError, match=r"set data\.delimiter=';'"):
         Table.read(file, SMALL)
     assert len(Table.read(file, SMALL, delimiter=";")) == 1
     file.write_text("n,c\n44,x\n")
@@ -157,3 +157,12 @@ def test_dates_of_which_none_is_known_are_written(form, rows, tmp_path):
     table = Table(pd.DataFrame({"n": range(rows), "day": [None] * rows, "moment": [None] * rows}), domain)
     text = table.to_csv(tmp_path / "dates.csv").read_text()
     assert text.splitlines() == ["n,day,moment", "0,,", "1,,"][: rows + 1]
+
+
+def test_the_digest_of_the_content_knows_values_columns_and_their_order(people):
+    frame = people.frame
+    changed = frame.assign(age=frame["age"].where(frame.index != 7, 18 + (frame["age"] == 18)))
+    tables = [Table.as_it_stands(each, people.domain) for each in (frame, changed, frame[::-1], frame.head(399))]
+    tables.append(Table.as_it_stands(frame, Domain(people.domain.columns[::-1])))
+    assert len({table.content_hash for table in tables}) == len(tables)
+    assert Table(frame.copy(), people.domain).content_hash == people.content_hash

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dpsynth.data.table import tabular_files
-from dpsynth.data.table.csv_files import CsvDialect
+from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.errors import ConfigError, DataError
 
 
@@ -71,7 +71,7 @@ def test_one_column_keeps_its_blank_rows(tmp_path):
 
 
 def test_missing_columns_hint_at_the_delimiter():
-    with pytest.raises(DataError, match=r"'a', 'b' of the schema not found.*try the delimiter ';'"):
+    with pytest.raises(DataError, match=r"'a', 'b' of the schema not found.*set data.delimiter=';'"):
         tabular_files.match(pd.DataFrame({"a;b": ["1;2"]}), ("a", "b"))
     with pytest.raises(DataError, match=r"column 'b' of the schema not found; found column 'c' instead"):
         tabular_files.match(pd.DataFrame({"a": [1], "c": [1]}), ("a", "b"))

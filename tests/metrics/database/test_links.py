@@ -1,4 +1,5 @@
-"""Scores of databases know what they should: equal laws score as real samples do, and each fault shows in its score."""
+"""Scores of databases know what they should: equal distributions score as real samples do, and each fault shows in its
+score."""
 
 import numpy as np
 import pytest
@@ -6,8 +7,7 @@ import pytest
 from dpsynth.data.database import Database
 from dpsynth.data.database.toy import Bank, Clinic
 from dpsynth.metrics.database.aggregates import aggregated, aggregated_domain
-from dpsynth.metrics.database.keeping import rules_kept
-from dpsynth.metrics.database.links import Links
+from dpsynth.metrics.database.links import Links, rules_kept
 from dpsynth.metrics.database.sample import DatabaseSample
 from dpsynth.metrics.framework.metric import Reference
 

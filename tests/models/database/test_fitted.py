@@ -1,4 +1,4 @@
-"""Persons are drawn with all their rows: known laws come back, conditions and rules are kept, and keys are valid."""
+"""Persons are drawn with all their rows: known distributions come back, conditions and rules hold, keys are valid."""
 
 import numpy as np
 import pandas as pd
@@ -18,21 +18,21 @@ KINDS = ("regular", "specialist", "emergency")
 
 @pytest.fixture(scope="module")
 def clinic():
-    law = Clinic()
-    return DatabaseSynthesizer(method=AIM()).fit(law.sample(20_000, seed=1), dpsynth.Budget(1.0, 1e-5))
+    toy = Clinic()
+    return DatabaseSynthesizer(method=AIM()).fit(toy.sample(20_000, seed=1), dpsynth.Budget(1.0, 1e-5))
 
 
 def test_the_laws_of_a_clinic_come_back_at_epsilon_one(clinic):
-    law, made = Clinic(), clinic.sample(20_000, seed=0)
+    toy, made = Clinic(), clinic.sample(20_000, seed=0)
     patients, visits, owner = made["patients"].frame, made["visits"].frame, made.owners["visits"]
     chronic = patients["chronic"].to_numpy().astype(int)
     kind = pd.Categorical(visits["kind"], KINDS).codes.astype(int)
     number = np.bincount(made.counts("visits"), minlength=11) / len(made)
-    assert np.abs(number - law.number().sum(0)).sum() / 2 <= 0.03
-    assert _tv((chronic[owner], kind), law.kinds()) <= 0.05
+    assert np.abs(number - toy.number().sum(0)).sum() / 2 <= 0.03
+    assert _tv((chronic[owner], kind), toy.kinds()) <= 0.05
     later = np.flatnonzero(owner[1:] == owner[:-1])
-    assert _tv((kind[later], kind[later + 1]), law.transitions()) <= 0.05
-    sums, (mean, variance) = np.bincount(owner, visits["cost"], minlength=len(made)), law.cost_of_person()
+    assert _tv((kind[later], kind[later + 1]), toy.transitions()) <= 0.05
+    sums, (mean, variance) = np.bincount(owner, visits["cost"], minlength=len(made)), toy.cost_of_person()
     assert sums.mean() == pytest.approx(mean, rel=0.1)
     assert sums.var() == pytest.approx(variance, rel=0.1)
     assert clinic.statement["private"]
@@ -40,15 +40,15 @@ def test_the_laws_of_a_clinic_come_back_at_epsilon_one(clinic):
 
 
 def test_rows_of_rows_come_back():
-    law = Bank()
-    fitted = DatabaseSynthesizer(method=AIM()).fit(law.sample(5_000, seed=1), dpsynth.Budget(8.0, 1e-5))
+    toy = Bank()
+    fitted = DatabaseSynthesizer(method=AIM()).fit(toy.sample(5_000, seed=1), dpsynth.Budget(8.0, 1e-5))
     made = fitted.sample(10_000, seed=0)
     accounts, transactions = made["accounts"].frame, made["transactions"].frame
     region = (made["persons"].frame["region"] == "south").to_numpy().astype(int)
     kind = (accounts["kind"] == "savings").to_numpy().astype(int)
-    assert _tv((region[made.owners["accounts"]], kind), law.kinds()) <= 0.03
+    assert _tv((region[made.owners["accounts"]], kind), toy.kinds()) <= 0.03
     out = (transactions["direction"] == "out").to_numpy().astype(int)
-    assert _tv((kind[made.owners["transactions"]], out), law.directions()) <= 0.03
+    assert _tv((kind[made.owners["transactions"]], out), toy.directions()) <= 0.03
 
 
 def _tv(columns, expected):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.data import Category, Codec, Domain, Integer
+from dpsynth.data.columns.hierarchy import Hierarchy
 from dpsynth.marginals.counting.counting import Engine
 from dpsynth.models.marginal.method import EncodedRows
 from dpsynth.models.marginal.taxonomy_levels import ColumnLevel, TaxonomyLevels
@@ -133,3 +134,42 @@ def test_fitting_views_have_no_more_cells_than_allowed(cells):
     assert (found is None) == (cells < 4 * 21)
     if found:
         assert np.prod([taxonomy_levels.sizes[column_level] for column_level in found]) <= cells
+
+
+# -------------------- Hierarchies ------------------------------------------------------------
+
+
+def test_rare_categories_are_joined_within_the_closest_group_that_stands_out():
+    tree = {"A": {"A1": ["a", "b"], "A2": ["c", "d"]}, "B": {"B1": ["e"], "B2": ["f"]}, "C": {"C1": ["g"]}}
+    column = Category("x", categories=tuple("abcdefgh"), hierarchy=Hierarchy.from_spec(tree, "here"), missing=True)
+    codec = Codec(Domain((column,)), 4)
+    noisy = [np.array([50, 50, 20, 20, 50, 50, 2, 1, 3])]  # of a to h, and missing
+    (m,) = rare_compression(codec, DomainCompression.none(codec.sizes), noisy, 20.0, 1000).maps
+    assert m[0] == m[1], "A1 stands out"
+    assert m[4] == m[5], "B stands out, neither B1 nor B2 does"
+    assert len({m[0], m[4], m[6]}) == 3
+    assert m[2] == m[3] == m[6] == m[7] == m[8], "A2, C, h and missing are left over"
+
+
+@given(noisy=st.lists(st.integers(-50, 500), min_size=31, max_size=31), sigma=st.sampled_from([0.0, 10.0, 100.0]),
+       most=st.sampled_from([3, 1000]))  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_a_hierarchy_keeps_what_stands_out_and_the_limit(noisy, sigma, most):
+    column = Category("x", categories=tuple(f"{n:03}" for n in range(30)), hierarchy=Hierarchy(prefixes=(1, 2)))
+    codec = Codec(Domain((column.replace(missing=True),)), 4)
+    compression = rare_compression(codec, DomainCompression.none(codec.sizes), [np.array(noisy)], sigma, most)
+    check(compression, codec.sizes)
+    assert compression.sizes[0] <= most
+    rare = np.array(noisy) < max(3 * sigma, 0.5)
+    if most == 1000:
+        assert (compression.members[0][compression.maps[0][~rare]] == 1).all() or (~rare).sum() == 31
+
+
+def test_the_levels_of_a_category_are_the_groups_of_its_hierarchy():
+    column = Category("x", categories=("a1", "a2", "b1", "b2", "c"), hierarchy=Hierarchy(prefixes=(1,)))
+    codec = Codec(Domain((column,)), 4)
+    levels = TaxonomyLevels(codec, DomainCompression.none(codec.sizes))
+    assert levels.maps[ColumnLevel(0, 1)].tolist() == [0, 0, 1, 1, 2]
+    assert ColumnLevel(0, 2) not in levels.maps
+    assert levels.fitting([0], 3) == (ColumnLevel(0, 1),)
+    assert list(TaxonomyLevels(codec, DomainCompression.none(codec.sizes), coarsen=False).maps) == [ColumnLevel(0, 0)]
