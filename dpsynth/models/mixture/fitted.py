@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -51,7 +52,28 @@ class FittedImageMixture(FittedImages):
         domain: ImageDomain,
         statement: Mapping[str, Any],
     ) -> Self:
-        return cls(domain, config["size"], tensors, statement)
+        fitted = cls(domain, config["size"], tensors, statement)
+        fitted._check_shapes()
+        return fitted
+
+    def _check_shapes(self) -> None:
+        """Raises ValueError for parts that do not fit together or the domain, as of a file that was changed."""
+        classes, pixels = max(1, len(self.domain.classes)), math.prod(self.view.shape)
+        clusters, directions = self.parts["centres"].shape[1:]
+        remaining = len(self.parts["remaining"])
+        expected = {
+            "fractions": (classes,),
+            "weights": (classes, clusters),
+            "centres": (classes, clusters, directions),
+            "factors": (classes, directions, directions),
+            "mean": (classes, pixels),
+            "scale": (classes, pixels),
+            "directions": (directions, pixels),
+            "remaining": (remaining, pixels),
+        }
+        for name, shape in expected.items():
+            if tuple(self.parts[name].shape) != shape:
+                raise ValueError(f"{name} has the shape {tuple(self.parts[name].shape)}, not {shape}")
 
     @property
     def label_fractions(self) -> np.ndarray:

@@ -74,6 +74,13 @@ def test_a_saved_model_draws_the_same(fitted, tmp_path):
     np.testing.assert_array_equal(again.sample(70, seed=3).pixels, fitted.sample(70, seed=3).pixels)
 
 
+def test_parts_of_another_size_are_refused(fitted):
+    for name in fitted.NAMES:
+        parts = {**fitted.tensors(), name: fitted.tensors()[name][..., :-1]}
+        with pytest.raises(ValueError, match="shape"):
+            FittedImageMixture.restore(fitted.config(), parts, fitted.domain, {})
+
+
 @pytest.mark.parametrize(
     "domain", [ImageDomain(12, 12, rows=300), ImageDomain(12, 12, 3, ("a", "b"), 300), ImageDomain(12, 12, size=5)]
 )
