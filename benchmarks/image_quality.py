@@ -11,7 +11,8 @@ of at most `--epochs` on kept synthetic images (hours). Nothing is selected on t
 distance, precision and recall of 5,000 images in the features of the random convolutions of `metrics/image/sample.py`.
 With --validate the test images are not read: the model is fitted to the first five sixths of the training images and
 evaluated on the rest, which is how defaults are compared. `key=value` sets fields of the recipe (its config in
-configs/model). --grids writes ten images of each class of every run. --root: holds a folder for each data set.
+configs/model). --grids draws ten images of each class of every run below ten real ones. --root: holds a folder for each
+data set.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from rich.table import Table as Shown
 import dpsynth
 from dpsynth.data import Images, sources
 from dpsynth.data.selection import Selection
-from dpsynth.figures import image_grid
+from dpsynth.figures import image_comparison
 from dpsynth.metrics.framework.metric import Reference
 from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet
 from dpsynth.metrics.image.distances import ImageDistances, ImageSupport
@@ -96,8 +97,9 @@ def run(model: str, recipe: Synthesizer, data: str, epsilon: float, seed: int, w
     if wanted.grids:
         name = f"{data}_{model}_epsilon{epsilon:g}_seed{seed}.png"
         Path(wanted.grids).mkdir(parents=True, exist_ok=True)
-        classes = np.array(synthetic.domain.classes)[synthetic.labels]
-        image_grid(synthetic.pixels, classes).savefig(Path(wanted.grids) / name, dpi=100)
+        sides = real.pixels, real.labels, synthetic.pixels, synthetic.labels
+        names, title = dict(enumerate(synthetic.domain.classes)), f"{model}, epsilon {epsilon:g}"
+        image_comparison(*sides, names=names, title=title).savefig(Path(wanted.grids) / name, dpi=100)
     return {
         "model": model,
         "data": data,

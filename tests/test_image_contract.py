@@ -39,6 +39,7 @@ SMALL: dict[str, dict] = {
     "merf": {
         "embedding": {"frequencies": 40}, "generator": {"hidden": 16}, "training": {"steps": 4, "batch_size": 16},
     },
+    "mixture": {"clusters": 3, "rounds": 2, "directions": 10, "waves": 6},
     "pe": {"population": 12, "evolution": {"phases": [{"iterations": 2}], "lookahead": 1}},
 }  # fmt: skip
 RELATIONS = ("add_remove", "replace_one")

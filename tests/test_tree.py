@@ -56,6 +56,7 @@ METHODS = {
     "pixels": {"contract", "shared"},
     "datalens": {"contract", "shared"},
     "merf": {"contract", "shared"},
+    "mixture": {"contract"},
     "dpvi": {"contract", "shared"},
     "maf": {"contract", "shared", "pixels", "marginal"},
     "database": {"contract", "shared", "marginal"},

@@ -20,13 +20,14 @@ CELL = 0.34  # inches
 GAP = 0.08  # between images, as a fraction of their side
 
 
-def image_grid(images: np.ndarray, labels: np.ndarray | None, per_class: int = 10) -> Figure:
+def image_grid(images: np.ndarray, labels: np.ndarray | None, per_class: int = 10, title: str = "") -> Figure:
     """One row of the first `per_class` images for each class; a class with fewer leaves places empty.
 
     images: (n, h, w), (n, h, w, 3) or, as `images_of` gives them, (n, 1 or 3, h, w); uint8, or float in [0, 1].
-    labels: (n,) of any one type that sorts, -1 for missing; None for images without classes.
+    labels: (n,) of any one type that sorts, -1 for missing; None for images without classes. title: such as the method
+    and epsilon.
     """
-    return _mosaic([(images, labels)], per_class, [SYNTHETIC], {})
+    return _mosaic([(images, labels)], per_class, [SYNTHETIC], {}, title)
 
 
 def image_comparison(
@@ -36,13 +37,14 @@ def image_comparison(
     synthetic_labels: np.ndarray | None,
     per_class: int = 10,
     names: Mapping[int, str] | None = None,
+    title: str = "",
 ) -> Figure:
     """For each class a row of real images, and below it one of synthetic images; arrays as in `image_grid`.
 
-    names: what the labels are called.
+    names: what the labels are called. title: such as the method and epsilon.
     """
     sides = [(real, real_labels), (synthetic, synthetic_labels)]
-    return _mosaic(sides, per_class, [REAL, SYNTHETIC], names or {})
+    return _mosaic(sides, per_class, [REAL, SYNTHETIC], names or {}, title)
 
 
 def _mosaic(
@@ -50,6 +52,7 @@ def _mosaic(
     per_class: int,
     colors: Sequence[str],
     names: Mapping[int, str],
+    title: str = "",
 ) -> Figure:
     """All sides' rows of one class together, a coloured stripe before each row that says whose it is."""
     given = [
@@ -93,6 +96,8 @@ def _mosaic(
         words = ["real", "synthetic"] if len(given) > 1 else ["synthetic"]
         handles = [Patch(color=color, label=word) for color, word in zip(colors, words, strict=True)]
         picture.legend(handles=handles, loc="outside upper left", ncols=2)
+        if title:
+            axes.set_title(title, loc="right", fontsize=9, color=INK)
     return picture
 
 

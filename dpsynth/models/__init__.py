@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dpsynth.models.marginal.napsu import NAPSU
     from dpsynth.models.marginal.privbayes import PrivBayes
     from dpsynth.models.merf.recipe import MERF
+    from dpsynth.models.mixture.recipe import ImageMixture
     from dpsynth.models.pe.recipe import PE
     from dpsynth.models.pixels.recipe import PixelMAF
 
@@ -30,6 +31,7 @@ __all__ = [
     "Auto",
     "DataLens",
     "Fitted",
+    "ImageMixture",
     "Independent",
     "PixelMAF",
     "PrivBayes",
@@ -43,6 +45,7 @@ _PLACES = {
     "DPVI": "dpsynth.models.dpvi.recipe",
     "DataLens": "dpsynth.models.datalens.recipe",
     "Fitted": "dpsynth.models.contract.fitted",
+    "ImageMixture": "dpsynth.models.mixture.recipe",
     "Independent": "dpsynth.models.marginal.independent",
     "MAF": "dpsynth.models.maf.recipe",
     "MERF": "dpsynth.models.merf.recipe",

@@ -27,6 +27,13 @@ def test_rows_are_classes_and_hold_their_own_images():
     assert [text.get_text() for text in image_grid(solid(labels), labels).axes[0].get_yticklabels()] == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("draw", [image_grid, lambda *given, **more: image_comparison(*given, *given, **more)])
+def test_a_title_stands_in_the_picture_that_is_saved(draw):
+    given = np.zeros((4, 6, 6)), np.array([0, 0, 1, 1])
+    assert draw(*given, title="merf, epsilon 1").axes[0].get_title(loc="right") == "merf, epsilon 1"
+    assert draw(*given).axes[0].get_title(loc="right") == ""
+
+
 def test_real_images_stand_above_synthetic_ones():
     real, synthetic = np.zeros((4, 3, 3)), np.full((6, 3, 3), 0.5)
     picture = image_comparison(real, np.array([0, 0, 1, 1]), synthetic, np.array([0, 0, 0, 2, 2, 2]), per_class=2)

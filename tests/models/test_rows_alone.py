@@ -24,6 +24,8 @@ from dpsynth.models.datalens.image_postprocessing import LowFrequencies, offsets
 from dpsynth.models.datalens.teachers import Space
 from dpsynth.models.merf import recipe as merf
 from dpsynth.models.merf.recipe import MERF
+from dpsynth.models.mixture import recipe as mixture
+from dpsynth.models.mixture.moments import PixelSquares, Standardised, slow_waves
 from dpsynth.models.pe.image_apis import ImagePoints
 from dpsynth.models.pe.table_api import TableView
 from dpsynth.models.shared.class_rejection import oriented_gradients
@@ -83,6 +85,32 @@ def waves(domain: ImageDomain | Domain) -> Map:
     return run
 
 
+def squares(domain: ImageDomain) -> Map:
+    """All blocks of the mixture's pixels and squares."""
+    view = ImageView(domain, 9)
+    features = PixelSquares(view.shape, view.levels, 0.45)
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        blocks = [features.rows(codes).numpy() for codes, _ in mixture._blocks(view, Images(pixels, None, domain))]
+        return np.concatenate(blocks) if blocks else np.zeros((0, 2 * features.pixels))
+
+    return run
+
+
+def standardised(domain: ImageDomain) -> Map:
+    """All blocks of the mixture's standardised images."""
+    view = ImageView(domain, 9)
+    waves, _ = slow_waves(view.shape, 5)
+    mean, inverse = (torch.rand(1, waves.shape[1], generator=generator(k), dtype=torch.float64) for k in (1, 2))
+    seen = Standardised(mean, 9 * inverse, waves, view.levels)
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        blocks = [places.numpy() for places, _ in mixture._each(seen, view, Images(pixels, None, domain))]
+        return np.concatenate(blocks) if blocks else np.zeros((0, len(waves)))
+
+    return run
+
+
 def frame(numbers: np.ndarray) -> pd.DataFrame:
     """Rows of `TABLE` from (n, 4) numbers in [0, 1)."""
     count = np.where(numbers[:, 1] < 0.2, 0, np.round(99_999 * numbers[:, 1]))
@@ -106,6 +134,8 @@ def image_maps(domain: ImageDomain) -> dict[str, Map]:
         "teachers, pixels": taught(Space.of_images(domain, 8, None), domain),
         "nearest centres": near(domain),
         "merf": waves(domain),
+        "mixture, pixels": squares(domain),
+        "mixture, standardised": standardised(domain),
         **{f"points, {kind}": ImagePoints(domain, kind, size=8) for kind in ("pixels", "dct", "random")},  # type: ignore[arg-type]
     }
 
@@ -137,6 +167,7 @@ def small_blocks():
     """Blocks so small that a few rows fill several."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merf, "ROWS_AT_ONCE", BLOCK)
+        patch.setattr(mixture, "ROWS_AT_ONCE", BLOCK)
         patch.setattr(teacher_space, "IMAGES_AT_ONCE", BLOCK)
         patch.setattr(image_view, "ROWS_AT_ONCE", BLOCK)
         yield

@@ -9,6 +9,7 @@ MST = "dpsynth/models/marginal/mst.py"
 PRIVBAYES = "dpsynth/models/marginal/privbayes.py"
 DPVI = "dpsynth/models/dpvi/recipe.py"
 MERF = "dpsynth/models/merf/recipe.py"
+MIXTURE = "dpsynth/models/mixture/recipe.py"
 DATALENS = "dpsynth/models/datalens/recipe.py"
 TEACHERS = "dpsynth/models/datalens/teachers.py"
 ALONE = guard("models/datalens/test_teacher_ensemble.py", "test_one_record_changes_one_teacher")
@@ -213,6 +214,32 @@ METHODS = (
         "        embedding = plan.embedding.measure(_blocks(view, features, table), *self._width(view), ledger)\n"
         "        embedding.sums.mul_(rows / max(1, len(table)))\n",
         contract("replay", "merf"),
+    ),
+    Mutant(
+        "mixture: half the calibrated noise", "B30 B44", MIXTURE,
+        "pixels, shared, scatter, clusters = releases(calibrate(lambda z: (*before, *releases(z)), budget))",
+        "pixels, shared, scatter, clusters = releases(calibrate(lambda z: (*before, *releases(z)), budget) / 2)",
+        contract("plans", "mixture", images=True),
+    ),
+    Mutant(
+        "mixture: the rounds are charged as one", "B17 B34", MIXTURE,
+        "name=CLUSTERS, neighbours=relation, releases=self.rounds,",
+        "name=CLUSTERS, neighbours=relation, releases=1,",
+        contract("spends", "mixture", images=True),
+    ),
+    Mutant(
+        "mixture: centres are divided by the exact numbers of images", "B15", MIXTURE,
+        "            counts = released.counts.clamp(min=max(20.0, released.count_deviation))\n",
+        "            counts = released.counts.clamp(min=max(20.0, released.count_deviation))\n"
+        "            counts = counts * sum(len(own) for _, own in places) / counts.sum()\n",
+        contract("replay", "mixture", images=True),
+    ),
+    Mutant(
+        "mixture: classes in their exact shares", "B13", MIXTURE,
+        "        fractions, mean, deviation = self._pixels(view, table, plan, ledger)\n",
+        "        fractions, mean, deviation = self._pixels(view, table, plan, ledger)\n"
+        "        fractions = torch.bincount(torch.as_tensor(table.labels), minlength=plan.classes) + 1e-9\n",
+        contract("replay", "mixture", images=True),
     ),
     Mutant(
         "datalens: classes in their exact shares", "B13", DATALENS,

@@ -118,6 +118,13 @@ ROWS = (
         COMPANY,
     ),
     Mutant(
+        "standardised images by a rounded matrix product", "B43", "dpsynth/models/mixture/moments.py",
+        "        return product(codes.flatten(1)) - self.mean[label] @ weights\n",
+        "        units = codes.flatten(1).float() / max(self.levels - 1, 1)\n"
+        "        return (units @ weights.float()).double() - self.mean[label] @ weights\n",
+        COMPANY,
+    ),
+    Mutant(
         "features scaled by the largest row of the block", "B43", "dpsynth/models/merf/recipe.py",
         "            phi = features.rows(torch.from_numpy(codes[part]))\n",
         "            phi = features.rows(torch.from_numpy(codes[part]))\n"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import dpsynth
 from dpsynth.data import ImageDomain, Images
 from dpsynth.errors import ArtifactError
-from dpsynth.models import AIM, DPVI, MAF, MERF, NAPSU, PE, DataLens, Independent, PrivBayes
+from dpsynth.models import AIM, DPVI, MAF, MERF, NAPSU, PE, DataLens, ImageMixture, Independent, PrivBayes
 from dpsynth.models.datalens.options import OWN_CHOICES, StudentOptions, TeacherOptions
 from dpsynth.models.shared.class_rejection import ClassifierOptions
 
@@ -49,6 +49,7 @@ RECIPES = {
     ),
     "merf of images": SMALL_MERF,
     "datalens of images": DATALENS.replace(votes={"frequencies": 4}),
+    "mixture of images": ImageMixture(clusters=2, rounds=1, directions=4, waves=3),
     "pe of images": PE(population=12).replace(evolution={"phases": PHASES, "lookahead": 1}),
 }
 ODD = [
