@@ -47,9 +47,8 @@ class Plan:
         proven: What all of `charges` costs together.
 
     Raises:
-        BudgetError: The charges are proven to cost more than the budget, two share a name, one speaks of another
-            relation
-            than the budget, or one has no noise although epsilon is finite.
+        BudgetError: The charges are proven to cost more than the budget, two share a name, one is derived for another
+            neighbour relation than that of the budget, or one has no noise although epsilon is finite.
     """
 
     budget: Budget
@@ -70,7 +69,9 @@ class Plan:
             if isinstance(each, Mechanism):
                 each.check()
                 if each.noiseless and self.budget.private:
-                    raise BudgetError(f"{each.name!r} adds no noise; only a run with epsilon = inf may go without")
+                    raise BudgetError(
+                        f"{each.name!r} adds no noise; only a run with epsilon = inf may release answers without noise"
+                    )
         proven = prove(self.charges, self.budget)
         if self.budget.private and not (
             proven.epsilon <= self.budget.epsilon + TOLERANCE and proven.delta <= self.budget.delta * (1 + 1e-12)
@@ -140,10 +141,10 @@ class Ledger:
         """The noisy answer of `mechanism` to a private query, charged, drawn and recorded.
 
         Args:
-            mechanism: One that the plan holds, or one under an adaptive budget of its name. query: The exact answer
-                (array, tensor, list of tensors, mapping), within the mechanism's sensitivity. Tensors
-                may be overwritten. Where the mechanism samples rows: a function from the row numbers of the batch,
-                int64 (batch,), to the exact answer.
+            mechanism: One that the plan holds, or one under an adaptive budget of its name.
+            query: The exact answer (array, tensor, list of tensors, mapping), within the mechanism's sensitivity.
+                Tensors may be overwritten. Where the mechanism samples rows: a function from the row numbers of the
+                batch, int64 (batch,), to the exact answer.
             step: Which of the mechanism's releases this is; by default the next one.
             rows: Number of private rows to sample from, for mechanisms that sample.
             partial: Under `torch.distributed`, `query` is this process's part of a sum of tensors: the parts are added
@@ -177,7 +178,7 @@ class Ledger:
         return processes.leading_value(self._stream.uniforms(name, rows, columns))
 
     def leave_out(self, mechanism: Planned) -> None:
-        """Say that what is left of `mechanism` will not be released, by a rule that knows no data."""
+        """Say that what is left of `mechanism` will not be released, by a rule that does not depend on data."""
         self.plan.named(mechanism.name)
         self._left_out.add(mechanism.name)
 
