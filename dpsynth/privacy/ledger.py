@@ -69,9 +69,7 @@ class Plan:
             if isinstance(each, Mechanism):
                 each.check()
                 if each.noiseless and self.budget.private:
-                    raise BudgetError(
-                        f"{each.name!r} adds no noise; only a run with epsilon = inf may release answers without noise"
-                    )
+                    raise BudgetError(f"{each.name!r} adds no noise, which only a run with epsilon = inf may do")
         proven = prove(self.charges, self.budget)
         if self.budget.private and not (
             proven.epsilon <= self.budget.epsilon + TOLERANCE and proven.delta <= self.budget.delta * (1 + 1e-12)

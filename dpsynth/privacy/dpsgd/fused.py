@@ -166,9 +166,7 @@ def _refuse_interaction(losses: Tensor, calls: Sequence[Call]) -> None:
     )
     for call, gradient in zip(calls, back, strict=True):
         if gradient is not None and bool((gradient[1:].nan_to_num() != 0).any()):
-            raise ConfigError(
-                f"rows interact: the loss of one row depends on the output of '{call.name}' for other rows"
-            )
+            raise ConfigError(f"rows interact: the loss of a row depends on the output of '{call.name}' for other rows")
 
 
 def _same_randomness(device: torch.device) -> AbstractContextManager[Any]:
