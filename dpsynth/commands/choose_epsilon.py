@@ -32,8 +32,8 @@ def choose_epsilon(arguments: Sequence[str]) -> None:
     """Print what each epsilon means, and draw it with --out."""
     parser = argparse.ArgumentParser(
         prog="dpsynth choose-epsilon",
-        description="What an epsilon lets anybody learn about one person: limits that hold against every attacker, who "
-        "may know all the rest and sees the whole release.",
+        description="What an epsilon lets anyone learn about one person: limits that hold for every attacker, even one "
+        "who knows everything else and sees the whole release.",
     )
     parser.add_argument("epsilons", nargs="*", type=float, metavar="EPSILON", help="to compare; by default 0.1 to 8")
     parser.add_argument("--delta", type=float, default=1e-5, help="by default 1e-5")

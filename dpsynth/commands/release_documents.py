@@ -26,10 +26,10 @@ from dpsynth.runs.run_folder import run_being_read
 _WORDS = {
     "title": "name of the release",
     "description": "what the table is about",
-    "source": "the private data, in words that may be said aloud",
-    "intended_use": "what the release is meant for, and what not",
-    "steward": "who answers for it",
-    "contact": "where questions go",
+    "source": "the private data, in words that may be published",
+    "intended_use": "what the release is suitable for, and what not",
+    "steward": "who is responsible for it",
+    "contact": "where to send questions",
     "license": "SPDX name or URL, for example CC-BY-4.0",
     "url": "where it is published",
     "date": "day of the release, YYYY-MM-DD",
@@ -41,7 +41,7 @@ def describe(arguments: Sequence[str]) -> None:
     parser = _parser(
         "describe",
         "State who releases what, under which licence and for which use. All documents and checksums of the release "
-        "are written anew; what was stated before stays unless it is given.",
+        "are rewritten; facts stated before are kept unless given again.",
     )
     for name, words in _WORDS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=words)
@@ -65,7 +65,7 @@ def sign(arguments: Sequence[str]) -> None:
     )
     choice = parser.add_mutually_exclusive_group(required=True)
     choice.add_argument("--key", metavar="FILE", help="secret key (Ed25519, PEM)")
-    choice.add_argument("--new-key", metavar="FILE", help="make a key, and FILE.pub to hand out")
+    choice.add_argument("--new-key", metavar="FILE", help="make a key, and FILE.pub to publish")
     options = parser.parse_args(_without_key(arguments, "run"))
     with run_being_read(options.run):
         release = find_release(options.run)
@@ -86,7 +86,7 @@ def sign(arguments: Sequence[str]) -> None:
         write_whole(release / SIGNATURE, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(f"signed: {release / SIGNATURE}; the public key: {key.public_text.splitlines()[1]}")
     if options.new_key:
-        print(f"keep {path} secret; hand out {public}")
+        print(f"keep {path} secret and publish {public}")
 
 
 def verify(arguments: Sequence[str]) -> None:

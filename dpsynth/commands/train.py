@@ -150,9 +150,9 @@ def train(config: DictConfig) -> None:
     )
     console.print(
         f"{n} synthetic {unit}, the model and the statement {shared}: {run.release}\n"
-        f"Private are settings, training curves and the description of the data: {run.private}\n"
+        f"Settings, training curves and the description of the data are private: {run.private}\n"
         f"Took {time.monotonic() - begun:.0f} s. Evaluate it with: evaluate.py run={run.path}\n"
-        f"Before you hand it out, say whose it is: dpsynth describe {run.path} --title ... --steward ... --license ...",
+        f"Before you publish it, name its steward: dpsynth describe {run.path} --title ... --steward ... --license ...",
         markup=False,
         highlight=False,
         soft_wrap=True,

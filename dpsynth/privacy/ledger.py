@@ -30,7 +30,7 @@ from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.accounting.events import describe
 from dpsynth.privacy.mechanism import Mechanism
 from dpsynth.privacy.mechanisms.shards import Sharding, Shards
-from dpsynth.privacy.noise.random import RandomGenerators
+from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
 
 Planned = Mechanism | AdaptiveBudget
 _FILTER_ROUNDING = 1e-9  # relative: sums of costs in float64 may pass the total by far less
@@ -47,9 +47,8 @@ class Plan:
         proven: What all of `charges` costs together.
 
     Raises:
-        BudgetError: The charges are proven to cost more than the budget, two share a name, one speaks of another
-            relation
-            than the budget, or one has no noise although epsilon is finite.
+        BudgetError: The charges are proven to cost more than the budget, two share a name, one is derived for another
+            neighbour relation than that of the budget, or one has no noise although epsilon is finite.
     """
 
     budget: Budget
@@ -70,7 +69,7 @@ class Plan:
             if isinstance(each, Mechanism):
                 each.check()
                 if each.noiseless and self.budget.private:
-                    raise BudgetError(f"{each.name!r} adds no noise; only a run with epsilon = inf may go without")
+                    raise BudgetError(f"{each.name!r} adds no noise, which only a run with epsilon = inf may do")
         proven = prove(self.charges, self.budget)
         if self.budget.private and not (
             proven.epsilon <= self.budget.epsilon + TOLERANCE and proven.delta <= self.budget.delta * (1 + 1e-12)
@@ -116,7 +115,7 @@ class Ledger:
     def __init__(self, plan: Plan, randomness: RandomGenerators) -> None:
         self.plan = plan
         self._randomness = randomness
-        self._stream = randomness.privacy
+        self._privacy_generator: PrivacyGenerator = randomness.privacy
         self._as_planned = {each.name: repr(each) for each in plan.charges}  # `plan` is in the hands of methods
         self._lock = threading.Lock()  # two threads must not pass a check together
         self._made: dict[str, set[int]] = {each.name: set() for each in plan.charges}
@@ -140,10 +139,10 @@ class Ledger:
         """The noisy answer of `mechanism` to a private query, charged, drawn and recorded.
 
         Args:
-            mechanism: One that the plan holds, or one under an adaptive budget of its name. query: The exact answer
-                (array, tensor, list of tensors, mapping), within the mechanism's sensitivity. Tensors
-                may be overwritten. Where the mechanism samples rows: a function from the row numbers of the batch,
-                int64 (batch,), to the exact answer.
+            mechanism: One that the plan holds, or one under an adaptive budget of its name.
+            query: The exact answer (array, tensor, list of tensors, mapping), within the mechanism's sensitivity.
+                Tensors may be overwritten. Where the mechanism samples rows: a function from the row numbers of the
+                batch, int64 (batch,), to the exact answer.
             step: Which of the mechanism's releases this is; by default the next one.
             rows: Number of private rows to sample from, for mechanisms that sample.
             partial: Under `torch.distributed`, `query` is this process's part of a sum of tensors: the parts are added
@@ -161,12 +160,12 @@ class Ledger:
             step = self._charge(mechanism, step)
             query = query(self._batch(mechanism, step, rows, partial))
         if not (partial and processes.together()):
-            return self._stream.release(mechanism, query, step)
-        return processes.summed(query, lambda total: self._stream.release(mechanism, total, step))
+            return self._privacy_generator.release(mechanism, query, step)
+        return processes.summed(query, lambda total: self._privacy_generator.release(mechanism, total, step))
 
     def shards(self, sharding: Sharding, rows: int, people: NDArray[np.int64] | None = None) -> Shards:
         """Which teacher each private row belongs to, for the whole run; see `shards.py`. Nothing is released."""
-        return processes.leading_value(self._stream.shards(sharding, rows, people))
+        return processes.leading_value(self._privacy_generator.shards(sharding, rows, people))
 
     def uniforms(self, name: str, rows: int, columns: int) -> NDArray[np.float64]:
         """(rows, columns) uniform numbers in (0, 1), those of row i from words of its own under the secret key.
@@ -174,10 +173,10 @@ class Ledger:
         For randomised encodings of private rows. As with batches, a row that comes or goes may be taken to leave the
         numbers of all others as they are, because all words are independent under the key. Nothing is released.
         """
-        return processes.leading_value(self._stream.uniforms(name, rows, columns))
+        return processes.leading_value(self._privacy_generator.uniforms(name, rows, columns))
 
     def leave_out(self, mechanism: Planned) -> None:
-        """Say that what is left of `mechanism` will not be released, by a rule that knows no data."""
+        """Say that what is left of `mechanism` will not be released, by a rule that does not depend on data."""
         self.plan.named(mechanism.name)
         self._left_out.add(mechanism.name)
 
@@ -299,8 +298,8 @@ class Ledger:
     def _batch(self, mechanism: Mechanism, step: int, rows: int, partial: bool) -> NDArray[np.int64]:
         """The row numbers of batch `step`, or this process's part of them."""
         if partial and processes.together():
-            return processes.divided(lambda: self._stream.batch(mechanism, step, rows))
-        return self._stream.batch(mechanism, step, rows)
+            return processes.divided(lambda: self._privacy_generator.batch(mechanism, step, rows))
+        return self._privacy_generator.batch(mechanism, step, rows)
 
 
 def charge_dict(charge: Planned) -> dict[str, Any]:

@@ -105,18 +105,18 @@ def verify(signature: str, data: bytes, public: str) -> str:
     key, number = _public(public)
     lines = signature.splitlines()
     if len(lines) != 4 or not lines[0].startswith(_UNTRUSTED) or not lines[2].startswith(_TRUSTED):
-        raise ArtifactError("the signature is not one of minisign: four lines, the third with a trusted comment")
+        raise ArtifactError("not a minisign signature, which has four lines, the third a trusted comment")
     body, whole, comment = _decoded(lines[1], 74), _decoded(lines[3], 64), lines[2].removeprefix(_TRUSTED)
     kind, by, mark = body[:2], body[2:10], body[10:]
     if by != number:
         raise ArtifactError("the signature was made with another key than the public key given")
     if kind not in (_HASHED, _PURE):
-        raise ArtifactError("the signature is of a kind that is not known")
+        raise ArtifactError("the signature uses an unknown algorithm")
     try:
         key.verify(mark, hashlib.blake2b(data).digest() if kind == _HASHED else data)
         key.verify(whole, mark + comment.encode())
     except InvalidSignature:
-        raise ArtifactError("the signature does not fit: the file or the comment was changed after signing") from None
+        raise ArtifactError("the signature is not valid: the file or the comment was changed after signing") from None
     return comment
 
 

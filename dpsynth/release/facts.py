@@ -21,7 +21,7 @@ class Facts:
     Attributes:
         title: Name of the release.
         description: What the table is about, in a few sentences.
-        source: The private data it was made from, in words that may be said aloud.
+        source: The private data it was made from, in words that may be published.
         intended_use: What it is meant for, and what not.
         steward: Who answers for the private data and this release.
         contact: Address of the steward for questions.

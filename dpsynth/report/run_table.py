@@ -1,12 +1,8 @@
 """Several runs in one table with their baselines: for the terminal, spreadsheets, Markdown and LaTeX.
 
-Several runs in one table: a line for each run, and for each data set the three yardsticks of every comparison, a
-fresh real sample, independent columns and uniform rows.
-
-The best value of a score among the runs on one data set with one epsilon is marked. Values carry the reach of the
-interval over draws, that of the real sample the reach of its band.
-
-A table of runs for the terminal, for spreadsheets, for Markdown and for LaTeX.
+There is a line for each run, and for each data set three baselines: a fresh real sample, independent columns and
+uniform rows. The best value of a score among the runs on one data set with one epsilon is marked. Each value is shown
+with the half-width of its interval over draws; that of the real sample with the half-width of its band.
 """
 
 from __future__ import annotations

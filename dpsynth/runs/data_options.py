@@ -172,7 +172,7 @@ def encoded_files(data: Mapping[str, Any]) -> EncodedFiles:
     """The files that data=encoded names; reads their metadata only."""
     for key in data:
         if key not in ("name", "path"):
-            raise ConfigError(f"data=encoded has no option '{key}'; it has path")
+            raise ConfigError(f"data=encoded has no option '{key}'; its only option is path")
     if not data.get("path"):
         raise ConfigError("data.path is not set: name what dpsynth encode has written")
     return EncodedFiles.open(data["path"])

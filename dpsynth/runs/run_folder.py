@@ -270,7 +270,7 @@ def restore(wanted: Path) -> None:
         print(f"removed {old}, a run that was replaced before", file=sys.stderr)
     else:
         os.rename(old, wanted)
-        print(f"put {wanted} back, whose replacement was killed", file=sys.stderr)
+        print(f"restored {wanted}, whose replacement was killed", file=sys.stderr)
 
 
 def _replaced(wanted: Path) -> Path:

@@ -20,7 +20,7 @@ INSIDE = {  # of streams and of the ledger
     "PrivacyGenerator",
     "Keystream",
     "keystream",
-    "_stream",
+    "_privacy_generator",
     "_randomness",
     "_charge",
     "_charged",
@@ -34,7 +34,6 @@ INSIDE = {  # of streams and of the ledger
 # The few that need a part of this, each with what and why.
 ALLOWED = {
     "training/checkpoint.py": {"PrivacyGenerator", ".privacy"},  # keeps the key of a run in its private folder
-    "training/progress.py": {"_stream"},  # an output stream for text
 }
 # Who else draws: networks, populations and workloads, from seeded generators that are no part of the guarantee.
 SAMPLERS = {
@@ -114,14 +113,14 @@ def test_the_search_finds_what_it_looks_for():
         "streams.privacy.release(mechanism, query, 0)",
         "run.streams.privacy",
         "ledger._randomness",
-        "ledger._stream.keystream('a')",
+        "ledger._privacy_generator.keystream('a')",
         "ledger._charge(mechanism, 0)",
         "ledger._spent.clear()",
         "stream.keystream('a', 0)",
         "plan.mechanism.draw(query, stream)",
         "mechanism.draw",
         "super().draw(query, noise)",
-        "getattr(ledger, '_stream')",
+        "getattr(ledger, '_privacy_generator')",
         "getattr(streams, 'privacy')",
         "PrivacyGenerator.fresh()",
         "from dpsynth.privacy.noise.random import PrivacyGenerator",

@@ -93,7 +93,7 @@ def test_from_a_file_to_a_release(opened, people):
     assert "at most" in shown(page)
     page = step(page, "4")
     page = clean(button(page, "Train").click().run())
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240  # training takes seconds, on a busy machine minutes
     while "Finished" not in shown(page) and time.monotonic() < end:
         time.sleep(0.5)
         page = clean(page.run())

@@ -1,13 +1,12 @@
-"""What the methods over marginals share: encoded rows that are counted, cells of numbers, a first look at every column.
+"""What the methods over marginals share: numbers cut into cells, rows encoded and counted.
 
-The private rows as codes, in memory or on disk, and the one thing that is done with them: counting.
-
-Exact counts are private. They go nowhere but into a mechanism of `dpsynth.privacy`.
+The private rows are held as codes, in memory or on disk, and are only ever counted. Exact counts are private and go
+only into a mechanism of `dpsynth.privacy`. A fit runs as follows:
 
 1  every numeric column is counted with noise on a tree of ever finer cells (`privacy/mechanisms/discretizer.py`), for
    `summary_fraction` of the budget
 2  from that follow a fine distribution of each, and the coarse cells that the method works with, as many as its noise
-   can feed (`models/shared/value_cells.py`)
+   allows (`models/shared/value_cells.py`)
 3  rows become codes once; from then on only counts of coarse codes are asked for
 4  a method asks for counts, adds noise through `dpsynth.privacy`, and fits a distribution to what comes out
 5  rows are drawn in coarse codes, and their values from the fine distribution within

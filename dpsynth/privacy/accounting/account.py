@@ -264,14 +264,15 @@ class Account:
             raise BudgetError(
                 f"{self.path}: this run needs mu^2 = {cost[0]:.4g}, and the account of '{statement.name}' has "
                 f"{squared_left:.4g} left of {total[0]:.4g}: lower privacy.epsilon, to about {most:.3g} at "
-                "most, or end here"
+                "most, or make no further run"
             )
         return Entry(key, _now(), run, recorded, slack, cost)
 
     def _check_unit(self, whole: Budget, run: Budget) -> None:
         if run.neighbours != whole.neighbours:
             raise ConfigError(
-                f"{self.path}: counts by {whole.neighbours}, not {run.neighbours}; set privacy.neighbours so"
+                f"{self.path}: counts by {whole.neighbours}, not {run.neighbours}; set "
+                f"privacy.neighbours={whole.neighbours}"
             )
         most, rows = whole.rows_per_person, run.rows_per_person
         if (most is None) != (rows is None) or (most is not None and rows is not None and rows > most):
@@ -363,7 +364,7 @@ def _parsed(content: bytes, path: Path) -> Statement:
         if not right:
             raise ArtifactError(
                 f"{path}: line {row} was edited, or does not follow the line before; nothing can be charged to this "
-                "file: put a whole copy in its place"
+                "file: replace it with an intact copy"
             )
         previous = stated
         found.append(line)

@@ -82,7 +82,7 @@ def _smallest_mu(parts: Leaves, neighbours: Neighbours, slack: float) -> float:
         )
     guess = rdp_epsilon(parts, slack, neighbours)
     if guess is None or guess > LARGEST_PLD_EPSILON:
-        raise BudgetError("no Gaussian bound is known for these releases, or they cost beyond all reason")
+        raise BudgetError("no Gaussian bound is known for these releases, or their cost is too large to compute")
     losses = composed_losses(parts, neighbours, guess)
     if losses is None:
         raise BudgetError("no Gaussian bound is known for these releases")

@@ -108,7 +108,7 @@ def _refuse_other_shapes(rows: int, losses: Tensor, calls: Sequence[Call]) -> No
         if call.input.shape[:1] != (rows,) or call.rows != rows:
             raise ConfigError(
                 f"layer '{call.name}' is fed {tuple(call.input.shape)} for {rows} rows; its first dimension "
-                "must be the rows, or its gradient cannot be told apart by row" + _ANY_MODULE
+                "must be the rows, or its gradients cannot be separated by row" + _ANY_MODULE
             )
         if call.input._version != call.version:
             raise ConfigError(f"the input of layer '{call.name}' is changed in place after use" + _ANY_MODULE)
@@ -166,7 +166,7 @@ def _refuse_interaction(losses: Tensor, calls: Sequence[Call]) -> None:
     )
     for call, gradient in zip(calls, back, strict=True):
         if gradient is not None and bool((gradient[1:].nan_to_num() != 0).any()):
-            raise ConfigError(f"rows interact: the loss of one row depends on what '{call.name}' makes of other rows")
+            raise ConfigError(f"rows interact: the loss of a row depends on the output of '{call.name}' for other rows")
 
 
 def _same_randomness(device: torch.device) -> AbstractContextManager[Any]:

@@ -1,8 +1,8 @@
 """Clipped gradient sums by Opacus: ghost clipping (two backward passes) and materialising hooks.
 
-Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; here it learns `MaskedLinear` and
-`MaskedConv2d`.
-It only records while the module is in training mode, and takes no module that has buffers.
+Opacus (Yousefpour et al. 2021, arXiv:2109.12298) knows layers by exact type; the rules for `MaskedLinear` and
+`MaskedConv2d` are registered here. It records only while the module is in training mode, and refuses modules that have
+buffers.
 """
 
 # The annotations of torch and opacus have holes.
