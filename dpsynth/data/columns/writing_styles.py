@@ -69,10 +69,14 @@ _MARKS += ((",", "\u00a0"), (",", "\u202f"), (".", "\u2019"), (".", LAKH))
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """notation, and the words that stand for no value."""
+    """notation, and the words that stand for no value.
+
+    unit_or_none: a text with the unit and one without it, where it may change what the number says: 394 BC and 394.
+    """
 
     notation: Notation
     tokens: tuple[str, ...] = ()
+    unit_or_none: tuple[str, str] | None = None
 
     def spec(self) -> dict[str, object]:
         """The keys of the schema that declare it."""
@@ -109,7 +113,19 @@ def number_style(texts: Sequence[str], decimal: str | None = None) -> NumberStyl
     notation = _reading_all(rest, symbols, negative)
     if notation is not None and decimal not in (None, notation.decimal) and open_to_two_readings(rest, notation):
         notation = _reading_all(rest, symbols, negative, decimal) or notation
-    return None if notation is None else NumberStyle(notation, tuple(words))
+    return None if notation is None else NumberStyle(notation, tuple(words), _unit_or_none(rest, symbols))
+
+
+def _unit_or_none(texts: Sequence[str], symbols: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first text with a unit and the first without, if the unit is no currency; zero is zero in every unit."""
+    if not symbols or all(_is_money(symbol) for symbol in symbols):
+        return None
+    bare = next((t for t in texts if not any(s in t for s in symbols) and re.search(r"[1-9]", t)), None)
+    return None if bare is None else (next(t for t in texts if any(s in t for s in symbols)), bare)
+
+
+def _is_money(symbol: str) -> bool:
+    return symbol.upper().rstrip(".") in _CURRENCIES or all(unicodedata.category(sign) == "Sc" for sign in symbol)
 
 
 def _reading_all(
@@ -225,8 +241,7 @@ def _beside(text: str) -> tuple[str, ...] | None:
     if match is None:
         return None
     before, blank, after = match[1].strip(), match[2], match[4].strip()
-    money = all(unicodedata.category(sign) == "Sc" for sign in before)
-    if before and not (money or before.upper().rstrip(".") in _CURRENCIES or (blank and before.isalpha())):
+    if before and not (_is_money(before) or (blank and before.isalpha())):
         return None
     symbols = tuple(part for part in (before, after) if part)
     fit = all(len(symbol) <= 4 and all(_of_unit(sign) for sign in symbol) for symbol in symbols)
@@ -310,6 +325,9 @@ def remedy(column: Column, unreadable: Sequence[str], others: Sequence[str]) -> 
             described = _described(style.spec())
             if style.tokens:
                 described += (", " if described else "") + _tokens_stated(style.tokens, column)
+            if described and style.unit_or_none:
+                one, bare = style.unit_or_none
+                return f"if {one!r} and {bare!r} are of one unit, declare {described} for the column"
             if described:
                 return f"declare {described} for the column"
         if durations(texts) and isinstance(column, Integer):

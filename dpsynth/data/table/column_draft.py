@@ -45,7 +45,9 @@ _EXACT = 2**53
 _WIDEST = 2**45  # the most values of an integer column
 _FAR = 9000  # years from here on stand for "no date"
 _LISTED_REST = 12  # distinct texts that are listed as missing values
-_TWO_NUMBERS = re.compile(r"[0-9]+([.,][0-9]+)?\s*(/|-|\u2013| x | to )\s*[0-9]+([.,][0-9]+)?(\s*\D{0,8})")
+_TWO_NUMBERS = re.compile(
+    r"\(?[+-]?[0-9]+([.,][0-9]+)?\s*(/|-|\u2013| x | to |,|;)\s*[+-]?[0-9]+([.,][0-9]+)?(\s*\D{0,8})"
+)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TOLD = 0.1  # the smallest part of a column's values that is told to be numbers or dates
 Guess = tuple[dict[str, Any], list[str]]
@@ -63,7 +65,7 @@ def guess(series: pd.Series, habits: Habits = NO_HABITS) -> Guess:
     spec, notes = _kind(known, habits)
     if none.any() and spec["kind"] != "identifier":
         spec["missing"] = True
-        words = sorted({as_text(value) for value in distinct(series.loc[none])[1]} - {""})
+        words = sorted({as_text(value) for value in distinct(series.loc[none].astype(object))[1]} - {""})
         named = (
             f" ({', '.join(map(repr, words[:4]))}: if one of them is a value, list it under categories)"
             if words
@@ -75,7 +77,8 @@ def guess(series: pd.Series, habits: Habits = NO_HABITS) -> Guess:
 
 def _kind(known: pd.Series, habits: Habits) -> Guess:
     if not len(known):
-        return {"kind": "category", "categories": PRIVATE}, ["the column has no values"]
+        left_out = {"kind": "category", "categories": PRIVATE, "ignore": True}
+        return left_out, ["the column has no values, and is left out"]
     codes, values = distinct(known)
     texts = list(dict.fromkeys(as_text(value) for value in values))
     found = _as_boolean(known, texts)
@@ -134,8 +137,17 @@ def _in_part(texts: list[str], counts: np.ndarray) -> str | None:
         default=None,
     )
     many = found is not None and len(texts) - len(found.rest) >= max(5, len(texts) / 2)
+    style = number_style(texts)
+    if style is not None and style.unit_or_none:
+        one, bare = style.unit_or_none
+        said = ", ".join(f"{key}: {flow(value)}" for key, value in {"kind": "number", **style.spec()}.items())
+        tokens = f", missing: true, missing_values: {flow([*MISSING_VALUES, *style.tokens])}" if style.tokens else ""
+        return (
+            f"numbers with and without {' '.join(style.notation.symbols)}; kept as texts, so that none is lost: "
+            f"if {one!r} and {bare!r} are of one unit, declare {said}{tokens}"
+        )
     if found is None or not found.rest or not (many or found.share >= _TOLD):
-        return _foreign_months(texts)
+        return _no_dates_yet(texts)
     what = "dates" if found.spec["kind"] == "date" else "numbers"
     listed = ", ".join(f"{key}: {flow(value)}" for key, value in found.spec.items())
     told = f"{_percent(found.share)} of the values read as {what} ({listed}), not {_first_two(found.rest)}"
@@ -155,7 +167,9 @@ def _first_two(texts: Sequence[str]) -> str:
     return " and ".join(repr(text[:40]) for text in texts[:2])
 
 
-def _foreign_months(texts: list[str]) -> str | None:
+def _no_dates_yet(texts: list[str]) -> str | None:
+    if all(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]+ ?(?!Z$)[A-Z]{1,5}", text) for text in texts):
+        return f"times with the name of a zone ({texts[0]!r}): write its offset, +01:00, to have them read as datetimes"
     if all(re.fullmatch(r"[0-9]{1,2}\.? \D{3,12} [0-9]{4}", text) for text in texts):
         return f"dates whose months are not English ({texts[0]!r}): write them as 2020-01-31 to have them read as dates"
     return None
@@ -201,7 +215,7 @@ def _as_number(known: pd.Series, texts: list[str], different: bool, habits: Habi
     finite = [text for text in texts if text not in infinite]
     style = number_style(finite, habits.decimal) if isinstance(known.iloc[0], str) else None
     if isinstance(known.iloc[0], str):
-        if style is None or (style.tokens and _fraction(known, style.tokens) > 0.5):
+        if style is None or style.unit_or_none or (style.tokens and _fraction(known, style.tokens) > 0.5):
             return None
         spec, tokens, notation = style.spec(), style.tokens, style.notation
     else:

@@ -8,6 +8,7 @@ import csv
 import io
 import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -122,16 +123,29 @@ def opened(file: Path, dialect: CsvDialect) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def uncompressed(file: Path) -> Iterator[Any]:
+    """The bytes of a file, whatever it is compressed by; `DataError` also when it turns out to be damaged later on."""
     suffix = file.suffix.lower()
-    if suffix == ".xz":
-        with lzma.open(file) as stream:
-            yield stream
-    elif suffix == ".zip":
-        with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as stream:
-            yield stream
-    else:
-        with pa.input_stream(str(file), compression="detect") as stream:
-            yield stream
+    try:
+        if suffix == ".xz":
+            with lzma.open(file) as stream:
+                yield stream
+        elif suffix == ".zip":
+            with zipfile.ZipFile(file) as archive, archive.open(_only_member(file, archive.namelist())) as stream:
+                yield stream
+        else:
+            with pa.input_stream(str(file), compression="detect") as stream:
+                yield stream
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"'{file}' cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _only_member(file: Path, names: list[str]) -> str:
+    """The file of a ZIP archive, beside folders and the notes that macOS adds."""
+    files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    if len(files) != 1:
+        named = f" ({', '.join(map(repr, files[:3]))}{', ...' if len(files) > 3 else ''})" if files else ""
+        raise DataError(f"'{file}' holds {len(files)} files{named}, and must hold one; unpack it and name what to read")
+    return files[0]
 
 
 class _WithoutComments(io.RawIOBase):

@@ -23,6 +23,18 @@ from dpsynth.data.table.csv_dialect import DELIMITERS, CsvDialect, called, first
 from dpsynth.errors import DataError
 
 _ZERO = re.compile(b"\0")
+_OTHER_FORMATS = {
+    b"ARROW1": "a Feather or Arrow file",
+    b"FEA1": "a Feather file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"SQLite format 3": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"<stata_dta>": "a Stata file",
+    b"$FL2": "an SPSS file",
+    b"\x93NUMPY": "a NumPy file",
+    b"%PDF": "a PDF",
+}
 
 
 def other_delimiter(file: Path, dialect: CsvDialect) -> str | None:
@@ -84,11 +96,16 @@ def refuse_other_formats(file: Path) -> None:
         raise DataError(f"'{file}' is a workbook or an archive, not text; save the sheet as CSV in UTF-8")
     if head.startswith((b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")):
         raise DataError(f"'{file}' is compressed; give it a name that ends with .gz, .bz2, .zst or .xz")
+    for mark, name in _OTHER_FORMATS.items():
+        if head.startswith(mark):
+            raise DataError(f"'{file}' is {name}, not CSV; convert it to CSV or Parquet")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<table")):
         raise DataError(f"'{file}' is a page or XML, not CSV; export the table as CSV in UTF-8")
     if text.startswith((b"{", b"[{", b"[[")) and re.match(rb'[\[{\s]+("[^"]*"\s*:|\[|\{)', text):
         raise DataError(f"'{file}' is JSON, not CSV; convert it to CSV or Parquet")
+    if re.search(rb"(?m)^@(relation|attribute)\b", text):
+        raise DataError(f"'{file}' is an ARFF file, not CSV; convert it to CSV or Parquet")
 
 
 def not_text(file: Path, dialect: CsvDialect, error: Exception) -> DataError:

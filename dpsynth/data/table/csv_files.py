@@ -132,17 +132,21 @@ def column_name(cell: str) -> str:
 def looks_like_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first line is one more row: then values of a person would become the public names of columns.
 
-    It is when all columns of numbers have a number there, and every column of few values one of these.
+    It is when all columns of numbers have a number there, and every column of few values one of these. Without columns
+    of numbers, one of few values must tell.
     """
     columns = [[row[k].strip() for row in rows if k < len(row) and row[k].strip()] for k in range(len(header))]
     numeric = [bool(cells) and all(map(_is_number, cells)) for cells in columns]
-    if not any(numeric) or not all(_is_number(cell) for cell, known in zip(header, numeric, strict=True) if known):
+    if not all(_is_number(cell) for cell, known in zip(header, numeric, strict=True) if known):
         return False
+    told = any(numeric)
     for cell, cells in zip(header, columns, strict=True):
         few = set(cells)
-        if cell and not _is_number(cell) and len(few) <= len(cells) / 10 and cell not in few:
-            return False
-    return True
+        if cell and not _is_number(cell) and len(few) <= len(cells) / 10:
+            if cell not in few:
+                return False
+            told = True
+    return told
 
 
 def _is_number(text: str) -> bool:

@@ -28,6 +28,7 @@ from dpsynth.data.table.schema import PRIVATE, column_from, dump_yaml
 from dpsynth.errors import DataError
 
 _CHECKED = 200_000  # rows of which the quotation marks are looked at
+_LONGEST_NAME = 1000  # characters of the name of a column that YAML reads back as one
 _MOST_CLASSES = 20  # of a column that is proposed as a label
 _LABEL = re.compile(
     r"(?i)^(y|label|class|target|outcome|response|income|churn|default|survived|diagnosis|status|result)$|_?(label|class|target|outcome)$"
@@ -73,15 +74,25 @@ def draft_frame(frame: pd.DataFrame, name: str = "a table in memory") -> str:
 
 def _draft_of(frame: pd.DataFrame, name: str, notes: str, stored: Mapping[str, pa.DataType]) -> str:
     """The text of a draft. notes: comment lines on how files are read. stored: types of columns of a Parquet file."""
+    for place, column in enumerate(map(str, frame.columns), start=1):
+        if len(column) > _LONGEST_NAME:
+            raise DataError(
+                f"the name of column {place} has {len(column):,} characters ({column[:40]!r}...), more than "
+                f"{_LONGEST_NAME}; give it a shorter one"
+            )
     lines = [_HEADER.format(name=name.replace("\n", " ")) + notes + "columns:"]
     habits = habits_of(frame)
     guesses = {column: guess(series_of(frame, column), habits) for column in frame.columns}
-    if all(spec["kind"] == "identifier" for spec, _ in guesses.values()):  # then nothing would be left to learn
-        guesses = {
-            column: ({"kind": "category", "categories": PRIVATE}, notes) for column, (_, notes) in guesses.items()
+    if all(spec["kind"] == "identifier" or "ignore" in spec for spec, _ in guesses.values()):
+        guesses = {  # else nothing would be left to learn
+            column: (
+                {"kind": "category", "categories": PRIVATE, **({"missing": True} if "missing" in spec else {})},
+                notes,
+            )
+            for column, (spec, notes) in guesses.items()
         }
     for column, (spec, remarks) in guesses.items():
-        if column in stored:
+        if column in stored and "ignore" not in spec:
             _typed(str(column), spec, remarks, stored[column])
         lines.append(f"{entry(str(column), spec)}  # guess: {'; '.join(remarks)}; check that it is public")
     lines += [
@@ -97,6 +108,8 @@ def _label_candidates(specs: Mapping[str, dict[str, Any]]) -> list[str]:
     """At most three columns of few categories, those first that are called so, then the last column, then of two."""
     sizes: dict[str, int] = {}
     for name, spec in specs.items():
+        if "ignore" in spec:
+            continue
         if spec["kind"] == "boolean":
             sizes[name] = 2
         elif spec["kind"] == "category" and spec["categories"] != PRIVATE:

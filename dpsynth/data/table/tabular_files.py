@@ -134,12 +134,12 @@ def parquet_frames(file: Path, rows: int | None = None) -> Iterator[pd.DataFrame
             schema = stored.schema_arrow
             check_header(file, [str(name) for name in schema.names])
             if rows is None:
-                yield stored.read().to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
+                yield from_arrow(stored.read())
                 return
         texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
         with pq.ParquetFile(file, read_dictionary=texts) as stored:
             for batch in stored.iter_batches(batch_size=rows):
-                yield batch.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
+                yield from_arrow(pa.Table.from_batches([batch]))
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = "it is empty" if file.stat().st_size == 0 else " ".join(str(error).split())
         raise DataError(f"'{file}' cannot be read as Parquet: {reason}") from None
@@ -157,7 +157,17 @@ def stored_types(file: Path) -> dict[str, pa.DataType]:
 
 
 def from_arrow(table: pa.Table) -> pd.DataFrame:
-    """The columns of an Arrow table as they are stored: whole numbers stay so beside missing values."""
+    """The columns of an Arrow table as they are stored: whole numbers stay so beside missing values.
+
+    Times of day come as texts where Python's, of microseconds, would lose some.
+    """
+    for place, field in enumerate(table.schema):
+        if field.type == pa.time64("ns"):
+            try:
+                told = table.column(place).cast(pa.time64("us"))
+            except pa.ArrowInvalid:
+                told = table.column(place).cast(pa.string())
+            table = table.set_column(place, field.name, told)
     return table.to_pandas(ignore_metadata=True, types_mapper=_NULLABLE.get)
 
 

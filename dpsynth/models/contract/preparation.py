@@ -20,7 +20,14 @@ from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.privacy.accounting.budget import Budget
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.mechanism import Mechanism
-from dpsynth.privacy.mechanisms.discovery import Mechanisms, PrivateCategories, RowCount, complete, discovery
+from dpsynth.privacy.mechanisms.discovery import (
+    Mechanisms,
+    PrivateCategories,
+    RowCount,
+    complete,
+    discovery,
+    refuse_unnamed,
+)
 
 UNKNOWN_ROWS = 30_000  # stands for the number of rows where the domain declares none
 PreparedRows = TypeVar("PreparedRows", Table, EncodedFiles, Images, Database)
@@ -75,13 +82,18 @@ class Preparation:
         return ((self.count,) if self.count else ()) + self.discovery
 
     def carry_out(self, table: PreparedRows, ledger: Ledger) -> tuple[PreparedRows, int]:
-        """(rows under a complete domain, declared or noisy number of rows)."""
+        """(rows under a complete domain, declared or noisy number of rows).
+
+        Raises `BudgetError` as `refuse_unnamed`.
+        """
         rows = self.count.measure(len(table), ledger) if self.count else self.rows
         if rows is None:  # replace_one: public by definition
             rows = max(1, len(table))
         if not self.discovery or not isinstance(table, Table):  # the domains of the others are complete from the start
             return table, rows
-        return table.redeclare(complete(table.domain, table.frame, self.discovery, ledger)), rows
+        domain = complete(table.domain, table.frame, self.discovery, ledger)
+        refuse_unnamed(domain, self.discovery)
+        return table.redeclare(domain), rows
 
 
 def stand_in(domain: Domain | ImageDomain | DatabaseDomain) -> Domain | ImageDomain | DatabaseDomain:

@@ -188,7 +188,7 @@ class PrivateCategories(CountMechanism):
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _YEARS = range(1850, 2151)
-_EMPTY = "other"  # stands for everything when no category is frequent enough
+_OTHER = "other"  # stands for all categories that are too rare to be named
 
 
 Mechanisms = tuple[PrivateBounds | PrivateCategories, ...]
@@ -245,6 +245,27 @@ def reached(domain: Domain, mechanisms: Mechanisms) -> tuple[str, ...]:
     return tuple(found)
 
 
+def refuse_unnamed(domain: Domain, mechanisms: Mechanisms) -> None:
+    """`BudgetError` for columns of a completed domain of which no category is frequent enough to be named.
+
+    All their values would become one. Only the completed domain is looked at, which is public.
+    """
+    found: list[str] = []
+    for mechanism in mechanisms:
+        if isinstance(mechanism, PrivateCategories):
+            column = domain[mechanism.name.partition("/")[2]]
+            assert isinstance(column, Category)
+            if column.categories == (column.other,):
+                found.append(f"'{column.name}' (a noisy count of {mechanism.threshold:,} is needed)")
+    if found:
+        raise BudgetError(
+            f"column{'s' * (len(found) > 1)} {', '.join(found)}: no category is in enough rows to be named, so that "
+            "all synthetic values would be the same; declare another kind if its texts are numbers or dates "
+            "(dpsynth schema says what reads them), list its categories, raise privacy.epsilon or "
+            "privacy.discovery_fraction, or leave it out with ignore: true"
+        )
+
+
 def _edges(column: Column) -> tuple[float, ...]:
     """Public bins on the value axis of the column: years for dates, powers of two for numbers."""
     if isinstance(column, Date | Datetime):
@@ -263,8 +284,8 @@ def _with_categories(column: Column, found: tuple[str, ...]) -> Column:
     assert isinstance(column, Category)
     other = column.other
     if other is None and (not found or not column.missing):
-        other = _EMPTY
-    return replace(column, categories=found or (other or _EMPTY,), other=other)
+        other = _OTHER
+    return replace(column, categories=found or (other or _OTHER,), other=other)
 
 
 def _with_bounds(column: Column, low: float, high: float) -> Column:

@@ -14,6 +14,7 @@ from dpsynth.data import Domain, Table
 from dpsynth.data.table.csv_dialect import CsvDialect
 from dpsynth.data.table.csv_files import csv_frames, read_csv
 from dpsynth.data.table.csv_sniffer import sniff
+from dpsynth.data.table.draft import draft
 from dpsynth.errors import ConfigError, DataError
 
 SCHEMA = Domain.from_yaml(
@@ -117,6 +118,55 @@ def test_compressed_files(tmp_path):
         archive.writestr("a.csv", content)
     for file in tmp_path.iterdir():
         assert read_csv(file, CsvDialect()).to_dict("list") == {"a": ["1"], "b": ["2"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["a.csv", "b.csv"], None),
+        ([], None),
+        (["folder/"], None),
+        (["folder/", "folder/a.csv", "__MACOSX/folder/._a.csv"], {"a": ["1"]}),
+    ],
+)
+def test_an_archive_holds_one_file(tmp_path, names, read):
+    with zipfile.ZipFile(tmp_path / "a.csv.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "" if name.endswith("/") else "a\n1\n")
+    if read is not None:
+        assert read_csv(tmp_path / "a.csv.zip", CsvDialect()).to_dict("list") == read
+        return
+    for reads in (lambda file: read_csv(file, CsvDialect()), draft):
+        with pytest.raises(DataError, match=r"a\.csv\.zip' holds . files.*unpack it"):
+            reads(tmp_path / "a.csv.zip")
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst", "zip"])
+@pytest.mark.parametrize("size", [500, 200_000])  # the damage is where the beginning is looked at, or beyond that
+def test_a_damaged_archive_is_named(tmp_path, suffix, size):
+    content = ("a,b\n" + "".join(f"{k},{k * k}\n" for k in range(size))).encode()
+    compressed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(suffix, bytes)(content)
+    (tmp_path / f"a.csv.{suffix}").write_bytes(compressed[: -len(compressed) // 10])
+    for reads in (lambda file: read_csv(file, CsvDialect()), draft):
+        with pytest.raises(DataError, match=rf"a\.csv\.{suffix}' cannot be read"):
+            reads(tmp_path / f"a.csv.{suffix}")
+
+
+@pytest.mark.parametrize(
+    "mark", [b"ARROW1\0\0", b"ORC\x11", b"Obj\x01\x04", b"SQLite format 3\0", b"\x89HDF\r\n", b"$FL2@"]
+)
+def test_other_formats_are_named(tmp_path, mark):
+    """None is told to remove its zero bytes."""
+    (tmp_path / "a.csv").write_bytes(mark + bytes(range(256)) * 4)
+    for reads in (lambda file: read_csv(file, CsvDialect()), draft):
+        with pytest.raises(DataError, match=r"a\.csv' is an? .*, not CSV; convert it"):
+            reads(tmp_path / "a.csv")
+
+
+def test_arff_is_no_csv(tmp_path):
+    (tmp_path / "a.csv").write_text("% a study\n@RELATION x\n\n@ATTRIBUTE age numeric\n@DATA\n1\n2\n")
+    with pytest.raises(DataError, match="is an ARFF file, not CSV"):
+        draft(tmp_path / "a.csv")
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=6)

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -318,6 +320,76 @@ def test_a_column_of_units_says_which_one_reads(tmp_path):
     line, _ = drafted_line(tmp_path, values)
     assert "75.0% of the values read as numbers" in line
     assert "symbols: [kg]" in line
+
+
+@pytest.mark.parametrize(
+    ("unit", "same"),
+    [("{} BC", False), ("{}k", False), ("{}%", False), ("{} kg", False), ("${}", True), ("USD {}", True)],
+)
+def test_a_unit_that_some_values_lack_may_say_something(tmp_path, unit, same):
+    """394 BC is no 394, but $394 is; zero is zero in every unit."""
+    values = [unit.format(2 * k + 1) if k % 3 else str(2 * k + 1) for k in range(200)]
+    line, _ = drafted_line(tmp_path, values)
+    assert ("kind: integer" in line) == same
+    if not same:
+        assert "kind: category" in line
+        assert f"if {values[1]!r} and '1' are of one unit, declare kind: number, symbols: [" in line
+        symbols = line.partition("symbols: ")[2].partition("]")[0] + "]"
+        schema = "columns:\n  y: {{ignore: true}}\n  x: {{kind: number, bounds: [0, 500]{}}}"
+        domain = Domain.from_yaml(schema.format(f", symbols: {symbols}"))
+        assert Table.read(tmp_path / "a.csv", domain).frame["x"].tolist() == list(range(1, 401, 2))
+        with pytest.raises(DataError, match=f"if '{unit.format(3)}' and '1' are of one unit, declare symbols"):
+            Table.read(tmp_path / "a.csv", Domain.from_yaml(schema.format("")))
+    zeros = [unit.format(2 * k + 1) if k % 3 else "0" for k in range(200)]
+    assert "kind: integer" in drafted_line(tmp_path, zeros)[0]
+
+
+def test_pairs_of_coordinates_are_named(tmp_path):
+    line, _ = drafted_line(tmp_path, [f"{k / 7:.4f},-{k / 9:.4f}" for k in range(1, 201)])
+    assert "two numbers in one text ('0.1429,-0.1111')" in line
+    assert "kind: category" in line
+
+
+def test_times_with_the_name_of_a_zone_are_named(tmp_path):
+    line, _ = drafted_line(tmp_path, [f"2020-01-{k % 28 + 1:02} 10:{k % 60:02}:00 CET" for k in range(400)])
+    assert "times with the name of a zone ('2020-01-01 10:00:00 CET')" in line
+
+
+@pytest.mark.parametrize("length", [130, 999, 1000, 1001, 3000])
+def test_names_too_long_for_a_schema_are_refused(tmp_path, length):
+    (tmp_path / "a.csv").write_text("x" * length + ",y\n1.5,2\n2.5,3\n")
+    if length <= 1000:
+        Domain.from_yaml(draft(tmp_path / "a.csv"))
+        return
+    with pytest.raises(DataError, match=rf"the name of column 1 has {length:,} characters"):
+        draft(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("rows", [["red,F", "blue,M"] * 50, ["red,F", "blue,M", "red,M"] * 50])
+def test_texts_without_a_header_are_no_names(tmp_path, rows):
+    """Values of a person would become public names of columns; names that are none of the values are a header."""
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    assert not sniff(tmp_path / "a.csv").header
+    with pytest.raises(DataError, match="first line looks like a row of data"):
+        Table.read(tmp_path / "a.csv", Domain.from_yaml("columns:\n  colour: {kind: category, categories: [red]}"))
+    for header in ("colour,sex", "red,sex", "name,F"):
+        (tmp_path / "a.csv").write_text("\n".join([header, *rows]) + "\n")
+        assert sniff(tmp_path / "a.csv").header
+
+
+def test_missing_values_of_a_dictionary_are_no_words(tmp_path):
+    column = pa.array(["f", None, "m"] * 20).dictionary_encode()
+    pq.write_table(pa.table({"sex": column, "y": list(range(5)) * 12}), tmp_path / "a.parquet")
+    assert "some values are missing; check" in draft(tmp_path / "a.parquet")
+
+
+def test_a_column_without_values_is_left_out(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f",{k % 9}\n" for k in range(50)))
+    found = draft(tmp_path / "a.csv")
+    assert "the column has no values, and is left out" in found
+    table = Table.read(tmp_path / "a.csv", Domain.from_yaml(found))
+    assert table.domain.names == ("y",)
+    assert not table.domain.undeclared
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Files as they come: each fault has one line that says what and where, and nothing half-written stays."""
 
+import datetime as dt
 import gzip
 import os
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dpsynth.data.table import tabular_files
@@ -104,3 +107,14 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         tabular_files.write_whole(tmp_path / "file" / "out.csv", lambda temporary: temporary.write_text("x"))
+
+
+def test_nanoseconds_of_a_time_of_day_are_kept(tmp_path):
+    """They are more than Python's times hold."""
+    times = pa.array([3_600_000_000_000, None, 3_600_000_000_001], pa.time64("ns"))
+    pq.write_table(pa.table({"whole": times.slice(0, 2), "parts": times.slice(1, 2)}), tmp_path / "a.parquet")
+    frame = tabular_files.read_parquet(tmp_path / "a.parquet")
+    assert frame["whole"].tolist() == [dt.time(1), None]
+    assert frame["parts"].dropna().tolist() == ["01:00:00.000000001"]
+    [part] = tabular_files.parquet_frames(tmp_path / "a.parquet", rows=5)
+    assert part["parts"].dropna().tolist() == ["01:00:00.000000001"]

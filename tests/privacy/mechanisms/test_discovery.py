@@ -22,6 +22,7 @@ from dpsynth.privacy.mechanisms.discovery import (
     complete,
     discovery,
     dyadic_edges,
+    refuse_unnamed,
 )
 from dpsynth.privacy.noise.gaussian import GaussianQuery
 from dpsynth.privacy.noise.random import PrivacyGenerator, RandomGenerators
@@ -181,6 +182,20 @@ def test_a_domain_is_completed_within_its_fraction(budget):
     assert domain["town"].other == "other"
     assert domain["job"].values == ("cook", "nurse", "else")
     assert Domain.from_dict(domain.to_dict()) == domain
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_categories_that_are_all_too_rare_are_refused(missing):
+    """Else the column would come back as a constant. The columns that were open are released all the same."""
+    domain = Domain((Category("id", missing=missing), Category("town")))
+    rows = pd.DataFrame({"id": [str(k) for k in range(2000)], "town": ["Oulu", "Turku"] * 1000})
+    charges = discovery(domain, ADD, 0.3)
+    ledger = ledger_for(ADD, *charges)
+    with pytest.raises(BudgetError, match=r"^column 'id' \(a noisy count of \d+ is needed\): no category .*ignore"):
+        refuse_unnamed(complete(domain, rows, charges, ledger), charges)
+    assert ledger.finished
+    charges = discovery(DOMAIN, ADD, 0.3)
+    refuse_unnamed(complete(DOMAIN, frame(4000), charges, ledger_for(ADD, *charges)), charges)
 
 
 def test_nothing_open_costs_nothing():
