@@ -143,6 +143,26 @@ def test_conditions_hold_in_every_row(fitted, where):
         assert frame[name].isna().all() if value is None else (frame[name] == value).all()
 
 
+def test_conditional_rows_are_distributed_as_those_that_meet_the_condition(recipe, people):
+    """Writing the wanted value over a column would meet the condition, and break what the others have to do with it."""
+    fitted = recipe.fit(people, dpsynth.Budget(1000.0, 1e-5), RandomGenerators(0))
+    drawn = fitted.sample(6000, seed=1).frame
+    values = drawn["income"].value_counts()
+    value = values.index[-1] if values.iloc[-1] >= 300 else values.index[0]
+    filtered = drawn[drawn["income"] == value]
+    wanted = fitted.sample(2000, seed=2, where={"income": value}).frame
+    for name in ("sex", "member", "age", "gain"):
+        one, two = (frame[name] for frame in (filtered, wanted))
+        if one.dtype.kind in "if":
+            middle = drawn[name].median()
+            one, two = one > middle, two > middle
+        kinds = sorted(set(one.dropna().astype(str)))[:4]
+        for kind in kinds:
+            p, q = (float((each.astype(str) == kind).mean()) for each in (one, two))
+            noise = np.sqrt(0.25 * (1 / len(one) + 1 / len(two)))
+            assert abs(p - q) < 5 * noise, f"{name} {kind}: {p:.3f} of those filtered, {q:.3f} of those asked for"
+
+
 def test_saved_and_loaded_is_the_same_model(fitted, tmp_path):
     fitted.save(tmp_path / "release")
     again = dpsynth.load(tmp_path / "release")
