@@ -35,7 +35,7 @@ from torch import Tensor
 from dpsynth.data.image.domain import ImageDomain, ImageView
 from dpsynth.data.image.images import Images
 from dpsynth.data.row_maps import nearest
-from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, refuse
+from dpsynth.models.contract.option_groups import OptionGroup, above_zero, at_least, between, refuse
 from dpsynth.models.contract.synthesizer import FitRun, MethodPlan, PrivateRows, Synthesizer
 from dpsynth.models.mixture import moments
 from dpsynth.models.mixture.fitted import FittedImageMixture
@@ -98,6 +98,8 @@ class ImageMixture(Synthesizer):
         rounds: In which the clusters' centres move.
         directions: Leading directions in which classes and clusters differ; in the others all are alike.
         waves: Cosine waves along a side in which images vary; fewer where channels are many.
+        texture: Of what was released, the part of the deviation in the other directions that draws have: it is noise
+            without shape, of which a classifier learns less than from plain surfaces.
         pixel_radius, radius: Norm of an image from the middle grey, and of a standardised image, beyond which it is
             scaled down; as root mean square of a pixel.
         shares: Of the budget.
@@ -107,10 +109,11 @@ class ImageMixture(Synthesizer):
     learns_from: ClassVar[tuple[type[PrivateRows], ...]] = (Images,)
 
     size: int = 32
-    clusters: int = 10
+    clusters: int = 20
     rounds: int = 4
     directions: int = 40
     waves: int = 20
+    texture: float = 0.4
     pixel_radius: float = 0.45
     radius: float = 0.5
     shares: ShareOptions = field(default_factory=ShareOptions)
@@ -118,6 +121,7 @@ class ImageMixture(Synthesizer):
     def __post_init__(self) -> None:
         at_least(self, 1, "size", "clusters", "rounds", "directions", "waves", where="model.")
         above_zero(self, "pixel_radius", "radius", where="model.")
+        between(self, 0, 1, "texture", where="model.")
         if self.waves > 64:
             refuse(self, "waves", "must be at most 64", "model.")
 
@@ -183,7 +187,7 @@ class ImageMixture(Synthesizer):
         weights, centres = self._clusters(places, by_class, plan, ledger, run.randomness.model("centres"))
         remaining = directions[plan.directions :] * values[plan.directions :].sqrt()[:, None]
         parts = {"fractions": fractions, "weights": weights, "centres": centres, "mean": mean}
-        parts |= {"directions": directions[: plan.directions], "remaining": remaining}
+        parts["directions"] = directions[: plan.directions]
         parts["factors"] = torch.stack(
             [
                 moments.root(moments.nonnegative(each - _between(*cluster)))
@@ -194,7 +198,8 @@ class ImageMixture(Synthesizer):
         variances = torch.stack([moments.diagonal_in(parts["directions"], each) for each in by_class])
         drawn = (variances + remaining.square().sum(0)) * scale.square()
         gain = (deviation.square().sum(1) / drawn.sum(1).clamp(min=1e-12)).sqrt().clamp(max=MOST_GAIN)
-        return FittedImageMixture(table.domain, self.size, {**parts, "scale": scale * gain[:, None]})
+        parts |= {"scale": scale * gain[:, None], "remaining": remaining * self.texture}
+        return FittedImageMixture(table.domain, self.size, parts)
 
     def _pixels(
         self, view: ImageView, table: Images, plan: MixturePlan, ledger: Ledger

@@ -14,7 +14,7 @@ from dpsynth.models.mixture.fitted import FittedImageMixture
 from dpsynth.privacy.noise.random import RandomGenerators
 
 INFINITE = dpsynth.Budget(math.inf, 1e-5)
-SMALL = ImageMixture(clusters=2, rounds=3, directions=8, waves=8)
+SMALL = ImageMixture(clusters=2, rounds=3, directions=8, waves=8, texture=1.0)
 DOMAIN = ImageDomain(12, 12, classes=("left", "right"), rows=4000)
 
 
@@ -108,12 +108,20 @@ def test_releases_share_the_budget_as_said():
     assert method.clusters.releases == 3
 
 
+def test_texture_scales_the_noise_of_the_other_directions_alone(fitted):
+    plain = SMALL.replace(texture=0.25).fit(bars(4000), INFINITE, RandomGenerators(0))
+    for name in fitted.NAMES:
+        factor = 0.25 if name == "remaining" else 1.0
+        torch.testing.assert_close(plain.tensors()[name], factor * fitted.tensors()[name], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
         ({"clusters": 0}, "clusters"),
         ({"radius": 0.0}, "radius"),
         ({"waves": 65}, "waves"),
+        ({"texture": 2}, "texture"),
         ({"shares": {"pixels": 0}}, "pixels"),
     ],
 )
