@@ -24,7 +24,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import torch
 from omegaconf import OmegaConf
@@ -40,6 +39,7 @@ from dpsynth.metrics.image.classifiers import ImageClassifier, ImageLeNet
 from dpsynth.metrics.image.distances import ImageDistances, ImageSupport
 from dpsynth.metrics.image.sample import ImageSample
 from dpsynth.models import Synthesizer
+from dpsynth.models.contract.registry import build
 from dpsynth.privacy import RandomGenerators
 from dpsynth.privacy.noise.random import seeded_key
 from dpsynth.reproductions.dpimagebench_classifiers import DPImageBenchClassifiers
@@ -58,7 +58,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "model"
 def recipe_of(model: str, overrides: list[str]) -> Synthesizer:
     """The recipe of configs/model/MODEL.yaml with some fields changed."""
     config = OmegaConf.merge(OmegaConf.load(CONFIGS / f"{model}.yaml"), OmegaConf.from_dotlist(overrides))
-    return hydra.utils.instantiate(OmegaConf.to_container(config), _convert_="all")
+    return build(OmegaConf.to_container(config), Synthesizer, model)  # type: ignore[arg-type]
 
 
 def opened(name: str, root: str | None, validate: bool) -> tuple[Images, Images]:

@@ -73,8 +73,9 @@ class AIM(MarginalMethod):
     by its estimate is refused when it is planned.
     """
 
+    summary_fraction: float = 0.15
     workload: int | Sequence[Sequence[str]] = 3
-    one_way_fraction: float = 0.2
+    one_way_fraction: float = 0.1
     rounds: int | None = None
     choice_fraction: float = 0.1
     model_megabytes: float = 8.0
