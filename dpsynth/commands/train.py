@@ -26,7 +26,7 @@ from dpsynth.data.sources import SOURCES
 from dpsynth.data.table.domain import Domain
 from dpsynth.data.table.table import Table
 from dpsynth.data.table.tabular_files import write_text
-from dpsynth.errors import ArtifactError, ConfigError
+from dpsynth.errors import ArtifactError, BudgetError, ConfigError
 from dpsynth.marginals.counting.encoded_files import EncodedFiles
 from dpsynth.models.contract import fitted as artifact
 from dpsynth.models.contract.fitted import Fitted
@@ -234,6 +234,8 @@ def resumable(run: RunFolder, checkpoint: Checkpoint) -> Iterator[None]:
     except Exception as error:
         if not checkpoint.exists:
             run.abandon()
+        elif isinstance(error, BudgetError):  # to go on would end the same way
+            raise BudgetError(f"{one_line(error)}; this run is over, and what it released is spent") from error
         elif isinstance(error, MISTAKES):
             raise ArtifactError(f"{one_line(error)}; what was done is kept, {hint}") from error
         else:

@@ -39,6 +39,17 @@ def test_a_good_table_goes_through(own):
     assert own().code == 0
 
 
+def test_categories_that_are_all_too_rare_end_the_run(own):
+    """Never a release with one value for all; nor the advice to go on, which would end the same way."""
+    schema = "columns:\n  age: {kind: category, categories: private}\n  sex: {kind: category, categories: [F, M]}\n"
+    text = "age,sex\n" + "".join(f"a{k},{'FM'[k % 2]}\n" for k in range(100))
+    mistake = own(text, schema, "run=mine").mistake
+    assert "column 'age' (a noisy count of" in mistake
+    assert "no category is in enough rows to be named" in mistake
+    assert "resume" not in mistake
+    assert not Path("mine/release").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
