@@ -70,4 +70,5 @@ def _project(workspace: Workspace) -> Project | None:
     return workspace.project(st.sidebar.selectbox("Project", names, key="project"))
 
 
-main()
+if __name__ == "__main__":  # and not in a process that one of the page's own starts
+    main()

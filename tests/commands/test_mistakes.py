@@ -84,7 +84,10 @@ def test_bad_files(own, text, message):
         ("nan", "column 'age': 1 of 61 values are missing, first 'nan' (row 61); allow 'missing: true' in the schema"),
         ("", "column 'age': 1 of 61 values are missing, first an empty one (row 61)"),
         ("old", "column 'age': 1 of 61 values are no whole numbers, first 'old' (row 61); declare missing_values: "),
-        ("3O", "column 'age': 1 of 61 values are no whole numbers, first '3O' (row 61); declare symbols: "),
+        (
+            "3O",
+            "column 'age': 1 of 61 values are no whole numbers, first '3O' (row 61); if '3O' and '30' are of one unit, declare symbols: ",
+        ),
     ],
 )
 def test_values_that_cannot_be_read_are_refused_with_column_row_and_remedy(own, value, message):

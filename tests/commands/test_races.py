@@ -166,7 +166,7 @@ def test_those_who_read_a_run_do_not_hinder_each_other(start, first, second):
     assert start("train", *TOY, "run=mine", "n=40").end().code == 0
     release = content(Path("mine/release"))
     outcomes = [each.end() for each in [start(*first), start(*second)]]
-    assert outcomes[0].code == 0, outcomes
+    assert any(outcome.code == 0 for outcome in outcomes), outcomes
     for outcome in outcomes:  # who comes second finds the file of the first, or has begun before it was there
         assert outcome.code == 0 or "exists already" in outcome.mistake
     after = content(Path("mine/release"))

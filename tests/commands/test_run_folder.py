@@ -116,7 +116,7 @@ def test_a_replacement_that_was_killed_between_two_renames(tmp_path, capsys, mov
     restore(wanted)
     assert not old.exists()
     assert (wanted / "notes.txt").read_text() == "kept"
-    assert ("removed" if moved else "put") in capsys.readouterr().err
+    assert ("removed" if moved else "restored") in capsys.readouterr().err
 
 
 def test_the_latest_unfinished_run_is_resumed_by_one_process(tmp_path):
