@@ -86,7 +86,8 @@ def test_bad_files(own, text, message):
         ("old", "column 'age': 1 of 61 values are no whole numbers, first 'old' (row 61); declare missing_values: "),
         (
             "3O",
-            "column 'age': 1 of 61 values are no whole numbers, first '3O' (row 61); if '3O' and '30' are of one unit, declare symbols: ",
+            "column 'age': 1 of 61 values are no whole numbers, first '3O' (row 61); if '3O' and '30' are of one unit, "
+            "declare symbols: ",
         ),
     ],
 )
