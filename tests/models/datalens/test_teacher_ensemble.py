@@ -198,6 +198,7 @@ def released(rank: int, world: int, port: int, folder: str) -> None:
         described.append(votes.measure(turn, total, ledger))
     torch.save(torch.stack(described), Path(folder) / f"{world}-{rank}.pt")
     if world > 1:
+        torch.distributed.barrier()  # who ends first would take the other's connection away
         torch.distributed.destroy_process_group()
 
 
