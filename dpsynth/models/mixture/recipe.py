@@ -111,7 +111,7 @@ class ImageMixture(Synthesizer):
     size: int = 32
     clusters: int = 20
     rounds: int = 4
-    directions: int = 40
+    directions: int = 80
     waves: int = 20
     texture: float = 0.4
     pixel_radius: float = 0.45
