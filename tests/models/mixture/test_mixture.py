@@ -133,7 +133,7 @@ def test_options_out_of_range_are_named(options, word):
 def test_more_waves_than_pixels_are_all_waves():
     plan = ImageMixture(waves=64).plan(ImageDomain(5, 4, 3, ("a",), 100), dpsynth.Budget(1.0, 1e-5))
     assert plan.method.waves == 3 * 20
-    assert plan.method.directions == 40
+    assert plan.method.directions == 60  # of 80, as there are no more waves
 
 
 def test_draws_do_not_depend_on_how_many_are_drawn_together(fitted, monkeypatch):
