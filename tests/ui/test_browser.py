@@ -28,7 +28,7 @@ def address(tmp_path):
     assert server.stdout is not None
     yield server.stdout.readline().strip()
     server.send_signal(signal.SIGINT)
-    assert server.wait(60) == 0
+    assert server.wait(60) == 128 + signal.SIGINT
 
 
 @pytest.fixture
