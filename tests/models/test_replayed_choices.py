@@ -54,7 +54,7 @@ def test_a_row_that_crosses_a_limit_shows_in_no_decision(recipe):
 def test_aim_lowers_its_noise_by_what_was_released():
     """Two columns that become independent row by row: the exact gap of their pair falls through any limit."""
     rows = square(240, 120)
-    recipe = AIM(workload=2, rounds=3, round_iterations=5, iterations=5)
+    recipe = AIM(workload=2, one_way_fraction=0.2, summary_fraction=0.1, rounds=3, round_iterations=5, iterations=5)
     plan = recipe.plan_for(rows, dpsynth.Budget(10.0, 1e-5))
 
     def publish(table, randomness):
