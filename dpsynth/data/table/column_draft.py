@@ -234,7 +234,7 @@ def _as_number(known: pd.Series, texts: list[str], different: bool, habits: Habi
         if beyond and len(texts) < len(known):
             return _texts(texts, False, "whole numbers beyond 2^53, which a number would round")
     guessed, notes = _number(numbers, plain, different and not tokens and not infinite)
-    if guessed["kind"] == "category" and (spec or tokens):
+    if guessed["kind"] == "category" and (spec or tokens or plain != figures):  # other digits: categories are texts
         guessed, notes = {"kind": "integer", "bounds": _whole_bounds(numbers)}, ["bounds rounded outward from the data"]
     if guessed["kind"] not in ("integer", "number"):
         return guessed, notes

@@ -564,3 +564,13 @@ def test_a_name_that_is_a_number_makes_no_row_of_a_header(tmp_path, header):
     assert sniff(tmp_path / "a.csv").header
     (tmp_path / "a.csv").write_text("".join(f"{'pq'[k % 2]},{k % 2},{'uv'[k % 2]}\n" for k in range(60)))
     assert not sniff(tmp_path / "a.csv").header
+
+
+@pytest.mark.parametrize("values", [["٣", "٤", "٣"], ["३", "४"], ["３", "４"]])
+def test_few_numbers_in_other_digits_are_numbers_that_load_again(tmp_path, values):
+    """As categories they would be the texts 3 and 4, which the file does not hold."""
+    path = tmp_path / "a.csv"
+    path.write_text("n,x\n" + "".join(f"{value},a\n" for value in values), encoding="utf-8")
+    table = Table.read(path, Domain.from_yaml(draft(path)))
+    assert table.invalid == {}
+    assert table.frame["n"].tolist()[:2] == [3, 4]
