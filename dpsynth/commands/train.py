@@ -16,9 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.text import Text
 
 from dpsynth.commands.launch import MISTAKES, launch, one_line
 from dpsynth.commands.plan_tables import print_advice, print_plan, print_statement, print_warnings
+from dpsynth.data.columns import NumericColumn
 from dpsynth.data.database import Database, DatabaseDomain
 from dpsynth.data.image.domain import ImageDomain
 from dpsynth.data.selection import Selection
@@ -50,6 +52,8 @@ from dpsynth.runs.options import TrainOptions, resolved, typed
 from dpsynth.runs.run_folder import RunFolder
 from dpsynth.runs.streamed_data import encoded_to_fit, streams
 from dpsynth.training import Checkpoint, Stopped, listen
+
+LOOKED_AT = 1000  # synthetic rows in which a column that is constant is looked for
 
 
 def main() -> None:
@@ -145,6 +149,8 @@ def train(config: DictConfig) -> None:
 
     print_statement(fitted.statement, console)
     print_warnings(fitted.domain, budget, console, fitted.statement["rows"], names["model"])
+    for sentence in constant_numbers(fitted):
+        console.print("[bold]Warning:[/]", Text(sentence), highlight=False, soft_wrap=True)
     shared = (
         "are safe to share" if fitted.statement["private"] else "are NOT PRIVATE, so keep them as the data themselves"
     )
@@ -192,6 +198,21 @@ def write_synthetic(fitted: Fitted, options: TrainOptions, folder: Path) -> tupl
     images = fitted.sample(n, options.seed)
     write_release(fitted, images.write, folder, facts, images.suffix)
     return n, images.unit
+
+
+def constant_numbers(fitted: Fitted) -> list[str]:
+    """A warning for each column of numbers that has a single value in rows drawn from the model, which is public."""
+    if not isinstance(fitted, FittedTable):
+        return []
+    drawn, found = fitted.sample(LOOKED_AT, seed=0).frame, []
+    for column in fitted.domain:
+        values = drawn[column.name].dropna().unique()
+        if isinstance(column, NumericColumn) and len(values) == 1:
+            found.append(
+                f"column '{column.name}' is {values[0]} in all of {LOOKED_AT:,} rows drawn. If the data are not so, "
+                "their values lie too close together for the declared bounds: declare narrower ones, or scale: log"
+            )
+    return found
 
 
 def account_of(options: TrainOptions, wanted: Path) -> AccountedRun | None:

@@ -332,3 +332,16 @@ def test_synthetic_rows_are_written_as_parquet_when_asked(command):
     inputs = inputs_of_run(EvaluateOptions(run="mine"))
     assert len(inputs.raw[0]) == 300
     assert "out_format=xml: choose csv or parquet" in command("train", *TOY, "out_format=xml").mistake
+
+
+def test_numbers_that_the_bounds_cannot_tell_apart_are_named(command, tmp_path):
+    """600 values below 1e-310 with bounds from 0 to 1 would come back as zeros, without a word."""
+    (tmp_path / "tiny.csv").write_text("tiny,g\n" + "".join(f"{n + 1}e-313,{'ab'[n % 2]}\n" for n in range(600)))
+    (tmp_path / "tiny.yaml").write_text(
+        "columns:\n  tiny: {kind: number, bounds: [0, 1]}\n  g: {kind: category, categories: [a, b]}\nrows: 600\n"
+    )
+    data = ["data=csv", f"data.path={tmp_path / 'tiny.csv'}", f"data.schema={tmp_path / 'tiny.yaml'}"]
+    outcome = command("train", "model=independent", *data, "privacy.epsilon=100", "run=r")
+    assert outcome.code == 0, outcome.err
+    assert "column 'tiny' is 0.0 in all of 1,000 rows drawn" in " ".join(outcome.out.split())
+    assert "column 'g'" not in outcome.out
